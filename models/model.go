@@ -86,7 +86,6 @@ type Linear struct {
 	Groups  int64
 	Format  Format
 	Shard   Shard
-	// NoDecode marks weights that a decode step does not read as such.
 }
 
 // Params is the number of weights.
