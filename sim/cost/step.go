@@ -70,7 +70,9 @@ type Step struct {
 
 // PairSum is Σ min(i, limit) for i = prefix+1 … prefix+n: the pairs that a chunk of
 // n tokens behind prefix tokens adds to Load.Pairs.
-func PairSum(prefix, n, limit int64) int64 { return triangle(prefix+n, limit) - triangle(prefix, limit) }
+func PairSum(prefix, n, limit int64) int64 {
+	return triangle(prefix+n, limit) - triangle(prefix, limit)
+}
 
 func triangle(n, limit int64) int64 {
 	if n <= limit {

@@ -125,7 +125,9 @@ func (w *Bandwidth) UnmarshalText(text []byte) error {
 }
 
 // MarshalText writes a form that reads back to the same value.
-func (w Bandwidth) MarshalText() ([]byte, error) { return []byte(exactDecimal(float64(w)) + "B/s"), nil }
+func (w Bandwidth) MarshalText() ([]byte, error) {
+	return []byte(exactDecimal(float64(w)) + "B/s"), nil
+}
 
 // String rounds for people.
 func (w Bandwidth) String() string { return human(float64(w)) + "B/s" }
@@ -145,7 +147,9 @@ func (c *Compute) UnmarshalText(text []byte) error {
 }
 
 // MarshalText writes a form that reads back to the same value.
-func (c Compute) MarshalText() ([]byte, error) { return []byte(exactDecimal(float64(c)) + "FLOPS"), nil }
+func (c Compute) MarshalText() ([]byte, error) {
+	return []byte(exactDecimal(float64(c)) + "FLOPS"), nil
+}
 
 // String rounds for people.
 func (c Compute) String() string { return human(float64(c)) + "FLOPS" }

@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/topologies"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// ScenarioVersion is the version of the scenario file.
+const ScenarioVersion = 1
+
+// Scenario is everything a run depends on: three references (model, topology,
+// workload) plus the deployment, SLO and seed. It prints and reads back
+// identically; a printed, resolved scenario runs to the same result.
+type Scenario struct {
+	Version    int                     `yaml:"version" json:"version"`
+	Model      string                  `yaml:"model" json:"model"`
+	Topology   string                  `yaml:"topology" json:"topology"`
+	Trace      *Trace                  `yaml:"trace,omitempty" json:"trace,omitempty"`
+	Workload   *Workload               `yaml:"workload,omitempty" json:"workload,omitempty"`
+	Deployment Deployment              `yaml:"deployment" json:"deployment"`
+	KVCompress models.Compression      `yaml:"kv_compress,omitempty" json:"kv_compress"`
+	Tau        topologies.TauOverrides `yaml:"tau,omitempty" json:"tau"`
+	Router     Router                  `yaml:"router,omitempty" json:"router"`
+	SLO        SLO                     `yaml:"slo,omitempty" json:"slo"`
+	Seed       uint64                  `yaml:"seed" json:"seed"`
+}
+
+// Trace is a recorded workload.
+type Trace struct {
+	File      string  `yaml:"file" json:"file"`
+	Format    string  `yaml:"format,omitempty" json:"format"`         // auto sniffs
+	Limit     int     `yaml:"limit,omitempty" json:"limit"`           // first N requests; 0 is all
+	RateScale float64 `yaml:"rate_scale,omitempty" json:"rate_scale"` // 2 offers the trace twice as fast
+}
+
+// Workload is a generated one: open loop (Rate) or closed loop (Concurrency).
+type Workload struct {
+	Profile      string        `yaml:"profile,omitempty" json:"profile,omitempty"`
+	Rate         float64       `yaml:"rate,omitempty" json:"rate,omitempty"` // requests a second
+	Requests     int64         `yaml:"requests,omitempty" json:"requests,omitempty"`
+	Duration     spec.Duration `yaml:"duration,omitempty" json:"duration,omitempty"`
+	InputTokens  *traces.Dist  `yaml:"input_tokens,omitempty" json:"input_tokens,omitempty"`
+	OutputTokens *traces.Dist  `yaml:"output_tokens,omitempty" json:"output_tokens,omitempty"`
+	Arrivals     string        `yaml:"arrivals,omitempty" json:"arrivals,omitempty"` // poisson, gamma(cv), constant, burst
+	Concurrency  int           `yaml:"concurrency,omitempty" json:"concurrency,omitempty"`
+	ThinkTime    spec.Duration `yaml:"think_time,omitempty" json:"think_time,omitempty"`
+	// Start is stationary (pools filled with in-flight requests) or empty.
+	Start string `yaml:"start,omitempty" json:"start,omitempty"`
+}
+
+// Deployment is how the model is laid out on the topology.
+type Deployment struct {
+	Mode      string    `yaml:"mode,omitempty" json:"mode"` // auto, aggregated, disaggregated
+	Prefill   *Pool     `yaml:"prefill,omitempty" json:"prefill,omitempty"`
+	Decode    *Pool     `yaml:"decode,omitempty" json:"decode,omitempty"`
+	Serve     *Pool     `yaml:"serve,omitempty" json:"serve,omitempty"`
+	Precision Precision `yaml:"precision,omitempty" json:"precision"`
+	Engine    string    `yaml:"engine,omitempty" json:"engine"`
+	MTP       MTP       `yaml:"mtp,omitempty" json:"mtp"`
+	Overlap   string    `yaml:"overlap,omitempty" json:"overlap"` // none, two-batch, wave; empty is the engine's own
+	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a)
+	// Why is how the layout was chosen when a search chose it.
+	Why string `yaml:"why,omitempty" json:"why,omitempty"`
+}
+
+// Pool is a set of equal instances on a contiguous range of chips.
+type Pool struct {
+	Instances    int     `yaml:"instances" json:"instances"`
+	Chip         string  `yaml:"chip,omitempty" json:"chip,omitempty"` // the topology's own when empty
+	TP           int     `yaml:"tp,omitempty" json:"tp"`
+	DP           int     `yaml:"dp,omitempty" json:"dp"`
+	EP           int     `yaml:"ep,omitempty" json:"ep"`
+	PP           int     `yaml:"pp,omitempty" json:"pp"`
+	CP           int     `yaml:"cp,omitempty" json:"cp"`
+	MaxTokens    int     `yaml:"max_tokens,omitempty" json:"max_tokens"`       // chunk budget of a rank and step; the engine's own when 0
+	MaxSequences int     `yaml:"max_sequences,omitempty" json:"max_sequences"` // running on a rank; the engine's own when 0
+	Experts      Experts `yaml:"experts,omitempty" json:"experts"`
+}
+
+// Experts places routed experts on ranks.
+type Experts struct {
+	Redundant int `yaml:"redundant,omitempty" json:"redundant"` // copies beyond one of each
+}
+
+// Precision overrides stored formats; empty fields are the checkpoint's, as far as
+// the chip has them.
+type Precision struct {
+	Weights models.Format `yaml:"weights,omitempty" json:"weights,omitempty"`
+	Experts models.Format `yaml:"experts,omitempty" json:"experts,omitempty"`
+	KV      models.Format `yaml:"kv,omitempty" json:"kv,omitempty"`
+	Indexer models.Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
+}
+
+// MTP is speculative decoding with the model's own draft layers.
+type MTP struct {
+	Drafts         int     `yaml:"drafts,omitempty" json:"drafts"`
+	AcceptedLength float64 `yaml:"accepted_length,omitempty" json:"accepted_length,omitempty"` // mean tokens a step; published curve when 0
+}
+
+// Router picks instances for requests.
+type Router struct {
+	Policy string `yaml:"policy,omitempty" json:"policy"` // round-robin, least-loaded, power-of-two
+}
+
+// SLO is the latency promised to a request.
+type SLO struct {
+	TTFT spec.Duration `yaml:"ttft,omitempty" json:"ttft"`
+	TPOT spec.Duration `yaml:"tpot,omitempty" json:"tpot"`
+}
