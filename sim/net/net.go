@@ -1,0 +1,267 @@
+package net
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/clustersim/clustersim/sim/des"
+)
+
+const (
+	maxLinks = 6
+
+	// fraction is how many parts a byte a second is divided into.
+	fraction = 1 << 10
+
+	// maxFlowRate (70 TB/s) and maxLinkRate (9 PB/s) lie above everything that is
+	// built and keep every sum within 64 bits: 2^17 flows of 2^46, 2^53 × fraction.
+	maxFlowRate = 1 << 46
+	maxLinkRate = 1 << 53
+
+	// grain turns bytes into what moves in 1 ns at 1/fraction byte a second.
+	grain = 1_000_000_000 * fraction
+)
+
+// Net is a set of links and the flows on them. Times never go back.
+type Net struct {
+	links []link
+	flows []flow // by id
+	due   calendar
+	now   des.Time
+
+	changed []int32 // links whose flows must be filled again, as of now
+	ended   []end   // ended before now and not yet handed out
+	filling filling
+}
+
+type link struct {
+	capacity uint64 // bytes a second
+	demand   uint64 // sum of the caps of the flows on it
+	carried  uint64 // bytes of the flows that have ended
+	mark     uint64 // of the last filling that reached it
+	first    int32  // seat, -1 when empty
+	room     int32  // in that filling, -1 when it cannot be full
+	changed  bool   // is in Net.changed
+}
+
+// contended says whether the link can be full: caps beyond its capacity.
+func (l *link) contended() bool { return l.demand > l.capacity }
+
+// flow is one transfer. Its seats id·6+k are its places in the lists of its links.
+type flow struct {
+	bytes      int64
+	hi, lo     uint64 // left to move at since, in bytes·grain
+	rate       uint64 // bytes a second · fraction
+	limit      uint64 // bytes a second: the cap, no more than any of its links
+	since      des.Time
+	mark       uint64 // of the last filling that reached it
+	place      int32  // in the calendar, -1 when not in flight
+	links      [maxLinks]int32
+	next, prev [maxLinks]int32 // seats
+	hops       int8
+}
+
+// end is a moment at which a flow has moved its last byte.
+type end struct {
+	at des.Time
+	id int32
+}
+
+// New makes a net of idle links, one for each capacity in bytes a second. A link
+// of capacity 0 is down: its flows wait for ever.
+func New(capacities []float64) *Net {
+	n := &Net{links: make([]link, len(capacities))}
+	for i, c := range capacities {
+		if math.IsNaN(c) || c < 0 {
+			panic(fmt.Sprintf("net: link %d has capacity %v", i, c))
+		}
+		n.links[i] = link{capacity: uint64(min(c, maxLinkRate)), first: -1}
+	}
+	return n
+}
+
+// Start puts bytes on the way over up to six links at no more than rateCap bytes a
+// second (≤ 0: no cap). id is the caller's, small, and free again once Finished has
+// returned it. Zero bytes are there at once; a link that is named twice counts once.
+func (n *Net) Start(now des.Time, id int32, bytes int64, links []int32, rateCap float64) {
+	n.advance(now)
+	for int(id) >= len(n.flows) {
+		n.flows = append(n.flows, flow{place: -1})
+	}
+	f := &n.flows[id]
+	if f.place >= 0 || bytes < 0 || len(links) > maxLinks {
+		panic(fmt.Sprintf("net: at %d ns flow %d starts with %d bytes on links %v, in flight: %t", now, id, bytes, links, f.place >= 0))
+	}
+	f.bytes, f.since, f.rate, f.hops = bytes, now, 0, 0
+	f.hi, f.lo = bits.Mul64(uint64(bytes), grain)
+	if bytes == 0 {
+		n.due.push(n.flows, end{now, id})
+		return
+	}
+	f.limit = maxFlowRate
+	if rateCap > 0 {
+		f.limit = max(1, uint64(min(rateCap, maxFlowRate)))
+	}
+	n.join(f, id, links)
+	f.rate = f.limit * fraction
+	n.due.push(n.flows, end{f.finish(), id})
+}
+
+// join seats a flow on its links, and notes those that can now be full.
+func (n *Net) join(f *flow, id int32, links []int32) {
+	for i, l := range links {
+		if seen(links[:i], l) {
+			continue
+		}
+		f.links[f.hops] = l
+		f.hops++
+		f.limit = min(f.limit, n.links[l].capacity)
+	}
+	for k := range f.hops {
+		l, seat := &n.links[f.links[k]], id*maxLinks+int32(k)
+		f.prev[k], f.next[k] = -1, l.first
+		if l.first >= 0 {
+			n.flows[l.first/maxLinks].prev[l.first%maxLinks] = seat
+		}
+		l.first = seat
+		l.demand += f.limit
+		n.touch(f.links[k])
+	}
+}
+
+// leave is the reverse of join.
+func (n *Net) leave(f *flow) {
+	for k := range f.hops {
+		l := &n.links[f.links[k]]
+		n.touch(f.links[k])
+		if f.prev[k] >= 0 {
+			n.flows[f.prev[k]/maxLinks].next[f.prev[k]%maxLinks] = f.next[k]
+		} else {
+			l.first = f.next[k]
+		}
+		if f.next[k] >= 0 {
+			n.flows[f.next[k]/maxLinks].prev[f.next[k]%maxLinks] = f.prev[k]
+		}
+		l.demand -= f.limit
+		l.carried += uint64(f.bytes)
+	}
+}
+
+func (n *Net) touch(index int32) {
+	if l := &n.links[index]; l.contended() && !l.changed {
+		l.changed = true
+		n.changed = append(n.changed, index)
+	}
+}
+
+func seen(links []int32, l int32) bool {
+	for _, s := range links {
+		if s == l {
+			return true
+		}
+	}
+	return false
+}
+
+// Next is when the next flow ends: des.Never when none is in flight, or none of
+// those that are can move.
+func (n *Net) Next() des.Time {
+	if len(n.ended) > 0 {
+		return n.ended[0].at
+	}
+	n.fill()
+	if len(n.due) == 0 {
+		return des.Never
+	}
+	return n.due[0].at
+}
+
+// Finished appends to dst the flows that end at or before now, in the order of
+// their ends and then of their ids, and forgets them.
+func (n *Net) Finished(now des.Time, dst []int32) []int32 {
+	n.advance(now)
+	for _, e := range n.ended {
+		dst = append(dst, e.id)
+	}
+	n.ended = n.ended[:0]
+	for n.fill(); len(n.due) > 0 && n.due[0].at <= now; {
+		dst = append(dst, n.retire())
+	}
+	return dst
+}
+
+// Utilisation is the mean over the run so far: bytes carried ÷ (capacity × time).
+// It brings the net to the moment until, as Finished does, so nothing may start
+// before that any more.
+func (n *Net) Utilisation(index int, until des.Time) float64 {
+	n.advance(until)
+	n.fill()
+	l := &n.links[index]
+	if l.capacity == 0 || until <= 0 {
+		return 0
+	}
+	carried := float64(l.carried)
+	for seat := l.first; seat >= 0; {
+		f := &n.flows[seat/maxLinks]
+		hi, lo := f.left(until)
+		carried += float64(f.bytes) - (float64(hi)*(1<<64)+float64(lo))/grain
+		seat = f.next[seat%maxLinks]
+	}
+	return carried / (float64(l.capacity) * until.Seconds())
+}
+
+// advance lets everything end that ends before now; what ends at now itself stays,
+// because more may yet start and end there.
+func (n *Net) advance(now des.Time) {
+	if now < n.now {
+		panic(fmt.Sprintf("net: time goes back from %d to %d ns", n.now, now))
+	}
+	if now == n.now {
+		return
+	}
+	for n.fill(); len(n.due) > 0 && n.due[0].at < now; n.fill() {
+		n.now = n.due[0].at
+		for len(n.due) > 0 && n.due[0].at == n.now {
+			n.ended = append(n.ended, end{n.now, n.retire()})
+		}
+	}
+	n.now = now
+}
+
+// retire takes the flow that ends first off its links.
+func (n *Net) retire() int32 {
+	id := n.due[0].id
+	n.due.remove(n.flows, 0)
+	n.leave(&n.flows[id])
+	return id
+}
+
+// left is what remains to be moved at a moment, in bytes·grain.
+func (f *flow) left(now des.Time) (hi, lo uint64) {
+	movedHi, movedLo := bits.Mul64(f.rate, uint64(now-f.since))
+	lo, borrow := bits.Sub64(f.lo, movedLo, 0)
+	hi, borrow = bits.Sub64(f.hi, movedHi, borrow)
+	if borrow != 0 {
+		return 0, 0
+	}
+	return hi, lo
+}
+
+// finish is when the last byte arrives at the present rate: ⌈left/rate⌉ after since.
+func (f *flow) finish() des.Time {
+	if f.hi >= f.rate {
+		if f.hi == 0 && f.lo == 0 {
+			return f.since
+		}
+		return des.Never
+	}
+	quotient, rest := bits.Div64(f.hi, f.lo, f.rate)
+	if rest > 0 {
+		quotient++
+	}
+	if quotient >= uint64(des.Never-f.since) {
+		return des.Never
+	}
+	return f.since + des.Time(quotient)
+}
