@@ -1,0 +1,209 @@
+package cost
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+//go:embed engines/*.yaml
+var engineFiles embed.FS
+
+// Engine is what a serving engine adds to its kernels: numbers fitted to
+// measurements and choices that its documentation states.
+type Engine struct {
+	Name        string `yaml:"name"`
+	Description string `yaml:"description"`
+	Source      string `yaml:"source"`
+	Fitted      Fitted `yaml:"fitted"`
+	// PageTokens is the KV cache's page; MemoryFraction the part of HBM that
+	// weights, activations and cache may use together.
+	PageTokens     int     `yaml:"page_tokens"`
+	MemoryFraction float64 `yaml:"memory_fraction"`
+	// PollSteps is how many steps pass between two looks at the queue.
+	PollSteps int `yaml:"poll_steps"`
+	// MaxTokens and MaxSequences of one rank, by role.
+	MaxTokens    RoleInts `yaml:"max_tokens"`
+	MaxSequences RoleInts `yaml:"max_sequences"`
+	// DecodeLaunch and PrefillLaunch: graph (kernels are replayed) or eager (the
+	// host launches each one, EagerKernelUs apart at best).
+	DecodeLaunch  Launching `yaml:"decode_launch"`
+	PrefillLaunch Launching `yaml:"prefill_launch"`
+	// HostOverlapped hides the host's time behind the chip's as far as it goes.
+	HostOverlapped bool `yaml:"host_overlapped"`
+	// HeadOverDP shards the LM head over all ranks of the instance, otherwise
+	// over the TP group alone.
+	HeadOverDP bool          `yaml:"head_over_dp"`
+	Overlap    RoleOverlaps  `yaml:"overlap"`
+	Libraries  LibraryChoice `yaml:"libraries"`
+}
+
+// Fitted are an engine's numbers that come from measured serving.
+type Fitted struct {
+	Source         string  `yaml:"source"`
+	Residual       string  `yaml:"residual"`
+	HostStepUs     float64 `yaml:"host_step_us"`     // exposed, a step
+	HostSequenceUs float64 `yaml:"host_sequence_us"` // exposed, a step and sequence
+	SmallKernelUs  float64 `yaml:"small_kernel_us"`  // norm, RoPE, activation, top-k, permute; 0: the chip's law
+	QuantFusedUs   float64 `yaml:"quant_fused_us"`   // added to each quantising GEMM, negative when fused
+	TTFTMs         float64 `yaml:"ttft_ms"`          // front end, once a request
+	EagerKernelUs  float64 `yaml:"eager_kernel_us"`  // host time between two eager launches
+	// OverlapFraction of the shorter side is hidden in two-batch overlap;
+	// CommCoresFraction of the cores run the communication kernels meanwhile.
+	OverlapFraction   float64 `yaml:"overlap_fraction"`
+	CommCoresFraction float64 `yaml:"comm_cores_fraction"`
+	PrefillFactor     float64 `yaml:"prefill_factor"` // on prefill operators' time
+	// WaveExponent is the p of the p-norm of memory, compute and communication in
+	// a wave-overlapped expert kernel.
+	WaveExponent float64 `yaml:"wave_exponent"`
+}
+
+// RoleInts is a number for each role.
+type RoleInts struct {
+	Prefill int `yaml:"prefill"`
+	Decode  int `yaml:"decode"`
+	Mixed   int `yaml:"mixed"`
+}
+
+// Of is the role's number.
+func (r RoleInts) Of(role Role) int {
+	switch role {
+	case Prefill:
+		return r.Prefill
+	case Decode:
+		return r.Decode
+	}
+	return r.Mixed
+}
+
+// RoleOverlaps is an overlap for each role.
+type RoleOverlaps struct {
+	Prefill Overlap `yaml:"prefill"`
+	Decode  Overlap `yaml:"decode"`
+	Mixed   Overlap `yaml:"mixed"`
+}
+
+// Of is the role's overlap.
+func (r RoleOverlaps) Of(role Role) Overlap {
+	switch role {
+	case Prefill:
+		return r.Prefill
+	case Decode:
+		return r.Decode
+	}
+	return r.Mixed
+}
+
+// Launching is how kernels are started.
+type Launching string
+
+// Graph replays captured kernels; Eager launches each from the host.
+const (
+	Graph Launching = "graph"
+	Eager Launching = "eager"
+)
+
+// LibraryChoice names the communication libraries an engine uses; empty takes
+// the topology's default.
+type LibraryChoice struct {
+	AllReduce string `yaml:"all_reduce"`
+	Dispatch  string `yaml:"dispatch"`
+	Prefill   string `yaml:"prefill_dispatch"`
+}
+
+// EngineNames are the shipped profiles, sorted.
+func EngineNames() []string { return spec.YAMLNames(engineFiles, "engines") }
+
+// LoadEngine finds a shipped profile by name.
+func LoadEngine(name string) (*Engine, error) {
+	data, err := engineFiles.ReadFile("engines/" + name + ".yaml")
+	if err != nil {
+		return nil, spec.UnknownName("engine", name, EngineNames())
+	}
+	return ParseEngine("engines/"+name+".yaml", data)
+}
+
+// DefaultEngine is the profile of a chip's usual engine.
+func DefaultEngine(chip *topologies.Chip) (*Engine, error) {
+	if strings.EqualFold(chip.Vendor, "Huawei") {
+		return LoadEngine("cann")
+	}
+	return LoadEngine("vllm")
+}
+
+// ParseEngine reads a profile; file is what errors call it.
+func ParseEngine(file string, data []byte) (*Engine, error) {
+	e := &Engine{}
+	doc := spec.Parse(file, data, e)
+	if doc.Err() == nil {
+		e.check(doc)
+	}
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) check(doc *spec.Doc) {
+	if e.Name == "" {
+		doc.Errorf("name", "must be given")
+	}
+	if e.Source == "" || e.Fitted.Source == "" {
+		doc.Errorf("source", "the profile and its fitted numbers must each name a source")
+	}
+	if !(e.MemoryFraction > 0 && e.MemoryFraction <= 1) {
+		doc.Errorf("memory_fraction", "must be above 0 and at most 1, got %g", e.MemoryFraction)
+	}
+	for _, f := range []struct {
+		path string
+		v    int
+	}{
+		{"page_tokens", e.PageTokens}, {"poll_steps", e.PollSteps},
+		{"max_tokens.prefill", e.MaxTokens.Prefill}, {"max_tokens.decode", e.MaxTokens.Decode}, {"max_tokens.mixed", e.MaxTokens.Mixed},
+		{"max_sequences.prefill", e.MaxSequences.Prefill}, {"max_sequences.decode", e.MaxSequences.Decode}, {"max_sequences.mixed", e.MaxSequences.Mixed},
+	} {
+		if f.v < 1 || f.v > 1<<24 {
+			doc.Errorf(f.path, "must be from 1 to %d, got %d", 1<<24, f.v)
+		}
+	}
+	for _, l := range []struct {
+		path string
+		v    Launching
+	}{{"decode_launch", e.DecodeLaunch}, {"prefill_launch", e.PrefillLaunch}} {
+		if l.v != Graph && l.v != Eager {
+			doc.Errorf(l.path, "%v", spec.UnknownName("launch mode", string(l.v), []string{string(Graph), string(Eager)}))
+		}
+	}
+	for _, o := range []struct {
+		path string
+		v    Overlap
+	}{{"overlap.prefill", e.Overlap.Prefill}, {"overlap.decode", e.Overlap.Decode}, {"overlap.mixed", e.Overlap.Mixed}} {
+		if _, err := ParseOverlap(string(o.v)); err != nil || o.v == "" {
+			doc.Errorf(o.path, "%v", spec.UnknownName("overlap", string(o.v), []string{string(NoOverlap), string(TwoBatch), string(Wave)}))
+		}
+	}
+	e.Fitted.check(doc)
+}
+
+func (f *Fitted) check(doc *spec.Doc) {
+	type bound struct {
+		path      string
+		v, lo, hi float64
+	}
+	for _, b := range []bound{
+		{"host_step_us", f.HostStepUs, 0, 1e6}, {"host_sequence_us", f.HostSequenceUs, 0, 1e5},
+		{"small_kernel_us", f.SmallKernelUs, 0, 1e4}, {"quant_fused_us", f.QuantFusedUs, -10, 100},
+		{"ttft_ms", f.TTFTMs, 0, 1e5}, {"eager_kernel_us", f.EagerKernelUs, 0, 1e4},
+		{"overlap_fraction", f.OverlapFraction, 0, 1}, {"comm_cores_fraction", f.CommCoresFraction, 0, 0.9},
+		{"prefill_factor", f.PrefillFactor, 0.1, 10}, {"wave_exponent", f.WaveExponent, 1, 100},
+	} {
+		if !(b.v >= b.lo && b.v <= b.hi) {
+			doc.Errorf("fitted."+b.path, "must be from %g to %g, got %g", b.lo, b.hi, b.v)
+		}
+	}
+}
+
+func (e *Engine) String() string { return fmt.Sprintf("%s (%s)", e.Name, e.Description) }
