@@ -1,78 +1,209 @@
 package metrics
 
 import (
+	"fmt"
+
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 )
 
-// Phase is which work a step did. A step that processes any prompt token counts
-// as prefill, all others as decode.
-type Phase int
+// longPrompt is the prompt length in tokens up to which SLO.TTFT holds as it is;
+// beyond, it grows in proportion to the prompt.
+const longPrompt = 8192
 
-// The phases in the order of reports.
-const (
-	Prefill Phase = iota
-	Decode
-	NumPhases
-)
-
-// PhaseNames are the phases' names in results and metrics.
-var PhaseNames = [NumPhases]string{"prefill", "decode"}
-
-// SLO bounds the latency of one request: TTFT for prompts up to 8,192 tokens, in
-// proportion to the prompt beyond, and mean TPOT.
-type SLO struct {
-	TTFT, TPOT des.Time
+// Config is what a Recorder must know before the run.
+type Config struct {
+	// Pools are the pools' names. The idle time of "prefill" is booked on the
+	// prefill phase, that of any other pool on decode.
+	Pools []string
+	SLO   SLO // a bound of 0 is no bound
+	// Expect is the number of requests to be measured, 0 when not known. It sizes
+	// memory once instead of by doubling, and is Snapshot.Target.
+	Expect int64
 }
 
-// Completion is one finished request. The five spans cover Arrival to Finish
-// without gap or overlap.
-type Completion struct {
-	Number                                        uint64
-	Arrival, FirstToken, Finish                   des.Time
-	Queue, Prefill, KVTransfer, Decode, Preempted des.Time
-	InputTokens, OutputTokens, CachedTokens       int64
-	Preemptions                                   int32
-	PrefillInstance, DecodeInstance               int32
-	Initial, Measured                             bool // in flight at the start; counted in latencies
+// Recorder takes everything that a run reports. Its methods are O(1) and allocate
+// nothing in steady state, except Fill and the summaries. It is not safe for
+// concurrent use: a scraper reads a Snapshot.
+type Recorder struct {
+	cfg       Config
+	idlePhase []Phase
+	counts    Counts
+	measured  int64
+	good      int64
+	spans     Spans
+
+	now    totals // since the start of the run
+	opened totals // at the start of the window
+	closed totals // at its end, valid when ended
+	start  des.Time
+	end    des.Time
+	ended  bool
+
+	inside, outside gapLog  // ITL in the window and out of it
+	gaps            *gapLog // where the next gap goes
+
+	ttft, tpot, e2e             Sample
+	ttftSeen, tpotSeen, e2eSeen tally
+
+	prefixQueries, prefixHits, preemptions int64
+	kvPeak                                 []int64
 }
 
-// Counts are the requests of a run; Arrived + Initial = Completed + Rejected +
-// Lost + InFlight at its end.
-type Counts struct {
-	Initial, Arrived, Completed, Rejected, Lost, InFlight int64
+// totals are the counters that a window takes the difference of.
+type totals struct {
+	completed                      int64
+	promptTokens, generationTokens int64
+	ledgers                        []Ledger
 }
 
-// Instance is the state of one serving instance for gauges.
-type Instance struct {
-	Pool               int // index into Snapshot.Pools
-	Running, Waiting   int64
-	KVUsed, KVCapacity int64
+// Spans are sums of the measured requests' spans in nanoseconds, as floats because
+// the requests of a long run have more of them than an int64 holds.
+type Spans struct {
+	Queue, Prefill, KVTransfer, Decode, Preempted float64
 }
 
-// Ledger is where the instances' time of one pool went, by phase.
-type Ledger struct {
-	Causes       [NumPhases][cost.NumCauses]int64 // ns, summed over instances
-	Tau, Hidden  [NumPhases]int64
-	Steps        [NumPhases]int64
-	Flops, Bytes float64 // of all ranks
-	LinkBytes    [cost.MaxTiers]float64
+// NewRecorder makes a recorder whose window is open from time 0.
+func NewRecorder(cfg Config) *Recorder {
+	r := &Recorder{
+		cfg:       cfg,
+		idlePhase: make([]Phase, len(cfg.Pools)),
+		now:       totals{ledgers: make([]Ledger, len(cfg.Pools))},
+		opened:    totals{ledgers: make([]Ledger, len(cfg.Pools))},
+		closed:    totals{ledgers: make([]Ledger, len(cfg.Pools))},
+		kvPeak:    make([]int64, len(cfg.Pools)),
+		ttft:      newSample(cfg.Expect),
+		tpot:      newSample(cfg.Expect),
+		e2e:       newSample(cfg.Expect),
+		ttftSeen:  newTally(ttftBounds),
+		tpotSeen:  newTally(tokenBounds),
+		e2eSeen:   newTally(e2eBounds),
+	}
+	for i, name := range cfg.Pools {
+		r.idlePhase[i] = Decode
+		if name == PhaseNames[Prefill] {
+			r.idlePhase[i] = Prefill
+		}
+	}
+	r.gaps = &r.inside
+	return r
 }
 
-// Snapshot is a copy of a run's counters at one moment, safe to hand to another
-// goroutine.
-type Snapshot struct {
-	Now                                    des.Time
-	Events                                 int64
-	Target                                 int64    // requests to be measured, 0 when not known
-	TargetTime                             des.Time // end of the trace or duration, 0 when not known
-	Requests                               Counts
-	Measured                               int64 // measured requests completed
-	PromptTokens, GenerationTokens         int64
-	PrefixQueries, PrefixHits, Preemptions int64 // blocks, blocks, events
-	Pools                                  []string
-	Instances                              []Instance
-	Ledgers                                []Ledger // one a pool
-	TTFT, ITL, TPOT, E2E                   Histogram
-	LinkUtilisation                        []float64 // one a tier
+// Arrive counts a request that reached the router.
+func (r *Recorder) Arrive() { r.counts.Arrived++ }
+
+// Initial counts a request that was in flight at the start.
+func (r *Recorder) Initial() { r.counts.Initial++ }
+
+// Reject counts an arrived request that can never be served.
+func (r *Recorder) Reject() { r.counts.Rejected++ }
+
+// Lose counts a request that was dropped after its admission.
+func (r *Recorder) Lose() { r.counts.Lost++ }
+
+// Step books one step of an instance of a pool, at its end: its time by cause, and
+// the prompt tokens it processed and output tokens it emitted.
+func (r *Recorder) Step(pool int, phase Phase, s *cost.Step, promptTokens, outputTokens int64) {
+	l := &r.now.ledgers[pool]
+	causes := &l.Causes[phase]
+	for i, t := range s.Causes {
+		causes[i] += int64(t)
+	}
+	l.Tau[phase] += int64(s.Tau)
+	l.Hidden[phase] += int64(s.Hidden)
+	l.Steps[phase]++
+	l.Flops += s.Flops
+	l.Bytes += s.Bytes
+	for i, b := range s.LinkBytes {
+		l.LinkBytes[i] += b
+	}
+	r.now.promptTokens += promptTokens
+	r.now.generationTokens += outputTokens
+}
+
+// Idle books time in which an instance of a pool had nothing to do. Before
+// OpenWindow and CloseWindow the idle time of every instance up to that moment must
+// have been booked, so that it falls on the right side.
+func (r *Recorder) Idle(pool int, ns int64) {
+	r.now.ledgers[pool].Causes[r.idlePhase[pool]][cost.Idle] += ns
+}
+
+// Gaps books n output events that came dt after their sequences' previous ones.
+func (r *Recorder) Gaps(dt des.Time, n int64) { r.gaps.add(dt, n) }
+
+// Prefix counts look-ups of prompt blocks in the prefix cache, and how many hit.
+func (r *Recorder) Prefix(queries, hits int64) {
+	r.prefixQueries += queries
+	r.prefixHits += hits
+}
+
+// Preempted counts a sequence that lost its place to make room.
+func (r *Recorder) Preempted() { r.preemptions++ }
+
+// KVPeak says how many bytes of KV cache a pool's instances hold together now; the
+// largest is kept.
+func (r *Recorder) KVPeak(pool int, bytes int64) {
+	r.kvPeak[pool] = max(r.kvPeak[pool], bytes)
+}
+
+// Complete books a finished request. Only measured ones count in latencies, spans
+// and goodput; one that was in flight at the start has no TTFT and is left out of
+// the live histograms too.
+func (r *Recorder) Complete(c *Completion) {
+	r.counts.Completed++
+	r.now.completed++
+	if c.Initial {
+		return
+	}
+	ttft, e2e := c.FirstToken-c.Arrival, c.Finish-c.Arrival
+	tpot, several := c.TPOT()
+	r.ttftSeen.add(float64(ttft))
+	r.e2eSeen.add(float64(e2e))
+	if several {
+		r.tpotSeen.add(tpot)
+	}
+	if !c.Measured {
+		return
+	}
+	if sum := c.Queue + c.Prefill + c.KVTransfer + c.Decode + c.Preempted; sum != e2e || ttft < 0 || c.Finish < c.FirstToken {
+		panic(fmt.Sprintf("metrics: request %d: spans sum to %d ns, arrival %d, first token %d, finish %d", c.Number, sum, c.Arrival, c.FirstToken, c.Finish))
+	}
+	r.measured++
+	r.ttft.Add(float64(ttft))
+	r.e2e.Add(float64(e2e))
+	if several {
+		r.tpot.Add(tpot)
+	}
+	r.spans.Queue += float64(c.Queue)
+	r.spans.Prefill += float64(c.Prefill)
+	r.spans.KVTransfer += float64(c.KVTransfer)
+	r.spans.Decode += float64(c.Decode)
+	r.spans.Preempted += float64(c.Preempted)
+	if r.cfg.SLO.Met(c) {
+		r.good++
+	}
+}
+
+// TPOT is the mean time per output token after the first in nanoseconds; a request
+// of one token has none.
+func (c *Completion) TPOT() (ns float64, ok bool) {
+	if c.OutputTokens <= 1 {
+		return 0, false
+	}
+	return float64(c.Finish-c.FirstToken) / float64(c.OutputTokens-1), true
+}
+
+// Met reports whether a request had the latency promised to it.
+func (s SLO) Met(c *Completion) bool {
+	if s.TTFT > 0 {
+		bound := float64(s.TTFT)
+		if c.InputTokens > longPrompt {
+			bound *= float64(c.InputTokens) / longPrompt
+		}
+		if float64(c.FirstToken-c.Arrival) > bound {
+			return false
+		}
+	}
+	tpot, several := c.TPOT()
+	return s.TPOT <= 0 || !several || tpot <= float64(s.TPOT)
 }

@@ -1,0 +1,141 @@
+package metrics
+
+import (
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+)
+
+// Window is what happened in the measured window.
+type Window struct {
+	Start, End                     des.Time
+	Completed                      int64
+	PromptTokens, GenerationTokens int64
+	Ledgers                        []Ledger // one a pool
+}
+
+// OpenWindow starts the measured window now: what was booked before is left out of
+// throughput, the ledger and ITL.
+func (r *Recorder) OpenWindow(now des.Time) {
+	r.start = now
+	r.opened.copyFrom(&r.now)
+	r.outside.merge(&r.inside)
+	r.inside = gapLog{}
+	r.gaps = &r.inside
+	r.ended = false
+}
+
+// CloseWindow ends the measured window now: what is booked later is left out.
+func (r *Recorder) CloseWindow(now des.Time) {
+	r.end = now
+	r.closed.copyFrom(&r.now)
+	r.gaps = &r.outside
+	r.ended = true
+}
+
+// Window is the measured window; one that was never closed ends now.
+func (r *Recorder) Window(now des.Time) Window {
+	end, at := &r.now, now
+	if r.ended {
+		end, at = &r.closed, r.end
+	}
+	w := Window{
+		Start: r.start, End: at,
+		Completed:        end.completed - r.opened.completed,
+		PromptTokens:     end.promptTokens - r.opened.promptTokens,
+		GenerationTokens: end.generationTokens - r.opened.generationTokens,
+		Ledgers:          make([]Ledger, len(end.ledgers)),
+	}
+	for i := range w.Ledgers {
+		w.Ledgers[i] = end.ledgers[i].minus(&r.opened.ledgers[i])
+	}
+	return w
+}
+
+func (t *totals) copyFrom(from *totals) {
+	ledgers := append(t.ledgers[:0], from.ledgers...)
+	*t = *from
+	t.ledgers = ledgers
+}
+
+// minus is what a ledger gained since an earlier state of it.
+func (l Ledger) minus(before *Ledger) Ledger {
+	for p := range NumPhases {
+		for c := range cost.NumCauses {
+			l.Causes[p][c] -= before.Causes[p][c]
+		}
+		l.Tau[p] -= before.Tau[p]
+		l.Hidden[p] -= before.Hidden[p]
+		l.Steps[p] -= before.Steps[p]
+	}
+	l.Flops -= before.Flops
+	l.Bytes -= before.Bytes
+	for i := range l.LinkBytes {
+		l.LinkBytes[i] -= before.LinkBytes[i]
+	}
+	return l
+}
+
+// Add adds another ledger, so that pools can be summed.
+func (l *Ledger) Add(o *Ledger) {
+	for p := range NumPhases {
+		for c := range cost.NumCauses {
+			l.Causes[p][c] += o.Causes[p][c]
+		}
+		l.Tau[p] += o.Tau[p]
+		l.Hidden[p] += o.Hidden[p]
+		l.Steps[p] += o.Steps[p]
+	}
+	l.Flops += o.Flops
+	l.Bytes += o.Bytes
+	for i := range l.LinkBytes {
+		l.LinkBytes[i] += o.LinkBytes[i]
+	}
+}
+
+// Summary is everything a Recorder knows that a result needs.
+type Summary struct {
+	Window                                 Window
+	Requests                               Counts
+	Measured, Good                         int64 // measured requests completed; those that met the SLO
+	Spans                                  Spans
+	TTFT, TPOT, ITL, E2E                   Quantiles
+	PrefixQueries, PrefixHits, Preemptions int64
+	KVPeak                                 []int64 // bytes, one a pool
+}
+
+// Summary sums up at the end of a run. It sorts what was recorded: nothing may be
+// booked afterwards.
+func (r *Recorder) Summary(now des.Time) Summary {
+	return Summary{
+		Window: r.Window(now), Requests: r.Counts(),
+		Measured: r.measured, Good: r.good, Spans: r.spans,
+		TTFT: r.ttft.Quantiles(), TPOT: r.tpot.Quantiles(), ITL: r.inside.quantiles(), E2E: r.e2e.Quantiles(),
+		PrefixQueries: r.prefixQueries, PrefixHits: r.prefixHits, Preemptions: r.preemptions,
+		KVPeak: r.kvPeak,
+	}
+}
+
+// Counts are the requests so far; those not accounted for otherwise are in flight,
+// a number that the engine must find when it counts its own.
+func (r *Recorder) Counts() Counts {
+	c := r.counts
+	c.InFlight = c.Initial + c.Arrived - c.Completed - c.Rejected - c.Lost
+	return c
+}
+
+// Fill copies the counters into a snapshot, reusing its slices; the engine adds
+// Now, Events, TargetTime, Instances and LinkUtilisation. A snapshot that has been
+// handed to another goroutine must not be filled again.
+func (r *Recorder) Fill(s *Snapshot) {
+	s.Target = r.cfg.Expect
+	s.Requests = r.Counts()
+	s.Measured = r.measured
+	s.PromptTokens, s.GenerationTokens = r.now.promptTokens, r.now.generationTokens
+	s.PrefixQueries, s.PrefixHits, s.Preemptions = r.prefixQueries, r.prefixHits, r.preemptions
+	s.Pools = r.cfg.Pools
+	s.Ledgers = append(s.Ledgers[:0], r.now.ledgers...)
+	s.TTFT, s.TPOT, s.E2E = r.ttftSeen.histogram(), r.tpotSeen.histogram(), r.e2eSeen.histogram()
+	s.ITL = newHistogram(tokenBounds)
+	r.inside.into(&s.ITL)
+	r.outside.into(&s.ITL)
+}
