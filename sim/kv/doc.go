@@ -12,18 +12,18 @@
 // tells equal ids with different pasts apart.
 //
 // Blocks that running requests hold are counted and stay. All others stand in one
-// list by their last use. A use touches the whole path from the deepest block up
-// to the root, so a block always stands before its parent, and evicting from
-// the front of the list takes leaves only: what is left is always reachable. The order is that
+// list by their last use. A use touches the whole path from the deepest block up to
+// the root, so a block always stands before its parent, and evicting from the front
+// of the list takes leaves only: what is left is always reachable. The order is that
 // of vLLM's block pool (freed blocks are queued tail of the prompt first).
 //
-// Each operation costs O(blocks named). Memory is one 28-byte node and at most
-// 16 bytes of hash table a block, reused after eviction.
+// Each operation costs O(blocks named). A block takes a node of 24 bytes and 6 to 12
+// bytes of hash table, reused after eviction.
 //
 // # What is not modelled
 //
 // Bytes: a block's size follows from the model's formats, which the caller knows.
-// The growth of running sequences, which serve keeps as sums. Which page of HBM a
-// block lies in, hash collisions, and partly filled blocks: a prompt's last, partial block
-// has an id in some traces, and Saved leaves it out.
+// The growth of running sequences, which the engine keeps as sums. Which page of HBM
+// a block lies in, hash collisions, and partly filled blocks: the last, partial block
+// of a prompt has an id in some traces, and Saved leaves it out.
 package kv
