@@ -18,6 +18,7 @@ type Chip struct {
 	Name        string
 	Aliases     []string
 	Vendor      string
+	Family      string // generation, by which libraries choose constants: hopper, blackwell, davinci …
 	Year        int
 	Source      string
 	Confidence  string
@@ -25,21 +26,30 @@ type Chip struct {
 	Cores       int                        // SMs, CUs or AI cores of the package
 	Peak        map[Precision]spec.Compute // dense, of the package
 	Memory      Memory
+	DieLink     DieLink    // between the dies of a package; zero when Dies is 1
 	Power       spec.Power // TDP, 0 when not published
 	Efficiency  map[string]float64
 	Assumptions []string
 	// Ancestor names the chip whose operator constants this one inherits, scaled
 	// by its own peaks; empty when it has constants of its own.
 	Ancestor string
-	// Operators holds fitted constants by operator class and variant; see
-	// operators.go for the classes, their forms and their constants' names.
+	// Operators holds fitted constants by operator class and variant. Which
+	// classes there are, their forms and their constants' names is cost's business.
 	Operators map[string]map[string]Constants
+
+	ancestor *Chip // what Ancestor names, loaded
 }
 
 // Memory is a package's HBM.
 type Memory struct {
 	Capacity  spec.Bytes
 	Bandwidth spec.Bandwidth
+}
+
+// DieLink joins the dies of one package.
+type DieLink struct {
+	Bandwidth spec.Bandwidth // per die, one direction
+	Tau       spec.Duration  // one way, small message
 }
 
 // Constants are the fitted numbers of one operator class and variant, with where
@@ -51,4 +61,27 @@ type Constants struct {
 	MedianErrorPct float64 // of |predicted/measured − 1|
 	P90ErrorPct    float64
 	Assumed        bool // taken from another chip or a vendor's figure
+}
+
+// Constants looks up the operator constants of a class and variant, here or in
+// the nearest ancestor that has them. What an ancestor supplies is marked
+// Assumed: the fractions of peak carry over, the chip's own peaks scale them,
+// and no timing of this chip backs them.
+func (c *Chip) Constants(class, variant string) (Constants, bool) {
+	for from := c; from != nil; from = from.ancestor {
+		if k, ok := from.Operators[class][variant]; ok {
+			k.Assumed = k.Assumed || from != c
+			return k, true
+		}
+	}
+	return Constants{}, false
+}
+
+// Lineage is the chip's name followed by its ancestors', nearest first.
+func (c *Chip) Lineage() []string {
+	var names []string
+	for from := c; from != nil; from = from.ancestor {
+		names = append(names, from.Name)
+	}
+	return names
 }

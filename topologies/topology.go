@@ -15,6 +15,8 @@ type Topology struct {
 	// Assumptions are the unpublished values of this system and its chip, one
 	// sentence each; results repeat them as warnings.
 	Assumptions []string
+
+	dirs []string // overlay folders it was loaded with, where its libraries are looked up too
 }
 
 // Shape is how the members of a tier are joined.
@@ -38,15 +40,27 @@ type Tier struct {
 	Bandwidth        spec.Bandwidth // per chip, one direction
 	Oversubscription float64        // ≥ 1; what leaves the tier below is divided by it
 	Medium           string
-	Tau              Tau
-	// Library is the default communication library's name on this tier's links.
+	// Fabric names the kind of link (nvlink, infiniband, ub, pcie, ici, xgmi …).
+	Fabric string
+	// SharesPorts says that the tier below leaves by the same ports: what crosses
+	// either counts against one bandwidth (CloudMatrix384's UB plane). Without it
+	// the two have links of their own (NVLink and InfiniBand).
+	SharesPorts bool
+	// OpticsEnergy is that of one pass through this tier's optical modules, in
+	// picojoules a bit; 0 when not stated.
+	OpticsEnergy float64
+	Tau          Tau
 }
 
 // Tau is the delay budget of one traversal of a tier, one way, for a small message.
 type Tau struct {
 	Endpoint spec.Duration // initiator and target, memory access included
 	Software spec.Duration // doorbell or load-store issue, per message
-	Hops     []Hop         // one entry a link crossed, with the switch behind it
+	// Hops has one entry a link crossed, with the switch behind it. In a full mesh
+	// or a torus it has exactly one, the link between neighbours, crossed as many
+	// times as the way is long.
+	Hops       []Hop
+	NsPerMetre float64 // propagation; 4.9 in fibre
 }
 
 // Hop is one link with the switch it leads to, both ends included.

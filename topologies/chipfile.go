@@ -1,0 +1,216 @@
+package topologies
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// chipFile is a chip as its YAML writes it.
+type chipFile struct {
+	Name       string                     `yaml:"name"`
+	Aliases    []string                   `yaml:"aliases"`
+	Vendor     string                     `yaml:"vendor"`
+	Family     string                     `yaml:"family"`
+	Year       int                        `yaml:"year"`
+	Source     string                     `yaml:"source"`
+	Confidence string                     `yaml:"confidence"`
+	Dies       int                        `yaml:"dies"`
+	Cores      int                        `yaml:"cores"`
+	Peak       map[Precision]spec.Compute `yaml:"peak"`
+	Memory     struct {
+		Capacity  spec.Bytes     `yaml:"capacity"`
+		Bandwidth spec.Bandwidth `yaml:"bandwidth"`
+	} `yaml:"memory"`
+	DieLink struct {
+		Bandwidth spec.Bandwidth `yaml:"bandwidth"`
+		Tau       spec.Duration  `yaml:"tau"`
+	} `yaml:"die_link"`
+	Power       spec.Power         `yaml:"power"`
+	Efficiency  map[string]float64 `yaml:"efficiency"`
+	Ancestor    string             `yaml:"ancestor"`
+	Assumptions []assumptionFile   `yaml:"assumptions"`
+	// Operators: class → variant → constants and their metadata side by side.
+	Operators map[string]map[string]map[string]any `yaml:"operators"`
+}
+
+// LoadChip reads a chip by name, alias or path, with its ancestors. dirs are
+// overlay folders whose chips/ go before the shipped ones.
+func LoadChip(ref string, dirs ...string) (*Chip, error) {
+	return loadChip(ref, dirs, nil)
+}
+
+func loadChip(ref string, dirs, descendants []string) (*Chip, error) {
+	file, data, err := readNamed("chip", chipDir, ref, dirs)
+	if err != nil {
+		return nil, err
+	}
+	return parseChip(file, data, dirs, descendants)
+}
+
+// ParseChip reads a chip from the text of a file; name is what errors call it.
+func ParseChip(name string, data []byte, dirs ...string) (*Chip, error) {
+	return parseChip(name, data, dirs, nil)
+}
+
+func parseChip(name string, data []byte, dirs, descendants []string) (*Chip, error) {
+	var f chipFile
+	doc := spec.Parse(name, data, &f)
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	f.check(doc)
+	c := &Chip{
+		Name: f.Name, Aliases: f.Aliases, Vendor: f.Vendor, Family: f.Family, Year: f.Year,
+		Source: f.Source, Confidence: f.Confidence, Dies: max(f.Dies, 1), Cores: f.Cores, Peak: f.Peak,
+		Memory: Memory(f.Memory), DieLink: DieLink(f.DieLink), Power: f.Power, Efficiency: f.Efficiency,
+		Ancestor: f.Ancestor, Operators: f.operators(doc),
+		Assumptions: readAssumptions(doc, data, f.Name, f.Assumptions),
+	}
+	if f.Ancestor != "" {
+		c.ancestor = ancestorOf(doc, c, dirs, descendants)
+	}
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func ancestorOf(doc *spec.Doc, c *Chip, dirs, descendants []string) *Chip {
+	line := append(slices.Clone(descendants), c.Name)
+	if slices.Contains(descendants, c.Name) {
+		doc.Errorf("ancestor", "the chain of ancestors comes back to %s: %s", c.Name, strings.Join(line, " → "))
+		return nil
+	}
+	a, err := loadChip(c.Ancestor, dirs, line)
+	if err != nil {
+		doc.Errorf("ancestor", "%v", err)
+		return nil
+	}
+	return a
+}
+
+var confidences = []string{"high", "medium", "low"}
+
+func (f *chipFile) check(doc *spec.Doc) {
+	checkHead(doc, f.Name, f.Source, f.Confidence)
+	if f.Vendor == "" {
+		doc.Errorf("vendor", "is missing")
+	}
+	if f.Dies < 0 || f.Dies > 16 {
+		doc.Errorf("dies", "must be 1 to 16, got %d", f.Dies)
+	}
+	if f.Cores < 0 || f.Cores > 1e6 {
+		doc.Errorf("cores", "must be 0 to 1000000, got %d", f.Cores)
+	}
+	f.checkPeaks(doc)
+	if f.Memory.Capacity <= 0 {
+		doc.Errorf("memory.capacity", "must be positive, got %s", f.Memory.Capacity)
+	}
+	checkPositive(doc, "memory.bandwidth", float64(f.Memory.Bandwidth))
+	if f.Dies > 1 {
+		checkPositive(doc, "die_link.bandwidth", float64(f.DieLink.Bandwidth))
+	} else if f.DieLink.Bandwidth != 0 || f.DieLink.Tau != 0 {
+		doc.Errorf("die_link", "is for a chip of several dies; dies is %d", max(f.Dies, 1))
+	}
+	for _, k := range slices.Sorted(maps.Keys(f.Efficiency)) {
+		if v := f.Efficiency[k]; !(v > 0 && v <= 1) {
+			doc.Errorf("efficiency."+k, "must be above 0 and at most 1, got %v", v)
+		}
+	}
+}
+
+func (f *chipFile) checkPeaks(doc *spec.Doc) {
+	known := []string{string(BF16), string(FP8), string(FP4), string(INT8)}
+	if f.Peak[BF16] == 0 {
+		doc.Errorf("peak", "must have bf16")
+	}
+	for _, p := range slices.Sorted(maps.Keys(f.Peak)) {
+		if !slices.Contains(known, string(p)) {
+			doc.Errorf("peak."+string(p), "%v", spec.UnknownName("precision", string(p), known))
+		}
+		checkPositive(doc, "peak."+string(p), float64(f.Peak[p]))
+	}
+}
+
+func checkHead(doc *spec.Doc, name, source, confidence string) {
+	if name == "" || strings.ContainsAny(name, " /\\:,") {
+		doc.Errorf("name", "must be a word without spaces, slashes, colons or commas, got %q", name)
+	}
+	if source == "" {
+		doc.Errorf("source", "is missing: say where the figures come from")
+	}
+	if !slices.Contains(confidences, confidence) {
+		doc.Errorf("confidence", "%v", spec.UnknownName("confidence", confidence, confidences))
+	}
+}
+
+func checkPositive(doc *spec.Doc, path string, v float64) {
+	if !(v > 0) || math.IsInf(v, 0) {
+		doc.Errorf(path, "must be positive")
+	}
+}
+
+// operators separates each block's fitted numbers from the words about them.
+func (f *chipFile) operators(doc *spec.Doc) map[string]map[string]Constants {
+	out := make(map[string]map[string]Constants, len(f.Operators))
+	for _, class := range slices.Sorted(maps.Keys(f.Operators)) {
+		out[class] = make(map[string]Constants, len(f.Operators[class]))
+		for _, variant := range slices.Sorted(maps.Keys(f.Operators[class])) {
+			path := fmt.Sprintf("operators.%s.%s", class, variant)
+			out[class][variant] = readConstants(doc, path, f.Operators[class][variant])
+		}
+	}
+	return out
+}
+
+func readConstants(doc *spec.Doc, path string, block map[string]any) Constants {
+	k := Constants{Values: make(map[string]float64, len(block))}
+	for _, key := range slices.Sorted(maps.Keys(block)) {
+		v, at := block[key], path+"."+key
+		ok := true
+		switch key {
+		case "source":
+			k.Source, ok = v.(string)
+		case "assumed":
+			k.Assumed, ok = v.(bool)
+		case "rows":
+			k.Rows, ok = v.(int)
+			ok = ok && k.Rows >= 0
+		case "median_error_pct":
+			k.MedianErrorPct, ok = number(v)
+		case "p90_error_pct":
+			k.P90ErrorPct, ok = number(v)
+		default:
+			k.Values[key], ok = number(v)
+		}
+		if !ok {
+			doc.Errorf(at, "%v is not what %s holds (source: text, assumed: true or false, rows: a count, anything else: a finite number)", v, key)
+		}
+	}
+	if k.Source == "" {
+		doc.Errorf(path, "source is missing: say which timings were fitted")
+	}
+	if len(k.Values) == 0 {
+		doc.Errorf(path, "has no constants")
+	}
+	return k
+}
+
+func number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case int:
+		return float64(n), true
+	case int64:
+		return float64(n), true
+	case uint64:
+		return float64(n), true
+	case float64:
+		return n, !math.IsNaN(n) && !math.IsInf(n, 0)
+	}
+	return 0, false
+}

@@ -1,0 +1,151 @@
+package topologies
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+//go:embed *.yaml chips/*.yaml libraries/*.yaml
+var shipped embed.FS
+
+// The folders of the three kinds of file, below the package and below any
+// overlay folder.
+const (
+	topologyDir = "."
+	chipDir     = "chips"
+	libraryDir  = "libraries"
+)
+
+// layers are the file trees a name is looked up in, the user's before the shipped.
+func layers(dirs []string) []fs.FS {
+	trees := make([]fs.FS, 0, len(dirs)+1)
+	for _, d := range dirs {
+		trees = append(trees, os.DirFS(d))
+	}
+	return append(trees, shipped)
+}
+
+// readNamed finds the YAML that ref means: a path, a file's name in a layer, or
+// an alias a file gives itself. It returns what errors should call the file.
+func readNamed(kind, dir, ref string, dirs []string) (name string, data []byte, err error) {
+	if spec.IsPath(ref) {
+		data, err = os.ReadFile(ref)
+		if err != nil {
+			return ref, nil, fmt.Errorf("%s file: %w", kind, err)
+		}
+		return ref, data, nil
+	}
+	trees := layers(dirs)
+	if fs.ValidPath(ref) {
+		for i, tree := range trees {
+			if data, err := fs.ReadFile(tree, path.Join(dir, ref+".yaml")); err == nil {
+				return shownPath(dir, ref, i, dirs), data, nil
+			}
+		}
+	}
+	known := []string{}
+	for i, tree := range trees {
+		for _, n := range spec.YAMLNames(tree, dir) {
+			data, err := fs.ReadFile(tree, path.Join(dir, n+".yaml"))
+			if err != nil {
+				continue
+			}
+			known = append(known, n)
+			aliases := aliasesOf(data)
+			if slices.Contains(aliases, ref) {
+				return shownPath(dir, n, i, dirs), data, nil
+			}
+			known = append(known, aliases...)
+		}
+	}
+	return ref, nil, unknown(kind, ref, known, namesIn(dir, dirs))
+}
+
+// unknown suggests among names and aliases but lists the names alone.
+func unknown(kind, ref string, known, names []string) error {
+	near := spec.Nearest(ref, known)
+	err := spec.UnknownName(kind, ref, names)
+	if near != "" && !slices.Contains(names, near) {
+		return fmt.Errorf("%w; the nearest alias is %q", err, near)
+	}
+	return err
+}
+
+func shownPath(dir, name string, layer int, dirs []string) string {
+	file := path.Join(dir, name+".yaml")
+	if layer < len(dirs) {
+		return filepath.Join(dirs[layer], filepath.FromSlash(file))
+	}
+	return path.Join("topologies", file)
+}
+
+// aliasesOf reads only the aliases, so that looking one up does not fail on a
+// fault elsewhere in an unrelated file.
+func aliasesOf(data []byte) []string {
+	var head struct {
+		Aliases []string `yaml:"aliases"`
+	}
+	if yaml.Load(data, &head) != nil {
+		return nil
+	}
+	return head.Aliases
+}
+
+func namesIn(dir string, dirs []string) []string {
+	var names []string
+	for _, tree := range layers(dirs) {
+		names = append(names, spec.YAMLNames(tree, dir)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Names lists the topologies there are, shipped and in the overlay folders.
+func Names(dirs ...string) []string { return namesIn(topologyDir, dirs) }
+
+// ChipNames lists the chips there are, shipped and in the overlay folders.
+func ChipNames(dirs ...string) []string { return namesIn(chipDir, dirs) }
+
+// LibraryNames lists the communication libraries there are.
+func LibraryNames(dirs ...string) []string { return namesIn(libraryDir, dirs) }
+
+// assumptionFile is a value that nobody published, by its path in the file, and
+// why it was chosen.
+type assumptionFile struct {
+	Path    string `yaml:"path"`
+	Because string `yaml:"because"`
+}
+
+// readAssumptions checks that every assumption points at a field of the file,
+// and puts each in a sentence.
+func readAssumptions(doc *spec.Doc, data []byte, owner string, list []assumptionFile) []string {
+	var root any
+	if yaml.Load(data, &root) != nil {
+		return nil
+	}
+	var out []string
+	for i, a := range list {
+		value, ok := lookup(root, a.Path)
+		switch {
+		case a.Path == "" || !ok:
+			doc.Errorf(fmt.Sprintf("assumptions[%d].path", i), "%q names no field of this file", a.Path)
+		case a.Because == "":
+			doc.Errorf(fmt.Sprintf("assumptions[%d]", i), "because must say why the value was chosen")
+		}
+		text := fmt.Sprintf("%s: %s", owner, a.Path)
+		if s, isScalar := scalarText(value); isScalar {
+			text += " = " + s
+		}
+		out = append(out, text+" is assumed: "+a.Because)
+	}
+	return out
+}
