@@ -91,7 +91,7 @@ func (n *Net) Start(now des.Time, id int32, bytes int64, links []int32, rateCap 
 	}
 	f := &n.flows[id]
 	if f.place >= 0 || bytes < 0 || len(links) > maxLinks {
-		panic(fmt.Sprintf("net: at %d ns flow %d starts with %d bytes on links %v, in flight: %t", now, id, bytes, links, f.place >= 0))
+		panic(fmt.Sprintf("net: at %d ns flow %d starts with %d bytes on %d links, in flight: %t", now, id, bytes, len(links), f.place >= 0))
 	}
 	f.bytes, f.since, f.rate, f.hops = bytes, now, 0, 0
 	f.hi, f.lo = bits.Mul64(uint64(bytes), grain)
