@@ -24,22 +24,3 @@ type Decode struct {
 	TopKActive              bool    // more keys than top-k: the selection kernel runs
 	Linear                  Linears // the block's projections
 }
-
-// GQADecode is the attention kernel of GQA, MHA or a window.
-func (s *Set) GQADecode(x *Decode) Time { return Time{} }
-
-// MLAKernelDecode is the absorbed MLA kernel alone.
-func (s *Set) MLAKernelDecode(x *Decode) Time { return Time{} }
-
-// MLADecode is the whole MLA block: projections, absorb BMMs, kernel, o_proj.
-func (s *Set) MLADecode(x *Decode) Time { return Time{} }
-
-// DSADecode is the whole DSA block, indexer and top-k included.
-func (s *Set) DSADecode(x *Decode) Time { return Time{} }
-
-// CSADecode is the whole CSA block of DeepSeek-V4.
-func (s *Set) CSADecode(x *Decode) Time { return Time{} }
-
-// HCADecode is the whole HCA block of DeepSeek-V4, and of a layer of it that has a
-// window only.
-func (s *Set) HCADecode(x *Decode) Time { return Time{} }

@@ -17,7 +17,8 @@ type Prefill struct {
 	Tiles                   float64 // query tiles of 128 rows of one head: Σ ⌈tokens/128⌉
 	Longest                 float64 // keys of the longest tile
 	CoreFlops               float64 // QK and PV, exact
-	IOBytes                 float64 // Q, K, V and O
+	IOBytes                 float64 // Q and O, and K and V of the new tokens where they are not KVBytes
+	KVBytes                 float64 // K and V read
 	GatherBytes             float64 // Σ over (query, selected entry) of an entry's bytes
 	IndexFlops              float64
 	ScoreBytes              float64 // 4 B a (query, key) pair of the indexer
@@ -25,21 +26,3 @@ type Prefill struct {
 	HostFloor               float64 // seconds the host needs to launch the block's kernels one by one; 0 under graphs
 	Linear                  Linears
 }
-
-// GQAPrefill is the attention kernel of GQA, MHA or a window over a prompt.
-func (s *Set) GQAPrefill(x *Prefill) Time { return Time{} }
-
-// MLAKernelPrefill is the MLA kernel alone.
-func (s *Set) MLAKernelPrefill(x *Prefill) Time { return Time{} }
-
-// MLAPrefill is the whole MLA block in MHA form.
-func (s *Set) MLAPrefill(x *Prefill) Time { return Time{} }
-
-// DSAPrefill is the whole DSA block.
-func (s *Set) DSAPrefill(x *Prefill) Time { return Time{} }
-
-// CSAPrefill is the whole CSA block of DeepSeek-V4.
-func (s *Set) CSAPrefill(x *Prefill) Time { return Time{} }
-
-// HCAPrefill is the whole HCA block of DeepSeek-V4, and of a window-only layer.
-func (s *Set) HCAPrefill(x *Prefill) Time { return Time{} }

@@ -1,7 +1,6 @@
 package law
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/clustersim/clustersim/topologies"
@@ -10,13 +9,12 @@ import (
 // Variant names the format of an operator's operands.
 type Variant string
 
-// Variants. GEMM and MoE take any of them; blocks take BF16, FP8Block and NVFP4
-// for their projections. The last five have no kernel tables: constants.go says
-// whose constants each uses.
+// Variants. GEMM and MoE take any of them; whole blocks distinguish BF16, FP8Block
+// and NVFP4 projections. gemmForms and moeForms say which constants each uses.
 const (
 	BF16     Variant = "bfloat16"
 	FP8      Variant = "fp8"       // per tensor or token
-	FP8Block Variant = "fp8_block" // 128×128 blocks (DeepGEMM)
+	FP8Block Variant = "fp8_block" // blocks of 128×128 (DeepGEMM)
 	NVFP4    Variant = "nvfp4"
 	INT8     Variant = "int8"
 	MXFP8    Variant = "mxfp8"
@@ -24,6 +22,32 @@ const (
 	W4A16    Variant = "w4a16" // 4-bit weights, BF16 arithmetic
 	W8A16    Variant = "w8a16" // 8-bit weights, BF16 arithmetic
 )
+
+const numVariants = 9
+
+// index is the place of a variant in compiled tables; a name that is none of them
+// counts as BF16, the widest.
+func (v Variant) index() int {
+	switch v {
+	case FP8:
+		return 1
+	case FP8Block:
+		return 2
+	case NVFP4:
+		return 3
+	case INT8:
+		return 4
+	case MXFP8:
+		return 5
+	case W4A8:
+		return 6
+	case W4A16:
+		return 7
+	case W8A16:
+		return 8
+	}
+	return 0
+}
 
 // Linears are the projections inside an attention block on one rank for one step:
 // weight bytes read once, and FLOPs by the precision of the arithmetic.
@@ -33,11 +57,44 @@ type Linears struct {
 	Flops16, Flops8, Flops4 float64
 }
 
-// peaks are one rank's: FLOP/s, bytes/s.
+// peaks are one rank's, in FLOP/s and bytes/s. A chip without FP8 units computes
+// 8-bit work in INT8, or else in BF16; one without FP4 units in 8 bits.
 type peaks struct {
-	bf16, fp8, fp4 float64
-	hbm            float64
-	cores          float64
+	bf16, fp8, fp4, int8 float64
+	nativeFP8, nativeFP4 bool
+	hbm                  float64
+	cores                float64
+}
+
+// hopperCore is the BF16 rate of one of H100's 132 SMs. Costs per thread block are
+// those of an SM; another vendor's cores are larger or smaller, so that a chip of
+// its counts as many SMs as its peak is worth.
+const hopperCore = 989e12 / 132
+
+func rankPeaks(chip *topologies.Chip) (peaks, error) {
+	dies := float64(max(chip.Dies, 1))
+	at := func(p topologies.Precision) float64 { return float64(chip.Peak[p]) / dies }
+	p := peaks{
+		bf16: at(topologies.BF16), fp8: at(topologies.FP8), fp4: at(topologies.FP4), int8: at(topologies.INT8),
+		hbm: float64(chip.Memory.Bandwidth) / dies, cores: float64(chip.Cores) / dies,
+	}
+	if !(p.bf16 > 0 && p.hbm > 0) {
+		return p, fmt.Errorf("chip %s: BF16 peak and memory bandwidth must be positive", chip.Name)
+	}
+	if chip.Vendor != "NVIDIA" || p.cores == 0 {
+		p.cores = p.bf16 / hopperCore
+	}
+	p.nativeFP8, p.nativeFP4 = p.fp8 > 0, p.fp4 > 0
+	if !p.nativeFP8 {
+		p.fp8 = max(p.int8, p.bf16)
+	}
+	if !p.nativeFP4 {
+		p.fp4 = p.fp8
+	}
+	if p.int8 <= 0 {
+		p.int8 = p.fp8
+	}
+	return p, nil
 }
 
 // seconds is the time of the projections' FLOPs at the peaks.
@@ -52,31 +109,54 @@ func (p *peaks) seconds(l *Linears) float64 {
 	return t
 }
 
-// Set holds one rank's peaks and its compiled constants. It is immutable and safe
-// for concurrent use.
+// Set holds one rank's peaks and its compiled constants: times in seconds, rates
+// as seconds per FLOP or byte. It is immutable and safe for concurrent use.
 type Set struct {
 	peaks
+	gemm        [numVariants]gemmForm
+	moe         [numVariants]moeForm
+	dispatched  [numVariants]moeForm
+	mega        megaForm
+	gqaDecode   [2]gqaDecodeForm // by KV format: BF16, FP8
+	gqaPrefill  [2]gqaPrefillForm
+	mlaKernel   [2]mlaKernelForm
+	mlaTile     [2]mlaTileForm
+	mlaDecode   [3]blockForm // by format of the projections: BF16, FP8, FP4
+	mlaPrefill  [3]blockForm
+	dsaDecode   [2]blockForm // by KV format
+	dsaPrefill  [2]blockForm
+	csaDecode   blockForm
+	hcaDecode   blockForm
+	csaPrefill  blockForm
+	hcaPrefill  blockForm
+	delta       deltaForm
+	mhc         mhcForm
+	logits      logitsForm
+	small       smallForm
 	assumptions []string
 }
 
 // New compiles the constants of a chip (or of its ancestors, with the chip's own
-// peaks) for one rank: a die of a package.
+// peaks) for one rank: a die of a package. Errors name the class and the constant.
 func New(chip *topologies.Chip) (*Set, error) {
-	if chip == nil {
-		return nil, errors.New("law: no chip")
+	p, err := rankPeaks(chip)
+	if err != nil {
+		return nil, err
 	}
-	dies := float64(max(chip.Dies, 1))
-	s := &Set{peaks: peaks{hbm: float64(chip.Memory.Bandwidth) / dies, cores: float64(chip.Cores) / dies}}
-	s.bf16 = float64(chip.Peak[topologies.BF16]) / dies
-	if s.bf16 <= 0 || s.hbm <= 0 || s.cores <= 0 {
-		return nil, fmt.Errorf("law: chip %s: BF16 peak, memory bandwidth and cores must be positive", chip.Name)
+	s := &Set{peaks: p}
+	src := &source{chip: chip, inherited: map[string]bool{}, vendor: map[string]bool{}}
+	s.compileGEMM(src)
+	s.compileMoE(src)
+	s.compileGQA(src)
+	s.compileMLA(src)
+	s.compileSparse(src)
+	s.compileSmall(src)
+	s.assumptions, err = src.result()
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// Assumptions lists the constants that come from another chip or a vendor's figure.
+// Assumptions says which constants come from another chip or a vendor's figure.
 func (s *Set) Assumptions() []string { return s.assumptions }
-
-// SmallKernel is the time of one small kernel (norm, RoPE, activation, router,
-// permute) in seconds: its launch floor under CUDA graphs or the like.
-func (s *Set) SmallKernel() float64 { return 0 }

@@ -42,6 +42,18 @@ func overlap2(c, m float64) (compute, memory float64) {
 	return c * c * r, m * m * r
 }
 
+// overlap4 is the same for the 4-norm, which is nearly the longer of the two.
+func overlap4(c, m float64) (compute, memory float64) {
+	long := max(c, m)
+	if long == 0 {
+		return 0, 0
+	}
+	a, b := c/long, m/long
+	a, b = a*a*a*a, b*b*b*b
+	t := long * math.Sqrt(math.Sqrt(a+b)) / (a + b)
+	return t * a, t * b
+}
+
 // overlap is overlap2 for any exponent p > 0: p = 1 is no overlap, a large p the
 // longer of the two.
 func overlap(c, m, p float64) (compute, memory float64) {
@@ -50,6 +62,8 @@ func overlap(c, m, p float64) (compute, memory float64) {
 		return c, m
 	case p == 2:
 		return overlap2(c, m)
+	case p == 4:
+		return overlap4(c, m)
 	}
 	// The larger side comes out of the power, so that neither under- nor overflow
 	// of c^p can spoil the norm.

@@ -1,0 +1,115 @@
+package law
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// source reads constants of one chip, and collects what is wrong or assumed.
+type source struct {
+	chip      *topologies.Chip
+	errs      []error
+	inherited map[string]bool
+	vendor    map[string]bool
+}
+
+// values are the constants of one class and variant while they are read.
+type values struct {
+	src     *source
+	name    string
+	variant string
+	c       topologies.Constants
+	read    []string
+}
+
+// find is the first of the variants of a class that the chip or an ancestor has.
+func (src *source) find(class string, variants ...string) (*values, bool) {
+	for _, v := range variants {
+		c, ok := src.chip.Constants(class, v)
+		if !ok {
+			continue
+		}
+		name := class + "." + v
+		if _, own := src.chip.Operators[class][v]; !own {
+			src.inherited[name] = true
+		} else if c.Assumed {
+			src.vendor[name] = true
+		}
+		return &values{src: src, name: name, variant: v, c: c}, true
+	}
+	return nil, false
+}
+
+// need is find for a class that every chip must have.
+func (src *source) need(class string, variants ...string) *values {
+	if v, ok := src.find(class, variants...); ok {
+		return v
+	}
+	src.fail("no constants for operators.%s.%s, and no ancestor has them", class, strings.Join(variants, " or "))
+	return &values{src: src, name: class}
+}
+
+func (src *source) fail(format string, args ...any) {
+	src.errs = append(src.errs, fmt.Errorf("chip %s: %s", src.chip.Name, fmt.Sprintf(format, args...)))
+}
+
+// number reads one constant; a missing one is an error, said with its neighbours.
+func (v *values) number(key string, low, high float64) float64 {
+	v.read = append(v.read, key)
+	x, ok := v.c.Values[key]
+	switch {
+	case v.c.Values == nil:
+		return 1 // already reported as missing altogether
+	case !ok:
+		v.src.fail("operators.%s: %s is missing", v.name, key)
+		return 1
+	case !(x >= low && x <= high):
+		v.src.fail("operators.%s: %s: must be within %g and %g, got %g", v.name, key, low, high, x)
+		return 1
+	}
+	return x
+}
+
+// us and ns are times, returned in seconds.
+func (v *values) us(key string) float64 { return v.number(key, 0, 1e6) * 1e-6 }
+func (v *values) ns(key string) float64 { return v.number(key, 0, 1e9) * 1e-9 }
+
+// share is an efficiency on compulsory work: at most 1, so that nothing beats the peak.
+func (v *values) share(key string) float64 { return min(v.number(key, 1e-4, 2), 1) }
+
+// cached is an efficiency on traffic that caches may serve: it may exceed 1.
+func (v *values) cached(key string) float64 { return v.number(key, 1e-4, 100) }
+
+// has tells an optional constant.
+func (v *values) has(key string) bool {
+	_, ok := v.c.Values[key]
+	return ok
+}
+
+// done reports constants that no form reads.
+func (v *values) done() {
+	for _, key := range slices.Sorted(maps.Keys(v.c.Values)) {
+		if !slices.Contains(v.read, key) {
+			v.src.fail("operators.%s: %v", v.name, spec.UnknownName("constant", key, v.read))
+		}
+	}
+}
+
+// result joins the errors, each once, and turns what was assumed into lines.
+func (src *source) result() (assumptions []string, err error) {
+	if names := slices.Sorted(maps.Keys(src.inherited)); len(names) > 0 {
+		assumptions = append(assumptions, fmt.Sprintf("%s: no kernel timings; operator constants of %s with its own peaks: %s",
+			src.chip.Name, src.chip.Ancestor, strings.Join(names, ", ")))
+	}
+	if names := slices.Sorted(maps.Keys(src.vendor)); len(names) > 0 {
+		assumptions = append(assumptions, fmt.Sprintf("%s: operator constants assumed or from a vendor's figure: %s",
+			src.chip.Name, strings.Join(names, ", ")))
+	}
+	return assumptions, errors.Join(src.errs...)
+}
