@@ -202,11 +202,35 @@ type PoolLayout struct {
 	Overlap   string `json:"overlap"`
 }
 
-// causeFields ties the ledger's order to the JSON's names.
+// set takes one phase's causes from a ledger.
 func (p *PhaseNS) set(l *metrics.Ledger, phase metrics.Phase) {
 	c := &l.Causes[phase]
 	p.Compute, p.HBMWeights, p.HBMKV, p.HBMAct = c[cost.Compute], c[cost.HBMWeights], c[cost.HBMKV], c[cost.HBMAct]
 	p.CommBandwidth, p.CommLatency = c[cost.CommBandwidth], c[cost.CommLatency]
 	p.Launch, p.Host, p.Imbalance, p.Idle = c[cost.Launch], c[cost.Host], c[cost.Imbalance], c[cost.Idle]
 	p.Tau, p.Hidden = l.Tau[phase], l.Hidden[phase]
+}
+
+// set takes one phase's causes from a ledger as fractions of their sum.
+func (s *Shares) set(l *metrics.Ledger, phase metrics.Phase) {
+	var total int64
+	for _, ns := range l.Causes[phase] {
+		total += ns
+	}
+	if total == 0 {
+		return
+	}
+	f := func(c cost.Cause) float64 { return float64(l.Causes[phase][c]) / float64(total) }
+	s.Compute, s.HBMWeights, s.HBMKV, s.HBMAct = f(cost.Compute), f(cost.HBMWeights), f(cost.HBMKV), f(cost.HBMAct)
+	s.CommBandwidth, s.CommLatency = f(cost.CommBandwidth), f(cost.CommLatency)
+	s.Launch, s.Host, s.Imbalance, s.Idle = f(cost.Launch), f(cost.Host), f(cost.Imbalance), f(cost.Idle)
+}
+
+// List gives the fractions in the order of cost.CauseNames.
+func (s *Shares) List() [cost.NumCauses]float64 {
+	return [cost.NumCauses]float64{
+		cost.Compute: s.Compute, cost.HBMWeights: s.HBMWeights, cost.HBMKV: s.HBMKV, cost.HBMAct: s.HBMAct,
+		cost.CommBandwidth: s.CommBandwidth, cost.CommLatency: s.CommLatency,
+		cost.Launch: s.Launch, cost.Host: s.Host, cost.Imbalance: s.Imbalance, cost.Idle: s.Idle,
+	}
 }

@@ -1,0 +1,40 @@
+package report
+
+import (
+	"io"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// Format is one way of writing a result.
+type Format struct {
+	Name  string
+	Write func(w io.Writer, r *sim.Result) error
+}
+
+// Formats are all there are, the default first.
+var Formats = []Format{
+	{"text", Text},
+	{"json", JSON},
+	{"csv", CSV},
+}
+
+// Find is the writer of a format's name.
+func Find(name string) (func(io.Writer, *sim.Result) error, error) {
+	names := make([]string, len(Formats))
+	for i, f := range Formats {
+		if f.Name == name {
+			return f.Write, nil
+		}
+		names[i] = f.Name
+	}
+	return nil, spec.UnknownName("report format", name, names)
+}
+
+// Bound says what bounds a run: the phase, its largest cause and that cause's share
+// of a step, and a sentence for a person.
+func Bound(r *sim.Result) (phase, cause string, fraction float64, sentence string) {
+	b := r.Bound()
+	return b.Phase, b.Cause, b.Fraction, b.Sentence
+}

@@ -1,0 +1,159 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
+)
+
+// Text writes a page for a person: at most 100 columns, no colours.
+func Text(w io.Writer, r *sim.Result) error {
+	p := &page{}
+	p.head(r)
+	p.latency(r)
+	p.rates(r)
+	p.causes(r)
+	p.resources(r)
+	p.list("warnings", r.Warnings)
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// page collects lines; nothing can fail until it is written.
+type page struct{ strings.Builder }
+
+func (p *page) line(format string, args ...any) {
+	p.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	p.WriteByte('\n')
+}
+
+// field writes a label and a text beside it, wrapped under itself.
+func (p *page) field(label, format string, args ...any) {
+	for i, line := range wrap(fmt.Sprintf(format, args...), columns-labelWidth) {
+		if i > 0 {
+			label = ""
+		}
+		p.line("%-*s%s", labelWidth, label, line)
+	}
+}
+
+func (p *page) head(r *sim.Result) {
+	d := &r.Deployment
+	if r.Partial {
+		p.line("PARTIAL: interrupted at %s of simulated time", seconds(r.SimulatedS))
+	}
+	name, topology := "", ""
+	if r.Scenario != nil {
+		name, topology = r.Scenario.Model, r.Scenario.Topology
+	}
+	p.line("%s on %s, %s: %s of %s chips (%s spare, %s unused)", name, topology, d.Mode,
+		count(int64(d.Chips)), count(int64(d.TopologyChips)), count(int64(d.Spare)), count(int64(d.Unused)))
+	p.pool("prefill", d.Prefill)
+	p.pool("decode", d.Decode)
+	p.pool("serve", d.Serve)
+	if d.Why != "" {
+		p.field("layout", "%s", d.Why)
+	}
+	q := &r.Requests
+	p.field("requests", "%s arrived, %s completed, %s measured; %s in flight at the start, %s at the end; %s rejected, %s lost",
+		count(q.Arrived), count(q.Completed), count(q.Measured), count(q.Initial), count(q.InFlight), count(q.Rejected), count(q.Lost))
+	p.field("simulated", "%s, seed %d", seconds(r.SimulatedS), r.Seed)
+}
+
+func (p *page) pool(name string, i *sim.PoolInfo) {
+	if i == nil {
+		return
+	}
+	l := &i.Layout
+	p.field(name, "%s × %s chips %s: TP %d, DP %d, EP %d, PP %d, CP %d; overlap %s, engine %s; %s weights a chip, %s KV a rank",
+		count(int64(i.Instances)), count(int64(i.ChipsPerInstance)), i.Chip, l.TP, l.DP, l.EP, l.PP, l.CP,
+		l.Overlap, i.Engine, i.WeightsPerChip, i.KVPerRank)
+}
+
+func (p *page) latency(r *sim.Result) {
+	p.line("")
+	p.line("%-*s%11s%11s%11s%11s%11s%11s", labelWidth, "latency [ms]", "mean", "p50", "p90", "p95", "p99", "max")
+	rows := [...]struct {
+		name string
+		d    *sim.Distribution
+	}{
+		{"TTFT", &r.Latency.TTFT}, {"TPOT", &r.Latency.TPOT}, {"ITL", &r.Latency.ITL}, {"E2E", &r.Latency.E2E},
+	}
+	for _, row := range rows {
+		d, mark := row.d, ""
+		if d.Censored {
+			mark = "  censored"
+		}
+		p.line("  %-*s%11s%11s%11s%11s%11s%11s%s", labelWidth-2, row.name,
+			figure(d.Mean), figure(d.P50), figure(d.P90), figure(d.P95), figure(d.P99), figure(d.Max), mark)
+	}
+}
+
+func (p *page) rates(r *sim.Result) {
+	t, g := &r.Throughput, &r.Goodput
+	p.line("")
+	p.field("throughput", "%s requests/s; tokens/s: %s in, %s out, %s out a chip",
+		figure(t.RequestsPerS), si(t.InputTokensPerS), si(t.OutputTokensPerS), figure(t.OutputTokensPerSPerChip))
+	p.field("goodput", "%s of requests within TTFT %s and TPOT %s: %s requests/s",
+		percent(g.Fraction), g.SLO.TTFT, g.SLO.TPOT, figure(g.RequestsPerS))
+	if c := r.Capacity; c != nil {
+		p.field("capacity", "%s requests/s, %s output tokens/s a chip", figure(c.RequestsPerS), figure(c.OutputTokensPerSPerChip))
+	}
+}
+
+// causes draws the two phases' causes side by side.
+func (p *page) causes(r *sim.Result) {
+	const cells = 28
+	prefill, decode := r.Causes.Prefill.List(), r.Causes.Decode.List()
+	p.line("")
+	p.line("%-*s%-*s  %s", labelWidth, "instances' time", cells+8, "prefill", "decode")
+	for c := range cost.NumCauses {
+		if prefill[c] < 0.0005 && decode[c] < 0.0005 {
+			continue
+		}
+		p.line("  %-*s%s %7s  %s %7s", labelWidth-2, cost.CauseNames[c],
+			bar(prefill[c], cells), percent(prefill[c]), bar(decode[c], cells), percent(decode[c]))
+	}
+	p.line("")
+	p.field("bound by", "%s", r.Bound().Sentence)
+	s := &r.Causes.Request
+	p.field("request's time", "queue %s, prefill %s, KV transfer %s, decode %s, pre-empted %s",
+		percent(s.Queue), percent(s.Prefill), percent(s.KVTransfer), percent(s.Decode), percent(s.Preempted))
+}
+
+func (p *page) resources(r *sim.Result) {
+	u, k := &r.Utilisation, &r.KV
+	links := ""
+	for _, tier := range slices.Sorted(maps.Keys(u.Links)) {
+		links += ", link " + tier + " " + percent(u.Links[tier])
+	}
+	p.field("utilisation", "MFU %s, MBU %s%s", percent(u.MFU), percent(u.MBU), links)
+	p.field("KV cache", "peak %sB of %sB (%s), %sB a token, prefix hits %s, %s pre-emptions",
+		si(float64(k.PeakBytes)), si(float64(k.CapacityBytes)), percent(ratio(k.PeakBytes, k.CapacityBytes)),
+		si(k.BytesPerToken), percent(k.PrefixHitRate), count(k.Preemptions))
+	if e := r.Energy; e != nil {
+		p.field("energy", "%s J an output token, %sW", figure(e.JoulesPerOutputToken), si(e.WattsMean))
+	}
+}
+
+func (p *page) list(title string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	p.line("")
+	p.line("%s", title)
+	for _, item := range items {
+		for i, line := range wrap(item, columns-4) {
+			lead := "  - "
+			if i > 0 {
+				lead = "    "
+			}
+			p.line("%s%s", lead, line)
+		}
+	}
+}

@@ -1,0 +1,267 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+)
+
+// summary is what a result needs beside the recorder: the hardware that was
+// deployed and what is still under way.
+type summary struct {
+	Now      des.Time
+	Pools    []deployed // in the recorder's order
+	Tiers    []tierLinks
+	SLO      SLO
+	InFlight int64 // requests that the engine holds, measured or not
+	// Unfinished are measured requests among them: their latencies are missing.
+	Unfinished      int64
+	KVBytesPerToken float64
+}
+
+// deployed is one pool's hardware.
+type deployed struct {
+	Name             string
+	Chips            int     // packages in all instances
+	ChipsPerInstance int     // packages in one
+	Peak             float64 // FLOP/s of a package at the fastest precision that the pool computes in
+	HBM              float64 // bytes/s of a package
+	TDP              float64 // W of a package, 0 when not published
+	KVCapacity       int64   // bytes, all instances
+}
+
+// tierLinks is the bandwidth that a chip has on one tier of the topology.
+type tierLinks struct {
+	Name      string
+	Bandwidth float64 // bytes/s of a package, one direction
+}
+
+// idlePower and busyPower are a chip's draw as shares of its TDP with nothing to do
+// and when bound by GEMMs or HBM. The first is an assumption, the second the median
+// of GEMM power on GB200 over its limit (NVIDIA AIConfigurator's kernel tables).
+const (
+	idlePower = 0.20
+	busyPower = 0.97
+)
+
+// physics is how far above 1 a utilisation may be by rounding alone.
+const physics = 1 + 1e-9
+
+// summarise fills a result's figures from what was recorded. It fails when requests
+// are not conserved or a utilisation is above 1, neither of which a run may reach.
+func summarise(rec *metrics.Recorder, s *summary, out *Result) error {
+	m := rec.Summary(s.Now)
+	out.SimulatedS = s.Now.Seconds()
+	out.Requests = Requests{
+		Initial: m.Requests.Initial, Arrived: m.Requests.Arrived, Completed: m.Requests.Completed,
+		Rejected: m.Requests.Rejected, Lost: m.Requests.Lost, InFlight: s.InFlight, Measured: m.Measured,
+	}
+	out.Throughput = throughput(&m.Window, s.chips())
+	out.Latency = latency(&m, s.Unfinished > 0)
+	out.Goodput = goodput(&m, out.Throughput.RequestsPerS, s.SLO)
+	out.Causes = causes(&m)
+	out.KV = s.kv(&m)
+	out.Utilisation = s.utilisation(&m.Window)
+	out.Energy = s.energy(&m.Window)
+	out.Warnings = append(out.Warnings, summaryWarnings(out, s.Unfinished)...)
+	return s.check(&m, &out.Utilisation)
+}
+
+func (s *summary) chips() int {
+	n := 0
+	for i := range s.Pools {
+		n += s.Pools[i].Chips
+	}
+	return n
+}
+
+func throughput(w *metrics.Window, chips int) Throughput {
+	seconds := (w.End - w.Start).Seconds()
+	if seconds <= 0 {
+		return Throughput{}
+	}
+	t := Throughput{
+		InputTokensPerS:  float64(w.PromptTokens) / seconds,
+		OutputTokensPerS: float64(w.GenerationTokens) / seconds,
+		RequestsPerS:     float64(w.Completed) / seconds,
+	}
+	if chips > 0 {
+		t.OutputTokensPerSPerChip = t.OutputTokensPerS / float64(chips)
+	}
+	return t
+}
+
+func latency(m *metrics.Summary, censored bool) Latency {
+	l := Latency{TTFT: milliseconds(m.TTFT), TPOT: milliseconds(m.TPOT), ITL: milliseconds(m.ITL), E2E: milliseconds(m.E2E)}
+	l.TTFT.Censored, l.TPOT.Censored, l.E2E.Censored = censored, censored, censored
+	return l
+}
+
+func milliseconds(q metrics.Quantiles) Distribution {
+	return Distribution{
+		Mean: q.Mean / 1e6, P50: q.P50 / 1e6, P90: q.P90 / 1e6, P95: q.P95 / 1e6, P99: q.P99 / 1e6, Max: q.Max / 1e6,
+	}
+}
+
+// goodput judges the measured requests; one that was rejected or lost did not meet
+// its SLO. Its rate is that share of the window's completions.
+func goodput(m *metrics.Summary, requestsPerS float64, slo SLO) Goodput {
+	g := Goodput{SLO: slo}
+	if judged := m.Measured + m.Requests.Rejected + m.Requests.Lost; judged > 0 {
+		g.Fraction = float64(m.Good) / float64(judged)
+	}
+	g.RequestsPerS = g.Fraction * requestsPerS
+	return g
+}
+
+func causes(m *metrics.Summary) Causes {
+	var all metrics.Ledger
+	for i := range m.Window.Ledgers {
+		all.Add(&m.Window.Ledgers[i])
+	}
+	var c Causes
+	c.NS.Prefill.set(&all, metrics.Prefill)
+	c.NS.Decode.set(&all, metrics.Decode)
+	c.Prefill.set(&all, metrics.Prefill)
+	c.Decode.set(&all, metrics.Decode)
+	c.Request = spans(m.Spans)
+	return c
+}
+
+func spans(s metrics.Spans) RequestSpans {
+	total := s.Queue + s.Prefill + s.KVTransfer + s.Decode + s.Preempted
+	if total <= 0 {
+		return RequestSpans{}
+	}
+	return RequestSpans{
+		Queue: s.Queue / total, Prefill: s.Prefill / total, KVTransfer: s.KVTransfer / total,
+		Decode: s.Decode / total, Preempted: s.Preempted / total,
+	}
+}
+
+// kv is of the pool that decodes: the only one, or the one that is not prefill.
+func (s *summary) kv(m *metrics.Summary) KV {
+	k := KV{BytesPerToken: s.KVBytesPerToken, Preemptions: m.Preemptions}
+	for i := range s.Pools {
+		if s.Pools[i].Name != metrics.PhaseNames[metrics.Prefill] {
+			k.CapacityBytes += s.Pools[i].KVCapacity
+			k.PeakBytes += m.KVPeak[i]
+		}
+	}
+	if m.PrefixQueries > 0 {
+		k.PrefixHitRate = float64(m.PrefixHits) / float64(m.PrefixQueries)
+	}
+	return k
+}
+
+// chipSeconds is the time that a pool's ledger covers times the packages of an
+// instance. It is taken from the ledger and not from the window, so that a step
+// that straddles the window's edge counts with its time as well as with its work.
+func (p *deployed) chipSeconds(l *metrics.Ledger) float64 {
+	var ns int64
+	for phase := range metrics.NumPhases {
+		for _, t := range l.Causes[phase] {
+			ns += t
+		}
+	}
+	return float64(ns) / 1e9 * float64(p.ChipsPerInstance)
+}
+
+// utilisation is work done over what the deployed chips could have done in the time
+// that the ledger covers, all pools together.
+func (s *summary) utilisation(w *metrics.Window) Utilisation {
+	var flops, peak, bytes, hbm, seconds float64
+	var sent [cost.MaxTiers]float64
+	for i := range s.Pools {
+		p, l := &s.Pools[i], &w.Ledgers[i]
+		t := p.chipSeconds(l)
+		seconds += t
+		flops += l.Flops
+		peak += float64(t * p.Peak)
+		bytes += l.Bytes
+		hbm += float64(t * p.HBM)
+		for j, b := range l.LinkBytes {
+			sent[j] += b
+		}
+	}
+	u := Utilisation{MFU: ratio(flops, peak), MBU: ratio(bytes, hbm), Links: make(map[string]float64, len(s.Tiers))}
+	for j, tier := range s.Tiers {
+		if j < cost.MaxTiers {
+			u.Links[tier.Name] = ratio(sent[j], seconds*tier.Bandwidth)
+		}
+	}
+	return u
+}
+
+func ratio(a, b float64) float64 {
+	if b <= 0 {
+		return 0
+	}
+	return a / b
+}
+
+// energy is P = TDP · (idlePower + (busyPower − idlePower) · u), where u is the share
+// of a pool's time that is bound by compute or HBM. It is of the chips alone and
+// takes communication and waiting as idle, so it errs low. Nil when a chip's power
+// is not published.
+func (s *summary) energy(w *metrics.Window) *Energy {
+	var e Energy
+	for i := range s.Pools {
+		p, l := &s.Pools[i], &w.Ledgers[i]
+		if p.TDP <= 0 {
+			return nil
+		}
+		var busy int64
+		for phase := range metrics.NumPhases {
+			for _, c := range [...]cost.Cause{cost.Compute, cost.HBMWeights, cost.HBMKV, cost.HBMAct} {
+				busy += l.Causes[phase][c]
+			}
+		}
+		u := ratio(float64(busy)/1e9*float64(p.ChipsPerInstance), p.chipSeconds(l))
+		e.WattsMean += p.TDP * float64(p.Chips) * (idlePower + (busyPower-idlePower)*u)
+	}
+	if len(s.Pools) == 0 {
+		return nil
+	}
+	e.JoulesPerOutputToken = ratio(e.WattsMean*(w.End-w.Start).Seconds(), float64(w.GenerationTokens))
+	return &e
+}
+
+func summaryWarnings(r *Result, unfinished int64) []string {
+	var out []string
+	switch {
+	case r.Requests.Measured == 0:
+		out = append(out, "no measured request finished: latencies are empty")
+	case r.Requests.Measured < 100:
+		out = append(out, fmt.Sprintf("p99 is taken over %d measured requests; below 100 it is near the maximum", r.Requests.Measured))
+	}
+	if unfinished > 0 {
+		out = append(out, fmt.Sprintf("%d measured requests were still in flight at the end: latencies are censored", unfinished))
+	}
+	if r.Energy != nil {
+		out = append(out, fmt.Sprintf("energy is of the chips alone: %g of TDP when idle (assumed), %g when bound by compute or HBM", idlePower, busyPower))
+	}
+	return out
+}
+
+// check holds a finished run to conservation and to physics.
+func (s *summary) check(m *metrics.Summary, u *Utilisation) error {
+	var errs []error
+	if m.Requests.InFlight != s.InFlight {
+		c := m.Requests
+		errs = append(errs, fmt.Errorf("requests are not conserved: initial %d + arrived %d ≠ completed %d + rejected %d + lost %d + in flight %d",
+			c.Initial, c.Arrived, c.Completed, c.Rejected, c.Lost, s.InFlight))
+	}
+	if u.MFU > physics || u.MBU > physics {
+		errs = append(errs, fmt.Errorf("costs beat the chips' peaks: MFU %.6g, MBU %.6g", u.MFU, u.MBU))
+	}
+	for _, tier := range s.Tiers {
+		if f := u.Links[tier.Name]; f > physics {
+			errs = append(errs, fmt.Errorf("costs beat the links of tier %s: utilisation %.6g", tier.Name, f))
+		}
+	}
+	return errors.Join(errs...)
+}
