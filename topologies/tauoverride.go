@@ -1,0 +1,3 @@
+package topologies
+
+func reservedNames() []string { return nil }
