@@ -1,0 +1,167 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// Set puts a value, written as in YAML, at a dotted path of the scenario such as
+// "deployment.decode.tp" or "slo.tpot". Units and names are checked as in a file.
+func (s *Scenario) Set(path, value string) error {
+	field, err := locate(reflect.ValueOf(s).Elem(), path, path)
+	if err != nil {
+		return err
+	}
+	return field(value)
+}
+
+// Paths lists every path that Set takes, sorted.
+func Paths() []string {
+	names := paths("", reflect.TypeFor[Scenario](), nil)
+	slices.Sort(names)
+	return names
+}
+
+// Clone is a copy that shares nothing with the original.
+func (s *Scenario) Clone() *Scenario {
+	c := *s
+	detach(reflect.ValueOf(&c).Elem())
+	return &c
+}
+
+// locate walks to a field, making what is absent on the way, and returns how to
+// set it. A map's key is all that is left of the path.
+func locate(v reflect.Value, rest, whole string) (func(string) error, error) {
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		v = v.Elem()
+	}
+	if rest == "" {
+		return func(value string) error { return decode(value, v, whole) }, nil
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		head, tail, _ := strings.Cut(rest, ".")
+		for i := range v.NumField() {
+			if name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ","); name == head && name != "" {
+				return locate(v.Field(i), tail, whole)
+			}
+		}
+	case reflect.Map:
+		return func(value string) error {
+			elem := reflect.New(v.Type().Elem()).Elem()
+			if err := decode(value, elem, whole); err != nil {
+				return err
+			}
+			if v.IsNil() {
+				v.Set(reflect.MakeMap(v.Type()))
+			}
+			v.SetMapIndex(reflect.ValueOf(rest).Convert(v.Type().Key()), elem)
+			return nil
+		}, nil
+	}
+	return nil, unknownPath(whole)
+}
+
+// decode reads YAML into a field. It decodes into a fresh value first, so that a
+// faulty value leaves the scenario as it was.
+func decode(value string, into reflect.Value, path string) error {
+	fresh := reflect.New(into.Type())
+	fresh.Elem().Set(into)
+	if into.Kind() == reflect.String && !strings.ContainsAny(value, `"'`) {
+		fresh.Elem().SetString(strings.TrimSpace(value))
+	} else if err := spec.Parse(path, []byte(value), fresh.Interface()).Err(); err != nil {
+		var ps spec.Problems
+		if !errors.As(err, &ps) {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		lines := make([]string, len(ps))
+		for i, p := range ps {
+			lines[i] = fmt.Sprintf("%s: %s", path, p.Text)
+		}
+		return errors.New(strings.Join(lines, "\n"))
+	}
+	into.Set(fresh.Elem())
+	return nil
+}
+
+// unknownPath names the path that was probably meant: one that ends in what was
+// written, or else the nearest.
+func unknownPath(path string) error {
+	all := Paths()
+	var ends []string
+	for _, p := range all {
+		if strings.HasSuffix(p, "."+path) {
+			ends = append(ends, p)
+		}
+	}
+	if len(ends) > 0 {
+		return fmt.Errorf("unknown scenario path %q; did you mean %s?", path, strings.Join(ends, " or "))
+	}
+	if near := spec.Nearest(path, all); near != "" {
+		return fmt.Errorf("unknown scenario path %q; did you mean %s?", path, near)
+	}
+	return fmt.Errorf("unknown scenario path %q (--print-scenario shows the paths)", path)
+}
+
+func paths(prefix string, t reflect.Type, into []string) []string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	named := false
+	if t.Kind() == reflect.Struct {
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			if name == "" || name == "-" {
+				continue
+			}
+			named = true
+			into = paths(prefix+"."+name, t.Field(i).Type, into)
+		}
+	}
+	if !named {
+		into = append(into, strings.TrimPrefix(prefix, "."))
+	}
+	return into
+}
+
+// detach replaces everything that v points to by a copy.
+func detach(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() && v.CanSet() {
+			fresh := reflect.New(v.Type().Elem())
+			fresh.Elem().Set(v.Elem())
+			v.Set(fresh)
+			detach(fresh.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				detach(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		if !v.IsNil() {
+			v.Set(reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v))
+			for i := range v.Len() {
+				detach(v.Index(i))
+			}
+		}
+	case reflect.Map:
+		if !v.IsNil() {
+			fresh := reflect.MakeMapWithSize(v.Type(), v.Len())
+			for _, k := range v.MapKeys() {
+				fresh.SetMapIndex(k, v.MapIndex(k))
+			}
+			v.Set(fresh)
+		}
+	}
+}
