@@ -32,6 +32,11 @@ type Model struct {
 	Extra           []Tensor // tensors outside the layers that no matrix product uses (final norm, hc_head …)
 	MTPExtra        []Tensor
 	MTPLinears      []Linear // projections of the draft module outside its layers
+	// Formats are the stored formats in force: the checkpoint's own, or those
+	// that WithFormats and Compress asked for.
+	Formats Formats
+
+	doc *document // what Compress and WithFormats rebuild from
 }
 
 // Layer is one transformer block.
@@ -86,6 +91,11 @@ type Linear struct {
 	Groups  int64
 	Format  Format
 	Shard   Shard
+	// ScaleBytes is the width of one FP8Block scale: 4 (FP32) or 1 (UE8M0).
+	ScaleBytes int64
+	// Compute is the precision of the product where it differs from what the
+	// stored format implies (V4's wo_a: FP8 stored, BF16 computed), else "".
+	Compute Format
 }
 
 // Params is the number of weights.
@@ -141,6 +151,10 @@ type Attention struct {
 	StateBytes, StateRead, StateFlops int64
 	// PrefillStateFlops is the chunked form of StateFlops, a token.
 	PrefillStateFlops int64
+	// PrefixFlops is what one prefill pass spends on a token of the prefix that
+	// is already cached, beside attention itself: MLA in MHA form projects the
+	// cached latents up to keys and values again.
+	PrefixFlops int64
 	// SmallKernels counts the norm, RoPE, activation and top-k launches between
 	// the big operators.
 	SmallKernels int
@@ -160,6 +174,8 @@ type MoE struct {
 	In, Inter     int64  // In is the width experts see (Hidden, or a latent width)
 	Mats          int64  // 3 gated, 2 plain
 	Format        Format // routed experts' weights
+	ScaleBytes    int64  // as Linear.ScaleBytes
+	ExpertBias    int64  // BF16 biases of one routed expert, elements
 	Gate          Linear
 	Latent        []Linear // projections to and from a latent expert width
 	Shared        []Linear // all shared experts together

@@ -1,0 +1,86 @@
+package models
+
+import (
+	"slices"
+	"strings"
+)
+
+// hfQuant is quantization_config in the forms that the supported checkpoints use.
+type hfQuant struct {
+	Method      string   `json:"quant_method"`
+	BlockSize   []int64  `json:"weight_block_size"`
+	NotConvert  []string `json:"modules_to_not_convert"`
+	Ignore      []string `json:"ignore"`
+	Bits        int64    `json:"bits"`
+	CacheScheme *struct {
+		Bits int64 `json:"num_bits"`
+	} `json:"kv_cache_scheme"`
+	Groups map[string]struct {
+		Weights struct {
+			Bits      int64  `json:"num_bits"`
+			Type      string `json:"type"`
+			GroupSize int64  `json:"group_size"`
+		} `json:"weights"`
+	} `json:"config_groups"`
+}
+
+// formats sets what the checkpoint stores; a family may refine them.
+func (c *conversion) formats() {
+	f := &c.doc.Formats
+	f.Weights, f.KV = BF16, BF16
+	q := c.h.Quant
+	if q == nil {
+		return
+	}
+	format := c.quantFormat(q)
+	if format == "" {
+		c.errorf("quantization_config.quant_method", "unknown method %q; known: fp8, mxfp4, compressed-tensors, awq, gptq", q.Method)
+		return
+	}
+	skips := func(part string) bool {
+		has := func(s string) bool { return strings.Contains(s, part) }
+		return slices.ContainsFunc(q.NotConvert, has) || slices.ContainsFunc(q.Ignore, has)
+	}
+	f.Experts = format
+	if !skips("self_attn") {
+		f.Weights = format
+	}
+	if q.CacheScheme != nil && q.CacheScheme.Bits == 8 {
+		f.KV = FP8
+	}
+}
+
+func (c *conversion) quantFormat(q *hfQuant) Format {
+	switch q.Method {
+	case "fp8":
+		if len(q.BlockSize) == 0 {
+			return FP8
+		}
+		if !slices.Equal(q.BlockSize, []int64{128, 128}) {
+			c.errorf("quantization_config.weight_block_size", "must be [128, 128], got %v", q.BlockSize)
+		}
+		return FP8Block
+	case "mxfp4":
+		return MXFP4
+	case "awq", "gptq":
+		if q.Bits == 8 {
+			return INT8
+		}
+		return INT4
+	case "compressed-tensors":
+		w := q.Groups["group_0"].Weights
+		switch {
+		case w.Type == "int" && w.Bits == 4:
+			return INT4
+		case w.Type == "int" && w.Bits == 8:
+			return INT8
+		case w.Type == "float" && w.Bits == 8:
+			return FP8
+		case w.Type == "float" && w.Bits == 4 && w.GroupSize == 16:
+			return NVFP4
+		case w.Type == "float" && w.Bits == 4:
+			return MXFP4
+		}
+	}
+	return ""
+}

@@ -1,0 +1,156 @@
+package models
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+//go:embed *.yaml
+var shipped embed.FS
+
+// Names lists the shipped models, sorted.
+func Names() []string { return spec.YAMLNames(shipped, ".") }
+
+// Load finds a model by name, by alias or by the path of a YAML file or of a
+// Hugging Face config.json. Folders in dirs are looked through before the
+// shipped models, the first one first.
+func Load(ref string, dirs ...string) (*Model, error) {
+	if spec.IsPath(ref) {
+		return loadFile(ref)
+	}
+	known := map[string]bool{}
+	for _, dir := range dirs {
+		if _, err := os.ReadDir(dir); err != nil {
+			return nil, fmt.Errorf("models folder: %w", err)
+		}
+		if m, err := find(os.DirFS(dir), dir, ref, known); m != nil || err != nil {
+			return m, err
+		}
+	}
+	m, err := find(shipped, "models", ref, known)
+	if m != nil || err != nil {
+		return m, err
+	}
+	return nil, unknown(ref, known)
+}
+
+func unknown(ref string, known map[string]bool) error {
+	names := make([]string, 0, len(known))
+	for n := range known {
+		names = append(names, n)
+	}
+	return spec.UnknownName("model", ref, names)
+}
+
+// find looks for a name in one folder, then for an alias; it adds what the
+// folder has to known.
+func find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model, error) {
+	names := spec.YAMLNames(fsys, ".")
+	if slices.Contains(names, ref) {
+		return readYAML(fsys, dir, ref)
+	}
+	for _, name := range names {
+		known[name] = true
+		data, err := fs.ReadFile(fsys, name+".yaml")
+		if err != nil {
+			return nil, err
+		}
+		var head struct {
+			Aliases []string `yaml:"aliases"`
+		}
+		// A file that does not parse has no aliases; it is reported when it is asked for.
+		if yaml.Load(data, &head) != nil {
+			continue
+		}
+		for _, a := range head.Aliases {
+			known[a] = true
+		}
+		if slices.Contains(head.Aliases, ref) {
+			return readYAML(fsys, dir, name)
+		}
+	}
+	return nil, nil
+}
+
+func readYAML(fsys fs.FS, dir, name string) (*Model, error) {
+	data, err := fs.ReadFile(fsys, name+".yaml")
+	if err != nil {
+		return nil, err
+	}
+	return FromYAML(filepath.ToSlash(filepath.Join(dir, name+".yaml")), data)
+}
+
+func loadFile(path string) (*Model, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if json.Valid(data) || strings.EqualFold(filepath.Ext(path), ".json") {
+		return FromHF(hfName(path), data)
+	}
+	return FromYAML(path, data)
+}
+
+// hfName names a model after its file, or after the folder of a config.json.
+func hfName(path string) string {
+	base := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	if base == "config" {
+		if abs, err := filepath.Abs(path); err == nil {
+			return filepath.Base(filepath.Dir(abs))
+		}
+	}
+	return base
+}
+
+// FromYAML reads one model file; name is what errors call it.
+func FromYAML(name string, data []byte) (*Model, error) {
+	doc := &document{}
+	file := spec.Parse(name, data, doc)
+	if err := file.Err(); err != nil {
+		return nil, err
+	}
+	checker{doc, file.Errorf}.check()
+	if err := file.Err(); err != nil {
+		return nil, err
+	}
+	return sized(doc, name)
+}
+
+// fromDocument checks and builds a document that no YAML file stands behind.
+func fromDocument(doc *document) (*Model, error) {
+	var problems spec.Problems
+	checker{doc, func(path, format string, args ...any) {
+		problems = append(problems, spec.Problem{File: doc.Name, Path: path, Text: fmt.Sprintf(format, args...)})
+	}}.check()
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return sized(doc, doc.Name)
+}
+
+// sized builds, and refuses what would overflow the engine's 63-bit sums.
+func sized(doc *document, name string) (*Model, error) {
+	m := build(doc)
+	if p := m.params(); p.total.Cmp(big64(1<<56)) > 0 {
+		return nil, spec.Problems{{File: name, Text: fmt.Sprintf("has %s parameters; at most %d are supported", p.total, int64(1)<<56)}}
+	}
+	return m, nil
+}
+
+// YAML writes the model as the file that FromYAML reads back to an equal model.
+func (m *Model) YAML() ([]byte, error) {
+	return yaml.Dump(m.doc, yaml.WithIndent(2), yaml.WithLineWidth(120))
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
