@@ -203,4 +203,3 @@ func hasKeys(head []byte, keys ...string) bool {
 	}
 	return true
 }
-

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/traces"
+)
+
+func newTraceCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "trace",
+		Short: "Inspect, convert and generate request traces",
+		Long: "Traces are files, - for standard input, or the sample that ships with the program (sample).\n" +
+			"zstd and gzip are recognised, and so are these formats:\n\n" + formatList() +
+			"\nWorkload profiles to generate from: " + strings.Join(traces.Profiles(), ", ") + ".",
+	}
+	c.AddCommand(newTraceInspect(), newTraceConvert(), newTraceGenerate())
+	return c
+}
+
+func formatList() string {
+	var b strings.Builder
+	for _, f := range traces.Formats() {
+		fmt.Fprintf(&b, "  %-11s %s\n", f.Name, f.Description)
+	}
+	return b.String()
+}
+
+// readFlags are those of every command that reads a trace.
+type readFlags struct {
+	opts            traces.Options
+	start, duration textFlag[spec.Duration, *spec.Duration]
+}
+
+func (f *readFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.opts.Format, "trace-format", "auto", "format of the trace, to force one")
+	c.Flags().IntVar(&f.opts.Limit, "trace-limit", 0, "stop after so many requests (0 for all)")
+	c.Flags().Float64Var(&f.opts.RateScale, "rate-scale", 1, "times the recorded rate")
+	c.Flags().Uint64Var(&f.opts.Seed, "seed", 1, "seed of formats that are drawn (servegen)")
+	c.Flags().Var(&f.start, "start", "leave out what was recorded before, such as 10m")
+	c.Flags().Var(&f.duration, "duration", "recorded time to read from the start on, such as 1h")
+}
+
+func (f *readFlags) open(c *cobra.Command, ref string) (traces.Source, error) {
+	if c.Flags().Changed("rate-scale") && f.opts.RateScale == 0 {
+		return nil, errors.New("trace: rate_scale: must be over 0, got 0")
+	}
+	opts := f.opts
+	opts.Start, opts.Duration = f.start.value, f.duration.value
+	opts.Stdin = c.InOrStdin()
+	opts.Warn = func(text string) { c.PrintErrln("warning: " + text) }
+	return traces.Open(ref, opts)
+}
+
+// textFlag is a flag of a type that reads and writes itself as text.
+type textFlag[T any, P interface {
+	*T
+	UnmarshalText([]byte) error
+	MarshalText() ([]byte, error)
+}] struct{ value T }
+
+func (f *textFlag[T, P]) Set(s string) error { return P(&f.value).UnmarshalText([]byte(s)) }
+func (f *textFlag[T, P]) Type() string       { return "text" }
+func (f *textFlag[T, P]) String() string {
+	text, err := P(&f.value).MarshalText()
+	if err != nil || string(text) == "0s" {
+		return ""
+	}
+	return string(text)
+}
+
+func newTraceInspect() *cobra.Command {
+	var flags readFlags
+	var output string
+	c := &cobra.Command{
+		Use:   "inspect TRACE",
+		Short: "Measure a trace: rate, burstiness, lengths, shared prefixes",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if output != "text" && output != "json" {
+				return spec.UnknownName("output", output, []string{"text", "json"})
+			}
+			source, err := flags.open(c, args[0])
+			if err != nil {
+				return err
+			}
+			p := newTraceProgress(c.ErrOrStderr())
+			stats, err := traces.Measure(source, p.tick)
+			p.done()
+			if err := errors.Join(err, source.Close()); err != nil {
+				return err
+			}
+			if output == "json" {
+				e := json.NewEncoder(c.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(stats)
+			}
+			_, err = io.WriteString(c.OutOrStdout(), statsText(stats))
+			return err
+		},
+	}
+	flags.add(c)
+	c.Flags().StringVar(&output, "output", "text", "text or json")
+	return c
+}
+
+func statsText(s traces.Stats) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-14s"+format+"\n", append([]any{name}, args...)...)
+	}
+	line("requests", "%d in %.1f s", s.Requests, s.SpanS)
+	line("rate", "%.3f requests/s, peak %.3f over %g s", s.Rate, s.PeakRate, s.PeakWindowS)
+	line("gaps", "CV %.3f (Poisson 1), burstiness %+.3f", s.CV, s.Burstiness)
+	fmt.Fprintf(&b, "%-14s%10s%10s%10s%10s%10s%16s\n", "tokens", "mean", "p50", "p90", "p99", "max", "total")
+	for _, row := range []struct {
+		name string
+		l    traces.Lengths
+	}{{"  input", s.Input}, {"  output", s.Output}} {
+		line(row.name, "%10.1f%10d%10d%10d%10d%16d", row.l.Mean, row.l.P50, row.l.P90, row.l.P99, row.l.Max, row.l.Total)
+	}
+	if s.Sessions > 0 {
+		line("sessions", "%d", s.Sessions)
+	}
+	if s.Prefix.Blocks > 0 {
+		line("prefixes", "%.4f of blocks seen before (%d of %d tokens, %d unique)", s.Prefix.HitRate, s.Prefix.Blocks, s.Prefix.BlockTokens, s.Prefix.Unique)
+	} else {
+		line("prefixes", "none recorded")
+	}
+	return b.String()
+}
+
+func newTraceConvert() *cobra.Command {
+	var flags readFlags
+	c := &cobra.Command{
+		Use:   "convert TRACE OUT",
+		Short: "Write a trace in clustersim's own format (OUT: a path, .zst or .gz to compress, or -)",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			source, err := flags.open(c, args[0])
+			if err != nil {
+				return err
+			}
+			return errors.Join(writeTrace(c, args[1], source), source.Close())
+		},
+	}
+	flags.add(c)
+	return c
+}
+
+func newTraceGenerate() *cobra.Command {
+	var w traces.Workload
+	var out string
+	var input, output textFlag[traces.Dist, *traces.Dist]
+	var arrivals textFlag[traces.Arrivals, *traces.Arrivals]
+	var duration textFlag[spec.Duration, *spec.Duration]
+	c := &cobra.Command{
+		Use:     "generate",
+		Short:   "Write a generated workload in clustersim's own format",
+		Example: "  clustersim trace generate --workload chat --rate 20 --requests 10000 --out chat.jsonl.zst",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w.Input, w.Output, w.Arrivals, w.Duration = input.value, output.value, arrivals.value, duration.value
+			if w.Requests == 0 && w.Duration == 0 {
+				return errors.New("workload: needs --requests or --duration, or it would never end")
+			}
+			source, err := traces.Generate(w)
+			if err != nil {
+				return err
+			}
+			return writeTrace(c, out, source)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&w.Profile, "workload", "chat", "profile ("+strings.Join(traces.Profiles(), ", ")+") or path of a YAML file")
+	f.Float64Var(&w.Rate, "rate", 0, "requests a second")
+	f.Int64Var(&w.Requests, "requests", 0, "how many requests (0 for no limit)")
+	f.Var(&duration, "duration", "until when, such as 10m")
+	f.Var(&input, "input-tokens", "prompt lengths: 4096, uniform(819,1024), lognormal(mean=4000,p99=20000), exp(500)")
+	f.Var(&output, "output-tokens", "output lengths, likewise")
+	f.Var(&arrivals, "arrivals", "poisson, gamma(CV), constant, burst or burst(N)")
+	f.Uint64Var(&w.Seed, "seed", 1, "seed")
+	f.StringVar(&out, "out", "-", "path, .zst or .gz to compress, or - for standard output")
+	return c
+}
+
+// writeTrace writes a source under its own name only when it is whole.
+func writeTrace(c *cobra.Command, path string, source traces.Source) (err error) {
+	p := newTraceProgress(c.ErrOrStderr())
+	defer p.done()
+	if path == "-" {
+		_, err := traces.Write(c.OutOrStdout(), source, p.tick)
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	pack, err := packer(path, f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	_, err = traces.Write(pack, source, p.tick)
+	if err = errors.Join(err, pack.Close(), f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// packer compresses by the name's ending.
+func packer(path string, f io.Writer) (io.WriteCloser, error) {
+	switch filepath.Ext(path) {
+	case ".zst":
+		return zstd.NewWriter(f)
+	case ".gz":
+		return gzip.NewWriter(f), nil
+	}
+	return plainWriter{f}, nil
+}
+
+type plainWriter struct{ io.Writer }
+
+func (plainWriter) Close() error { return nil }
+
+// traceProgress counts requests on a terminal's standard error, from two seconds on.
+type traceProgress struct {
+	w        io.Writer
+	terminal bool
+	begin    time.Time
+	shown    time.Time
+	requests int64
+}
+
+func newTraceProgress(w io.Writer) *traceProgress {
+	f, ok := w.(*os.File)
+	now := time.Now()
+	return &traceProgress{w: w, terminal: ok && term.IsTerminal(int(f.Fd())), begin: now, shown: now.Add(1800 * time.Millisecond)}
+}
+
+// tick looks at the clock once in 4,096 requests, to cost nothing.
+func (p *traceProgress) tick(r traces.Request) {
+	p.requests++
+	if !p.terminal || p.requests&4095 != 0 {
+		return
+	}
+	if now := time.Now(); now.Sub(p.shown) > 200*time.Millisecond {
+		p.shown = now
+		fmt.Fprintf(p.w, "\r%d requests, trace time %.0f s, %.0f requests/s ", p.requests, r.Arrival.Seconds(), float64(p.requests)/now.Sub(p.begin).Seconds())
+	}
+}
+
+// done wipes the line.
+func (p *traceProgress) done() {
+	if p.terminal && p.shown.Sub(p.begin) > 2*time.Second {
+		fmt.Fprintf(p.w, "\r\033[K")
+	}
+}
