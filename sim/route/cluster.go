@@ -1,0 +1,269 @@
+package route
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/net"
+	"github.com/clustersim/clustersim/sim/serve"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// Config is a cluster and what is asked of it. All of it is fixed for the run.
+type Config struct {
+	Seed  uint64
+	Pools []Pool // one that serves (aggregated), or prefill and decode
+	// Policy picks ranks in both pools.
+	Policy   Policy
+	Handover Handover // from prefill to decode; unused when aggregated
+	Drafting serve.Drafting
+
+	Source   traces.Source      // open loop, or
+	Loop     *traces.ClosedLoop // closed loop
+	FrontEnd des.Time           // from arrival to queue: HTTP, tokenisation
+
+	// Measured requests are the first Measure ones and those that arrive before
+	// MeasureUntil; all when both are 0. The run ends when all of them have
+	// finished; when requests end before that, it ends with the last.
+	Measure      int64
+	MeasureUntil des.Time
+	Initial      []Initial // in flight at time 0
+
+	Observe         func(*metrics.Snapshot) (stop bool)
+	ObserveEvents   int64
+	ObserveInterval des.Time
+	OnRequest       func(*metrics.Completion)
+}
+
+// Pool is a number of equal instances.
+type Pool struct {
+	Name      string
+	Spec      *serve.Spec
+	Instances int
+}
+
+// Initial is a request that is decoding when the run starts: Age tokens of its
+// answer are out.
+type Initial struct{ Input, Output, Age int32 }
+
+// Handover is the way of a request's cache from a prefill to a decode instance.
+type Handover struct {
+	Latency des.Time // before the first byte moves
+	// Rate bounds one transfer, Egress and Ingress what leaves a prefill rank and
+	// what reaches a decode rank, bytes a second.
+	Rate, Egress, Ingress float64
+}
+
+// Cluster is the state of a run.
+type Cluster struct {
+	cfg      Config
+	recorder *metrics.Recorder
+	table    serve.Table
+	pools    []pool
+	clock    *des.Winner
+	now      des.Time
+	events   int64
+	stopped  bool
+
+	arrivals arrivals
+	number   uint64 // of the next request
+	measured int64  // measured requests that have arrived
+	finished int64  // of these, finished
+	closed   bool   // the measured window
+
+	waiting fifo // prefilled, for a place to decode
+	moving  fifo // handed over, before their first byte moves
+	net     *net.Net
+	done    []int32
+	z       des.Key // normal draws for drafting, by request number
+}
+
+// pool is a pool's instances with their place among the entities.
+type pool struct {
+	Pool
+	first     int // entity of the first instance
+	instances []*serve.Instance
+	board     *serve.Board
+	picker    picker
+	kvBytes   int64
+}
+
+// NewCluster builds an idle cluster. The recorder's pools are the config's.
+func NewCluster(cfg Config, recorder *metrics.Recorder) *Cluster {
+	c := &Cluster{cfg: cfg, recorder: recorder, z: des.NewKey(cfg.Seed, "drafting")}
+	c.arrivals = arrivals{source: cfg.Source, loop: cfg.Loop, frontEnd: cfg.FrontEnd}
+	c.pools = make([]pool, len(cfg.Pools))
+	entities := 0
+	for i, p := range cfg.Pools {
+		c.pools[i] = pool{Pool: p, first: entities, board: serve.NewBoard(p.Instances, p.Spec.Ranks)}
+		q := &c.pools[i]
+		q.picker = picker{board: q.board, instances: p.Instances, ranks: p.Spec.Ranks, key: des.NewKey(cfg.Seed, "router "+p.Name)}
+		shared := serve.Shared{Table: &c.table, Board: q.board, Recorder: recorder, KVBytes: &q.kvBytes}
+		for id := range p.Instances {
+			q.instances = append(q.instances, serve.New(p.Spec, shared, id))
+		}
+		entities += p.Instances
+	}
+	c.clock = des.NewWinner(2*entities + 3)
+	if len(c.pools) == 2 {
+		c.net = net.New(c.ports())
+	}
+	return c
+}
+
+// ports are the capacities of the links of the hand-over: an egress for every
+// prefill rank, then an ingress for every decode rank.
+func (c *Cluster) ports() []float64 {
+	from, to := &c.pools[0], &c.pools[1]
+	ports := make([]float64, 0, from.Instances*from.Spec.Ranks+to.Instances*to.Spec.Ranks)
+	for range from.Instances * from.Spec.Ranks {
+		ports = append(ports, c.cfg.Handover.Egress)
+	}
+	for range to.Instances * to.Spec.Ranks {
+		ports = append(ports, c.cfg.Handover.Ingress)
+	}
+	return ports
+}
+
+// The entities of the clock, lowest first at equal times: ends of steps, transfers,
+// arrivals, starts of steps, the observer. A step that starts at a moment sees all
+// that happened at it.
+func (c *Cluster) instances() int {
+	last := &c.pools[len(c.pools)-1]
+	return last.first + last.Instances
+}
+func (c *Cluster) transferEntity() int { return c.instances() }
+func (c *Cluster) arrivalEntity() int  { return c.instances() + 1 }
+func (c *Cluster) startEntity() int    { return c.instances() + 2 }
+func (c *Cluster) observeEntity() int  { return 2*c.instances() + 2 }
+
+// Run lets the cluster run until every measured request has finished, the context
+// ends or the observer stops it; the last two leave the run partial.
+func (c *Cluster) Run(ctx context.Context) (partial bool, err error) {
+	if err := c.arrivals.start(); err != nil {
+		return false, err
+	}
+	c.begin()
+	c.clock.Set(c.arrivalEntity(), c.arrivals.at())
+	if c.cfg.Observe != nil && c.cfg.ObserveInterval > 0 {
+		c.clock.Set(c.observeEntity(), c.cfg.ObserveInterval)
+	}
+	for !c.over() {
+		entity, t := c.clock.Next()
+		if t == des.Never {
+			if c.table.InFlight() > 0 {
+				panic(c.broken("nothing left to happen with requests in flight"))
+			}
+			break
+		}
+		if t < c.now {
+			panic(c.broken(fmt.Sprintf("time goes back to %d", t)))
+		}
+		c.now = t
+		if err := c.act(entity); err != nil {
+			return false, err
+		}
+		c.events++
+		if c.cfg.Observe != nil && c.events%max(1, c.cfg.ObserveEvents) == 0 {
+			c.observe()
+		}
+		if c.events&1023 == 0 && ctx.Err() != nil {
+			c.stopped = true
+		}
+	}
+	c.end()
+	return c.stopped, nil
+}
+
+func (c *Cluster) act(entity int) error {
+	switch {
+	case entity < c.transferEntity():
+		c.finishStep(entity)
+	case entity == c.transferEntity():
+		c.transfer()
+	case entity == c.arrivalEntity():
+		return c.arrive()
+	case entity < c.observeEntity():
+		c.startStep(entity - c.startEntity())
+	default:
+		c.observe()
+		c.clock.Set(entity, c.now+c.cfg.ObserveInterval)
+	}
+	return nil
+}
+
+// over reports that the run has what it was for.
+func (c *Cluster) over() bool {
+	if c.stopped {
+		return true
+	}
+	if c.arrivals.over() && c.table.InFlight() == 0 {
+		return c.arrivals.at() == des.Never
+	}
+	return c.enough() && c.finished == c.measured
+}
+
+// enough reports that every request to be measured has arrived.
+func (c *Cluster) enough() bool {
+	switch {
+	case c.cfg.Measure > 0:
+		return c.measured >= c.cfg.Measure
+	case c.cfg.MeasureUntil > 0:
+		return c.arrivals.at() >= c.cfg.MeasureUntil+c.cfg.FrontEnd
+	}
+	return false
+}
+
+// end books what is still open and checks that no request was lost or made up.
+func (c *Cluster) end() {
+	c.bookIdle()
+	counts := c.recorder.Counts()
+	counts.InFlight = c.table.InFlight()
+	if counts.Initial+counts.Arrived != counts.Completed+counts.Rejected+counts.Lost+counts.InFlight {
+		panic(c.broken(fmt.Sprintf("requests are not conserved: %+v", counts)))
+	}
+}
+
+func (c *Cluster) bookIdle() {
+	for i := range c.pools {
+		for _, in := range c.pools[i].instances {
+			in.BookIdle(c.now)
+		}
+	}
+}
+
+// Now is the simulated time, Events the number of events so far, InFlight the
+// requests that have not finished.
+func (c *Cluster) Now() des.Time   { return c.now }
+func (c *Cluster) Events() int64   { return c.events }
+func (c *Cluster) InFlight() int64 { return c.table.InFlight() }
+
+func (c *Cluster) broken(what string) string {
+	return fmt.Sprintf("route: %s (seed %d, time %d ns, event %d)", what, c.cfg.Seed, c.now, c.events)
+}
+
+// serving is the pool that decodes, prefilling the one that takes arrivals; they are
+// the same when aggregated.
+func (c *Cluster) serving() *pool    { return &c.pools[len(c.pools)-1] }
+func (c *Cluster) prefilling() *pool { return &c.pools[0] }
+
+func (c *Cluster) observe() {
+	var s metrics.Snapshot
+	c.recorder.Fill(&s)
+	s.Now, s.Events, s.Target, s.TargetTime = c.now, c.events, c.cfg.Measure, c.cfg.MeasureUntil
+	s.Requests.InFlight = c.table.InFlight()
+	for i := range c.pools {
+		p := &c.pools[i]
+		for _, in := range p.instances {
+			s.Instances = append(s.Instances, metrics.Instance{
+				Pool: i, Running: in.Running(), Waiting: in.Waiting(),
+				KVUsed: in.KV(), KVCapacity: p.Spec.Memory.Free * int64(p.Spec.Ranks),
+			})
+		}
+	}
+	if c.cfg.Observe(&s) {
+		c.stopped = true
+	}
+}

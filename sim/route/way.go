@@ -1,0 +1,265 @@
+package route
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// The way of a request, in the order in which its parts are called: arrive →
+// (startStep, finishStep of its prefill) → place → transfer → (startStep,
+// finishStep of its decoding) → complete.
+
+// arrive takes the next request from the source and queues it on a prefill rank.
+func (c *Cluster) arrive() error {
+	err := c.arrivals.take(int64(c.number), func(t *traces.Request) error {
+		if total := int64(t.InputTokens) + int64(t.OutputTokens); !c.fits(total) {
+			return c.tooLong(t)
+		}
+		h := c.table.New()
+		r := c.table.At(h)
+		r.Number, r.Arrival, r.Since = c.number, t.Arrival, t.Arrival
+		r.Input, r.Output = t.InputTokens, t.OutputTokens
+		r.Prefix = append(r.Prefix[:0], t.Prefix...)
+		r.Plan(c.steps(r.Number, r.Output))
+		r.Measured = c.measures(r.Arrival)
+		c.recorder.Arrive()
+		c.number++
+		if r.Measured {
+			c.measured++
+		}
+		c.queue(h)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !c.closed && c.arrivals.loop == nil && !c.arrivals.over() && c.enough() {
+		c.closed = true
+		c.bookIdle()
+		c.recorder.CloseWindow(c.now)
+	}
+	c.clock.Set(c.arrivalEntity(), c.arrivals.at())
+	return nil
+}
+
+// measures reports whether a request that arrived then belongs to the measured ones.
+func (c *Cluster) measures(arrival des.Time) bool {
+	switch {
+	case c.cfg.Measure > 0:
+		return c.measured < c.cfg.Measure
+	case c.cfg.MeasureUntil > 0:
+		return arrival < c.cfg.MeasureUntil
+	}
+	return true
+}
+
+func (c *Cluster) fits(tokens int64) bool {
+	for i := range c.pools {
+		if !c.pools[i].Spec.Fits(tokens) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Cluster) tooLong(t *traces.Request) error {
+	total := int64(t.InputTokens) + int64(t.OutputTokens)
+	for i := range c.pools {
+		s := c.pools[i].Spec
+		if !s.Fits(total) {
+			return &TooLongError{
+				Number: c.number, Input: t.InputTokens, Output: t.OutputTokens, Pool: c.pools[i].Name,
+				Need: s.Memory.SequenceBytes(total), Have: s.Memory.Free - s.Watermark,
+			}
+		}
+	}
+	return nil
+}
+
+// TooLongError is a request that no rank can hold.
+type TooLongError struct {
+	Number        uint64 // from 0
+	Input, Output int32
+	Pool          string
+	Need, Have    int64 // bytes of KV cache
+}
+
+func (e *TooLongError) Error() string {
+	return fmt.Sprintf("request %d: %d prompt and %d output tokens need %.3f GB of KV cache, but a rank of the %s pool has %.3f GB; "+
+		"use a layout with more memory for KV a rank (larger tp, pp or ep), a smaller KV format, or leave the request out",
+		e.Number+1, e.Input, e.Output, float64(e.Need)/1e9, e.Pool, float64(e.Have)/1e9)
+}
+
+// steps is how many decode steps a request's answer takes.
+func (c *Cluster) steps(number uint64, output int32) int32 {
+	if c.cfg.Drafting.Drafts == 0 {
+		return output - 1
+	}
+	// Box–Muller
+	u, v := c.z.Uniform(number, 0), c.z.Uniform(number, 1)
+	z := math.Sqrt(-2*math.Log(1-u)) * math.Cos(2*math.Pi*v)
+	return c.cfg.Drafting.Steps(output-1, z)
+}
+
+// queue puts a request into the prefill queue of the rank that the policy picks.
+func (c *Cluster) queue(h int32) {
+	p := c.prefilling()
+	instance, rank := c.cfg.Policy.pick(&p.picker, c.table.At(h).Number)
+	p.instances[instance].Enqueue(h, rank)
+	c.wake(p, instance)
+}
+
+// wake lets an idle instance start a step at this moment, after all else that
+// happens at it.
+func (c *Cluster) wake(p *pool, instance int) {
+	if !p.instances[instance].Busy {
+		c.clock.Set(c.startEntity()+p.first+instance, c.now)
+	}
+}
+
+// of finds the pool and number of an instance's entity.
+func (c *Cluster) of(entity int) (p *pool, instance int) {
+	p = &c.pools[0]
+	if entity >= p.Instances {
+		p = &c.pools[1]
+	}
+	return p, entity - p.first
+}
+
+func (c *Cluster) startStep(entity int) {
+	c.clock.Set(c.startEntity()+entity, des.Never)
+	p, instance := c.of(entity)
+	in := p.instances[instance]
+	if in.Busy {
+		return
+	}
+	if in.Start(c.now) {
+		c.clock.Set(entity, in.End)
+	}
+	for _, h := range in.Evicted {
+		c.queue(h)
+	}
+	if len(in.Evicted) > 0 {
+		c.place()
+	}
+}
+
+func (c *Cluster) finishStep(entity int) {
+	c.clock.Set(entity, des.Never)
+	p, instance := c.of(entity)
+	in := p.instances[instance]
+	in.Finish()
+	for _, h := range in.Completed {
+		c.complete(h)
+	}
+	for _, h := range in.Prefilled {
+		c.waiting.push(h, c.now)
+	}
+	c.place()
+	c.wake(p, instance)
+}
+
+// place finds a decode rank for prefilled requests, first come first served, and
+// starts moving their cache there.
+func (c *Cluster) place() {
+	for !c.waiting.empty() {
+		h := c.waiting.first().request
+		r := c.table.At(h)
+		p := c.serving()
+		instance, rank := c.cfg.Policy.pick(&p.picker, r.Number)
+		if !p.instances[instance].Reserve(h, rank, p.Spec.Memory.SequenceBytes(int64(r.Target))) {
+			return
+		}
+		c.waiting.pop()
+		r.Queued(c.now)
+		c.moving.push(h, c.now+c.cfg.Handover.Latency)
+		c.setTransfer()
+	}
+}
+
+func (c *Cluster) setTransfer() {
+	t := c.net.Next()
+	if !c.moving.empty() {
+		t = min(t, c.moving.first().at)
+	}
+	c.clock.Set(c.transferEntity(), t)
+}
+
+// transfer starts the transfers that are due and ends those that are over: their
+// requests are out of the prefill instance, and decode from the next step on.
+func (c *Cluster) transfer() {
+	from, to := c.prefilling(), c.serving()
+	for !c.moving.empty() && c.moving.first().at <= c.now {
+		h := c.moving.pop().request
+		r := c.table.At(h)
+		egress := r.From.Instance*int32(from.Spec.Ranks) + r.From.Rank
+		ingress := int32(from.Instances*from.Spec.Ranks) + r.Instance*int32(to.Spec.Ranks) + r.Rank
+		links := [2]int32{egress, ingress}
+		c.net.Start(c.now, h, from.Spec.Memory.TransferBytes(int64(r.Target)), links[:], c.cfg.Handover.Rate)
+	}
+	c.done = c.net.Finished(c.now, c.done[:0])
+	for _, h := range c.done {
+		r := c.table.At(h)
+		source := int(r.From.Instance)
+		from.instances[source].HandedOver(h)
+		c.wake(from, source)
+		r.Transferred(c.now)
+		to.instances[r.Instance].Join(h)
+		c.wake(to, int(r.Instance))
+	}
+	c.setTransfer()
+}
+
+// complete reports a finished request and frees its slot.
+func (c *Cluster) complete(h int32) {
+	r := c.table.At(h)
+	done := metrics.Completion{
+		Number: r.Number, Arrival: r.Arrival, FirstToken: r.FirstToken, Finish: c.now,
+		Queue: r.Queue, Prefill: r.Prefill, KVTransfer: r.KVTransfer, Decode: r.Decode, Preempted: r.Preempted,
+		InputTokens: int64(r.Input), OutputTokens: int64(r.Output), CachedTokens: int64(r.Cached),
+		Preemptions: r.Preemptions, PrefillInstance: r.PrefillInstance, DecodeInstance: r.Instance,
+		Initial: r.Initial, Measured: r.Measured,
+	}
+	c.recorder.Complete(&done)
+	if r.Measured {
+		c.finished++
+	}
+	if c.cfg.OnRequest != nil && !r.Initial {
+		c.cfg.OnRequest(&done)
+	}
+	c.table.Free(h)
+	c.arrivals.freed(c.now)
+	if c.arrivals.loop != nil {
+		c.clock.Set(c.arrivalEntity(), c.arrivals.at())
+	}
+}
+
+// begin puts the initial requests into the serving pool as if they had been there
+// for long.
+func (c *Cluster) begin() {
+	p := c.serving()
+	for i, initial := range c.cfg.Initial {
+		h := c.table.New()
+		r := c.table.At(h)
+		r.Number = uint64(1)<<63 + uint64(i)
+		r.Input, r.Output, r.Initial = initial.Input, initial.Output, true
+		r.Plan(c.steps(r.Number, r.Output))
+		if r.Steps > 0 {
+			r.Resume(min(r.Steps-1, int32(int64(initial.Age)*int64(r.Steps)/int64(r.Output))))
+		}
+		instance, rank := c.cfg.Policy.pick(&p.picker, r.Number)
+		if r.Steps == 0 || !c.fits(int64(r.Input)+int64(r.Output)) ||
+			!p.instances[instance].Reserve(h, rank, p.Spec.Memory.SequenceBytes(int64(r.Target))) {
+			c.table.Free(h)
+			continue
+		}
+		r.LastToken = 0
+		c.recorder.Initial()
+		p.instances[instance].Join(h)
+		c.wake(p, instance)
+	}
+}

@@ -1,0 +1,48 @@
+package serve
+
+import "github.com/clustersim/clustersim/sim/des"
+
+// span names the five parts of a request's life.
+type span int
+
+const (
+	spanQueue span = iota
+	spanPrefill
+	spanTransfer
+	spanDecode
+)
+
+// book ends the current span at now. What passes between a pre-emption and
+// decoding again is all the pre-emption's doing.
+func (r *Request) book(now des.Time, s span) {
+	d := now - r.Since
+	r.Since = now
+	switch {
+	case r.lost && s != spanDecode:
+		r.Preempted += d
+	case s == spanQueue:
+		r.Queue += d
+	case s == spanPrefill:
+		r.Prefill += d
+	case s == spanTransfer:
+		r.KVTransfer += d
+	default:
+		r.Decode += d
+	}
+}
+
+// Queued ends a wait for a place.
+func (r *Request) Queued(now des.Time) { r.book(now, spanQueue) }
+
+// Transferred ends the transfer of the cache to where the request will decode; the
+// first token leaves with it.
+func (r *Request) Transferred(now des.Time) {
+	r.book(now, spanTransfer)
+	r.firstToken(now)
+}
+
+func (r *Request) firstToken(now des.Time) {
+	if r.FirstToken == 0 {
+		r.FirstToken, r.LastToken = now, now
+	}
+}
