@@ -20,16 +20,16 @@ type gemmSource struct {
 	names  []string
 	w, a   float64
 	quant  float64 // bytes the quantisation pass moves per element of A
-	fused8 bool    // stored in 8 bits or fewer, computed in 8
+	float8 bool    // an 8-bit float, which needs FP8 units
 }
 
 var gemmSources = [numVariants]gemmSource{
 	{v: BF16, names: []string{"bfloat16"}, w: 2, a: 2},
-	{v: FP8, names: []string{"fp8", "fp8_block"}, w: 1, a: 1, quant: 3, fused8: true},
-	{v: FP8Block, names: []string{"fp8_block", "fp8"}, w: 1, a: 1, quant: 3, fused8: true},
+	{v: FP8, names: []string{"fp8", "fp8_block"}, w: 1, a: 1, quant: 3, float8: true},
+	{v: FP8Block, names: []string{"fp8_block", "fp8"}, w: 1, a: 1, quant: 3, float8: true},
 	{v: NVFP4, names: []string{"nvfp4"}, w: 0.5625, a: 0.5625, quant: 2.5625},
 	{v: INT8, names: []string{"int8", "fp8"}, w: 1, a: 1, quant: 3},
-	{v: MXFP8, names: []string{"mxfp8", "fp8_block"}, w: 1.03125, a: 1.03125, quant: 3.03125, fused8: true},
+	{v: MXFP8, names: []string{"mxfp8", "fp8_block"}, w: 1.03125, a: 1.03125, quant: 3.03125, float8: true},
 	{v: W4A8, names: []string{"w4a8", "fp8_block", "fp8"}, w: 0.53125, a: 1, quant: 3},
 	{v: W4A16, names: []string{"w4a16", "bfloat16"}, w: 0.53125, a: 2},
 	{v: W8A16, names: []string{"w8a16", "bfloat16"}, w: 1, a: 2},
@@ -42,16 +42,18 @@ func (s *Set) compileGEMM(src *source) {
 }
 
 // gemmForm compiles one variant. 8-bit floats without FP8 units are stored in 8
-// bits and computed in BF16; FP4 without FP4 units is W4A8.
+// bits and computed in BF16; FP4 without FP4 units, or without timings of them in
+// the chip's ancestry, is W4A8.
 func (s *Set) gemmForm(src *source, g *gemmSource) gemmForm {
 	names, w, a, quant, peak := g.names, g.w, g.a, g.quant, s.bf16
 	switch {
-	case g.v == NVFP4 && !s.nativeFP4:
-		return s.gemmForm(src, &gemmSources[W4A8.index()])
-	case g.fused8 && !s.nativeFP8:
-		return s.gemmForm(src, &gemmSources[W8A16.index()])
 	case g.v == NVFP4:
+		if _, timed := src.chip.Constants("gemm", names[0]); !timed || !s.nativeFP4 {
+			return s.gemmForm(src, &gemmSources[W4A8.index()])
+		}
 		peak = s.fp4
+	case g.float8 && !s.nativeFP8:
+		return s.gemmForm(src, &gemmSources[W8A16.index()])
 	case g.v == INT8:
 		peak = s.int8
 	case quant > 0:

@@ -50,12 +50,13 @@ func (s *Set) compileMoE(src *source) {
 func (s *Set) moeForms(src *source, m *moeSource) (all, dispatched moeForm) {
 	peak := s.fp8
 	switch {
-	case m.v == NVFP4 && !s.nativeFP4:
-		return s.moeForms(src, &moeSources[W4A8.index()])
+	case m.v == NVFP4:
+		if _, timed := src.chip.Constants("moe", m.moe[0]); !timed || !s.nativeFP4 {
+			return s.moeForms(src, &moeSources[W4A8.index()])
+		}
+		peak = s.fp4
 	case (m.v == FP8 || m.v == FP8Block || m.v == MXFP8) && !s.nativeFP8:
 		return s.moeForms(src, &moeSources[W8A16.index()])
-	case m.v == NVFP4:
-		peak = s.fp4
 	case m.v == INT8:
 		peak = s.int8
 	case m.v == BF16 || m.v == W4A16 || m.v == W8A16:
