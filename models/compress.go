@@ -144,6 +144,9 @@ func (c *Compression) UnmarshalYAML(n *yaml.Node) error {
 // Compress returns the model with other attention parameters; no change gives
 // an equal model. A knob that the model does not have is an error.
 func (m *Model) Compress(c Compression) (*Model, error) {
+	if m.doc == nil {
+		return nil, fmt.Errorf("kv-compress: model %s was not read from a file", m.Name)
+	}
 	doc := m.doc.clone()
 	if c.Uncompressed {
 		if err := doc.uncompress(); err != nil {
@@ -169,7 +172,7 @@ func (m *Model) Compress(c Compression) (*Model, error) {
 	for _, k := range has {
 		doc.turn(k)
 	}
-	return fromDocument(doc)
+	return fromDocument(doc, "model "+m.Name)
 }
 
 // targets are the parameters that a knob stands for, by layer kind.
@@ -216,6 +219,9 @@ func (d *document) turn(k knob) {
 // the checkpoint's. A wish for fp8 or fp4 leaves the finer forms of the same
 // width (fp8_block; nvfp4) as they are.
 func (m *Model) WithFormats(f Formats) (*Model, error) {
+	if m.doc == nil {
+		return nil, fmt.Errorf("precision: model %s was not read from a file", m.Name)
+	}
 	doc := m.doc.clone()
 	var errs []error
 	for _, x := range []struct {
@@ -235,7 +241,7 @@ func (m *Model) WithFormats(f Formats) (*Model, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return fromDocument(doc)
+	return fromDocument(doc, "model "+m.Name)
 }
 
 func changed(now, want Format) Format {

@@ -97,27 +97,32 @@ type hfLinear struct {
 // FromHF converts a Hugging Face config.json. name becomes the model's name;
 // source, aliases and published figures are not in such a file and stay empty.
 func FromHF(name string, config []byte) (*Model, error) {
-	doc, err := convert(name, config)
+	return fromHF(name, name, config)
+}
+
+// fromHF calls the file as its path in errors.
+func fromHF(name, file string, config []byte) (*Model, error) {
+	doc, err := convert(name, file, config)
 	if err != nil {
 		return nil, err
 	}
-	return fromDocument(doc)
+	return fromDocument(doc, file)
 }
 
-func convert(name string, config []byte) (*document, error) {
+func convert(name, file string, config []byte) (*document, error) {
 	h := &hfConfig{}
-	if err := readHF(name, config, h); err != nil {
+	if err := readHF(file, config, h); err != nil {
 		return nil, err
 	}
 	family := hfFamily(h.ModelType)
 	if family == nil {
-		return nil, spec.Problems{{File: name, Path: "model_type", Text: spec.UnknownName("architecture", h.ModelType, hfTypes()).Error()}}
+		return nil, spec.Problems{{File: file, Path: "model_type", Text: spec.UnknownName("architecture", h.ModelType, hfTypes()).Error()}}
 	}
 	c := &conversion{h: h, doc: &document{
 		Name: name, Source: "config.json, model_type " + h.ModelType,
 		Hidden: h.Hidden, Vocab: h.Vocab, MaxContext: h.MaxPositions, TiedHead: h.Tied, LayerCount: h.LayerCount,
 		Attention: map[string]*attentionDoc{}, FFN: map[string]*ffnDoc{},
-	}, name: name}
+	}, file: file}
 	c.need("hidden_size", h.Hidden, "vocab_size", h.Vocab, "max_position_embeddings", h.MaxPositions, "num_attention_heads", h.Heads)
 	if h.LayerCount < 1 || h.LayerCount > maxLayers {
 		c.errorf("num_hidden_layers", "must be between 1 and %d, got %d", maxLayers, h.LayerCount)
@@ -184,7 +189,7 @@ func jsonKind(goKind string) string {
 
 // conversion is one config.json on its way to a document.
 type conversion struct {
-	name     string
+	file     string
 	h        *hfConfig
 	doc      *document
 	layers   []string
@@ -192,7 +197,7 @@ type conversion struct {
 }
 
 func (c *conversion) errorf(path, format string, args ...any) {
-	c.problems = append(c.problems, spec.Problem{File: c.name, Path: path, Text: fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, spec.Problem{File: c.file, Path: path, Text: fmt.Sprintf(format, args...)})
 }
 
 // need checks pairs of key and value.

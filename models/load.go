@@ -20,7 +20,7 @@ import (
 var shipped embed.FS
 
 // Names lists the shipped models, sorted.
-func Names() []string { return spec.YAMLNames(shipped, ".") }
+func Names() []string { return slices.Sorted(slices.Values(spec.YAMLNames(shipped, "."))) }
 
 // Load finds a model by name, by alias or by the path of a YAML file or of a
 // Hugging Face config.json. Folders in dirs are looked through before the
@@ -97,7 +97,7 @@ func loadFile(path string) (*Model, error) {
 		return nil, err
 	}
 	if json.Valid(data) || strings.EqualFold(filepath.Ext(path), ".json") {
-		return FromHF(hfName(path), data)
+		return fromHF(hfName(path), path, data)
 	}
 	return FromYAML(path, data)
 }
@@ -127,16 +127,17 @@ func FromYAML(name string, data []byte) (*Model, error) {
 	return sized(doc, name)
 }
 
-// fromDocument checks and builds a document that no YAML file stands behind.
-func fromDocument(doc *document) (*Model, error) {
+// fromDocument checks and builds a document that no YAML file stands behind;
+// name is what errors call it.
+func fromDocument(doc *document, name string) (*Model, error) {
 	var problems spec.Problems
 	checker{doc, func(path, format string, args ...any) {
-		problems = append(problems, spec.Problem{File: doc.Name, Path: path, Text: fmt.Sprintf(format, args...)})
+		problems = append(problems, spec.Problem{File: name, Path: path, Text: fmt.Sprintf(format, args...)})
 	}}.check()
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	return sized(doc, doc.Name)
+	return sized(doc, name)
 }
 
 // sized builds, and refuses what would overflow the engine's 63-bit sums.

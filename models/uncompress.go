@@ -49,6 +49,7 @@ func (d *document) uncompress() error {
 		}
 	}
 	if len(to) == 0 {
+		slices.Sort(designs)
 		return fmt.Errorf("kv-compress: model %s cannot be uncompressed: %s attention keeps no compressed or selected entries (csa, hca, window, dsa and mla do)",
 			d.Name, strings.Join(slices.Compact(designs), " and "))
 	}
