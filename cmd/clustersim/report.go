@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/report"
+)
+
+// newReportCommand prints a stored result in any format.
+func newReportCommand() *cobra.Command {
+	names := make([]string, len(report.Formats))
+	for i, f := range report.Formats {
+		names[i] = f.Name
+	}
+	var format string
+	c := &cobra.Command{
+		Use:   "report RESULT.json",
+		Short: "Print a stored result",
+		Long:  `Prints a result that a run wrote with --output json or --out; "-" reads standard input.`,
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			write, err := report.Find(format)
+			if err != nil {
+				return fmt.Errorf("--format: %w", err)
+			}
+			r, err := readResult(args[0], c.InOrStdin())
+			if err != nil {
+				return err
+			}
+			return failed(write(c.OutOrStdout(), r))
+		},
+	}
+	c.Flags().StringVar(&format, "format", names[0], strings.Join(names, ", "))
+	return c
+}
+
+// readResult reads a result from a file or, for "-", from standard input.
+func readResult(name string, stdin io.Reader) (*sim.Result, error) {
+	var data []byte
+	var err error
+	if name == "-" {
+		name = "standard input"
+		data, err = io.ReadAll(stdin)
+	} else {
+		data, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseResult(name, data)
+}
+
+// parseResult refuses what is not a whole result of this version.
+func parseResult(name string, data []byte) (*sim.Result, error) {
+	var kind struct {
+		Version *int              `json:"version"`
+		Points  []json.RawMessage `json:"points"`
+	}
+	if err := json.Unmarshal(data, &kind); err != nil {
+		return nil, positioned(name, data, err)
+	}
+	switch {
+	case kind.Points != nil:
+		return nil, fmt.Errorf("%s: holds %d points of a sweep, not one result", name, len(kind.Points))
+	case kind.Version == nil:
+		return nil, fmt.Errorf("%s: is no result: it has no version", name)
+	case *kind.Version != sim.ResultVersion:
+		return nil, fmt.Errorf("%s: version: want %d, got %d", name, sim.ResultVersion, *kind.Version)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	r := &sim.Result{}
+	if err := dec.Decode(r); err != nil {
+		return nil, positioned(name, data, err)
+	}
+	return r, nil
+}
+
+// positioned adds file, line and column to an error of encoding/json.
+func positioned(name string, data []byte, err error) error {
+	offset := int64(len(data))
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &kind):
+		offset = kind.Offset
+	case !errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	before := data[:min(max(offset, 0), int64(len(data)))]
+	line := 1 + bytes.Count(before, []byte{'\n'})
+	column := len(before) - bytes.LastIndexByte(before, '\n') - 1
+	return fmt.Errorf("%s:%d:%d: %w", name, line, max(column, 1), err)
+}
