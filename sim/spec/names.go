@@ -8,12 +8,14 @@ import (
 	"strings"
 )
 
-// Nearest returns the candidate closest to name by edit distance, or "" when
-// none is close enough to be a likely slip.
+// Nearest returns the candidate closest to name by edit distance (insertion, deletion,
+// substitution and swapped neighbours count one each, case none), the first of equals,
+// or "" when none is close enough to be a likely slip.
 func Nearest(name string, candidates []string) string {
 	best, bestDistance := "", len(name)/2+2
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < bestDistance {
+		d := distance(strings.ToLower(name), strings.ToLower(c))
+		if d < bestDistance && d < max(len(name), len(c)) {
 			best, bestDistance = c, d
 		}
 	}
@@ -54,21 +56,24 @@ func IsPath(ref string) bool {
 	return strings.ContainsAny(ref, `/\`) || path.Ext(ref) == ".yaml" || path.Ext(ref) == ".yml" || path.Ext(ref) == ".json"
 }
 
+// distance is the optimal string alignment distance over bytes.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
+		before, last, row = last, row, before
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
-			substitution := diagonal
+			substitution := last[j-1]
 			if a[i-1] != b[j-1] {
 				substitution++
 			}
-			diagonal = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, substitution)
+			row[j] = min(last[j]+1, row[j-1]+1, substitution)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
 	}
 	return row[len(b)]

@@ -27,13 +27,22 @@ type Compute float64
 // Power is in watts: `700W`, `1.4kW`.
 type Power float64
 
+// What a unit's text looks like, for errors.
+const (
+	wantBytes     = "a size such as 80GiB, 144GB or 584B"
+	wantBandwidth = "a bandwidth such as 900GB/s or 400Gb/s"
+	wantDuration  = "a duration such as 2s, 50ms, 2.1us or 10ns"
+	wantCompute   = "a rate such as 989TFLOPS or 1504TOPS"
+	wantPower     = "a power such as 700W"
+)
+
 var decimalPrefix = map[string]float64{"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 
 var binaryPrefix = map[string]float64{"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "Pi": 1 << 50}
 
 // quantity splits "12.5GB/s" into its number and the prefix left when one of
 // the suffixes has been taken off.
-func quantity(text string, suffixes ...string) (value float64, prefix, suffix string, err error) {
+func quantity(text, want string, suffixes ...string) (value float64, prefix, suffix string, err error) {
 	text = strings.TrimSpace(text)
 	end := 0
 	for end < len(text) && strings.IndexByte("+-.0123456789eE_", text[end]) >= 0 {
@@ -45,7 +54,7 @@ func quantity(text string, suffixes ...string) (value float64, prefix, suffix st
 	}
 	value, err = strconv.ParseFloat(strings.ReplaceAll(text[:end], "_", ""), 64)
 	if err != nil || math.IsInf(value, 0) || math.IsNaN(value) {
-		return 0, "", "", fmt.Errorf("%q does not start with a finite number", text)
+		return 0, "", "", fmt.Errorf("%q does not start with a finite number; want %s", text, want)
 	}
 	rest := strings.TrimSpace(text[end:])
 	for _, s := range suffixes {
@@ -53,7 +62,10 @@ func quantity(text string, suffixes ...string) (value float64, prefix, suffix st
 			return value, p, s, nil
 		}
 	}
-	return 0, "", "", fmt.Errorf("%q has no unit; want a number with %s", text, strings.Join(suffixes, " or "))
+	if rest == "" {
+		return 0, "", "", fmt.Errorf("%q has no unit; want %s", text, want)
+	}
+	return 0, "", "", fmt.Errorf("%q: unknown unit %q; want %s", text, rest, want)
 }
 
 func scaled(text, want string, value float64, prefix string, binary bool) (float64, error) {
@@ -67,17 +79,19 @@ func scaled(text, want string, value float64, prefix string, binary bool) (float
 	if value < 0 {
 		return 0, fmt.Errorf("%q must not be negative", text)
 	}
-	return value * factor, nil
+	if value *= factor; math.IsInf(value, 0) {
+		return 0, fmt.Errorf("%q is too large; want %s", text, want)
+	}
+	return value, nil
 }
 
 // UnmarshalText reads a size with its unit.
 func (b *Bytes) UnmarshalText(text []byte) error {
-	const want = "a size such as 80GiB, 144GB or 584B"
-	v, prefix, _, err := quantity(string(text), "B")
+	v, prefix, _, err := quantity(string(text), wantBytes, "B")
 	if err != nil {
 		return err
 	}
-	v, err = scaled(string(text), want, v, prefix, true)
+	v, err = scaled(string(text), wantBytes, v, prefix, true)
 	if err != nil {
 		return err
 	}
@@ -108,12 +122,11 @@ func (b Bytes) String() string { return human(float64(b)) + "B" }
 
 // UnmarshalText reads a bandwidth; a small b means bits.
 func (w *Bandwidth) UnmarshalText(text []byte) error {
-	const want = "a bandwidth such as 900GB/s or 400Gb/s"
-	v, prefix, suffix, err := quantity(string(text), "B/s", "b/s")
+	v, prefix, suffix, err := quantity(string(text), wantBandwidth, "B/s", "b/s")
 	if err != nil {
 		return err
 	}
-	v, err = scaled(string(text), want, v, prefix, true)
+	v, err = scaled(string(text), wantBandwidth, v, prefix, true)
 	if err != nil {
 		return err
 	}
@@ -134,11 +147,11 @@ func (w Bandwidth) String() string { return human(float64(w)) + "B/s" }
 
 // UnmarshalText reads an arithmetic rate.
 func (c *Compute) UnmarshalText(text []byte) error {
-	v, prefix, _, err := quantity(string(text), "FLOPS", "OPS")
+	v, prefix, _, err := quantity(string(text), wantCompute, "FLOPS", "OPS")
 	if err != nil {
 		return err
 	}
-	v, err = scaled(string(text), "a rate such as 989TFLOPS or 1504TOPS", v, prefix, false)
+	v, err = scaled(string(text), wantCompute, v, prefix, false)
 	if err != nil {
 		return err
 	}
@@ -156,11 +169,11 @@ func (c Compute) String() string { return human(float64(c)) + "FLOPS" }
 
 // UnmarshalText reads a power.
 func (p *Power) UnmarshalText(text []byte) error {
-	v, prefix, _, err := quantity(string(text), "W")
+	v, prefix, _, err := quantity(string(text), wantPower, "W")
 	if err != nil {
 		return err
 	}
-	v, err = scaled(string(text), "a power such as 700W", v, prefix, false)
+	v, err = scaled(string(text), wantPower, v, prefix, false)
 	if err != nil {
 		return err
 	}
@@ -175,7 +188,7 @@ func (p Power) MarshalText() ([]byte, error) { return []byte(exactDecimal(float6
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(strings.TrimSpace(string(text)))
 	if err != nil {
-		return fmt.Errorf("%q is not a duration; want for example 2s, 50ms, 2.1us or 10ns", text)
+		return fmt.Errorf("%q is not a duration; want %s", text, wantDuration)
 	}
 	if v < 0 {
 		return fmt.Errorf("%q must not be negative", text)

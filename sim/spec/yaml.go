@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"sort"
 	"strings"
 
@@ -49,55 +48,60 @@ type Doc struct {
 	problems Problems
 }
 
-// Parse decodes YAML strictly into out (a pointer to a struct): unknown keys,
-// wrong types and malformed units are all collected. The caller goes on to its
-// own checks with Errorf and ends with Err; out must not be used when Err is
-// not nil. name is what errors call the file.
+// Parse decodes YAML strictly into out (a pointer to a struct): unknown keys, keys
+// given twice, unknown tags, wrong types and malformed units are all collected. The
+// caller goes on to its own checks with Errorf and ends with Err; out must not be
+// used when Err is not nil. name is what errors call the file.
 func Parse(name string, data []byte, out any) *Doc {
 	doc := &Doc{file: name}
+	if p, bad := unreadable(data); bad {
+		p.File = name
+		doc.problems = append(doc.problems, p)
+		return doc
+	}
 	var root yaml.Node
 	if err := yaml.Load(data, &root); err != nil {
-		doc.add(err, nil)
+		doc.add(err, data, nil)
 		return doc
 	}
 	doc.root = &root
+	if len(root.Content) == 1 && root.Content[0].ShortTag() == "!!null" {
+		doc.problems = append(doc.problems, Problem{File: name, Text: empty})
+	}
+	places := map[mark]place{}
+	doc.survey(&root, reflect.TypeOf(out), "", places)
 	if err := yaml.Load(data, out, yaml.WithKnownFields()); err != nil {
-		doc.add(err, out)
+		doc.add(err, data, places)
 	}
 	return doc
 }
 
-var unknownField = regexp.MustCompile(`field (\S+) not found in type`)
-
-func (d *Doc) add(err error, out any) {
+// add takes over the library's errors in plain words.
+func (d *Doc) add(err error, data []byte, places map[mark]place) {
 	var many *yaml.LoadErrors
-	if !errors.As(err, &many) {
-		var one *yaml.LoadError
-		if errors.As(err, &one) {
-			d.problems = append(d.problems, Problem{File: d.file, Line: one.Mark.Line, Column: one.Mark.Column, Text: clean(one.Error())})
-			return
-		}
-		d.problems = append(d.problems, Problem{File: d.file, Text: clean(err.Error())})
-		return
+	var one *yaml.LoadError
+	var all []*yaml.LoadError
+	switch {
+	case errors.As(err, &many):
+		all = many.Errors
+	case errors.As(err, &one):
+		all = []*yaml.LoadError{one}
+	default:
+		all = []*yaml.LoadError{{Message: err.Error()}}
 	}
-	for _, e := range many.Errors {
+	for _, e := range all {
 		p := Problem{File: d.file, Line: e.Mark.Line, Column: e.Mark.Column}
-		msg := e.Error()
-		if m := unknownField.FindStringSubmatch(msg); m != nil {
-			p.Text = fmt.Sprintf("unknown key %q", m[1])
-			if near := Nearest(m[1], fieldNames(reflect.TypeOf(out), map[reflect.Type]bool{})); near != "" {
-				p.Text += fmt.Sprintf("; did you mean %q?", near)
-			}
-		} else {
-			p.Text = clean(msg)
+		at := places[mark{p.Line, p.Column}]
+		p.Path, p.Text = at.path, plain(e, at)
+		switch {
+		case strings.Contains(e.Message, "expected single document"):
+			p.Line, p.Column = secondDocument(data)
+		case p.Line > 0 && e.Stage == yaml.ScannerStage && startsWithTab(data, p.Line):
+			p.Text = "a tab cannot indent; use spaces"
 		}
 		d.problems = append(d.problems, p)
 	}
 }
-
-var position = regexp.MustCompile(`^(yaml: )?((construct|parse|scan|load)\w* errors?:?\s*)?(line \d+(, column \d+)?: )?`)
-
-func clean(msg string) string { return position.ReplaceAllString(strings.TrimSpace(msg), "") }
 
 // Errorf records a fault of the field at a dotted path such as
 // "decode.experts.redundant" or "tiers[1].size".
@@ -148,24 +152,4 @@ func child(n *yaml.Node, part string) *yaml.Node {
 		}
 	}
 	return nil
-}
-
-// fieldNames lists the YAML keys that a type knows, at any depth.
-func fieldNames(t reflect.Type, seen map[reflect.Type]bool) []string {
-	for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map || t.Kind() == reflect.Array) {
-		t = t.Elem()
-	}
-	if t == nil || t.Kind() != reflect.Struct || seen[t] {
-		return nil
-	}
-	seen[t] = true
-	var names []string
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if tag, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); tag != "" && tag != "-" {
-			names = append(names, tag)
-		}
-		names = append(names, fieldNames(f.Type, seen)...)
-	}
-	return names
 }
