@@ -267,3 +267,6 @@ func (c *Cluster) observe() {
 		c.stopped = true
 	}
 }
+
+// Unfinished is the number of measured requests that have not finished.
+func (c *Cluster) Unfinished() int64 { return c.measured - c.finished }

@@ -1,0 +1,30 @@
+# make test   the tests, on a fresh machine with Go
+# make check  what CI checks before the tests: vet, gofmt, staticcheck, go.mod
+# make bench  the benchmarks
+
+GO ?= go
+
+.PHONY: test check bench fuzz build
+
+test:
+	$(GO) test ./...
+
+build:
+	$(GO) build -trimpath -o bin/clustersim ./cmd/clustersim
+
+check:
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) mod tidy -diff
+
+# 5 rounds, as benchstat wants them
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 5 ./...
+
+# every fuzz target for a short while
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$pkg || exit 1; \
+	  done; done

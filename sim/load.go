@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// Options are what a run needs beside its scenario; none of them changes a result.
+type Options struct {
+	ModelDirs, TopologyDirs []string // looked into before what is shipped
+
+	// OnRequest is told of every request that completes, in the order in which they do.
+	OnRequest func(*metrics.Completion)
+	// Observe is shown the run every ObserveEvents events and every
+	// ObserveInterval of simulated time (0: not by time); true ends the run as
+	// partial.
+	Observe         func(*metrics.Snapshot) (stop bool)
+	ObserveEvents   int64
+	ObserveInterval des.Time
+	Stdin           io.Reader // for a trace named -
+}
+
+// Inputs are a scenario's references, loaded.
+type Inputs struct {
+	// Model has the compression, precision and substitutions of the topology's
+	// own chip applied.
+	Model    *models.Model
+	Topology *topologies.Topology
+	Engine   *cost.Engine
+	Warnings []string
+	Digests  []Input
+
+	asked *models.Model // before substitutions
+	dirs  []string
+}
+
+// Load resolves the model, topology and engine that a scenario names.
+func (s *Scenario) Load(opt Options) (*Inputs, error) {
+	m, err := models.Load(s.Model, opt.ModelDirs...)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = m.Compress(s.KVCompress); err != nil {
+		return nil, fmt.Errorf("kv_compress: %w", err)
+	}
+	p := s.Deployment.Precision
+	if m, err = m.WithFormats(models.Formats{Weights: p.Weights, Experts: p.Experts, KV: p.KV, Indexer: p.Indexer}); err != nil {
+		return nil, fmt.Errorf("deployment.precision: %w", err)
+	}
+	t, err := topologies.Load(s.Topology, opt.TopologyDirs...)
+	if err != nil {
+		return nil, err
+	}
+	if t, err = t.WithTau(s.Tau); err != nil {
+		return nil, fmt.Errorf("tau: %w", err)
+	}
+	in := &Inputs{Topology: t, asked: m, dirs: opt.TopologyDirs}
+	if in.Engine, err = s.engine(t.Chip); err != nil {
+		return nil, err
+	}
+	var notes []string
+	if in.Model, notes, err = cost.Substitute(m, t.Chip); err != nil {
+		return nil, err
+	}
+	in.Warnings = append(in.Warnings, notes...)
+	in.Warnings = append(in.Warnings, t.Assumptions...)
+	in.digest("model", m.Name, in.Model)
+	in.digest("topology", t.Name, t)
+	in.digest("engine", in.Engine.Name, in.Engine)
+	return in, nil
+}
+
+func (s *Scenario) engine(chip *topologies.Chip) (*cost.Engine, error) {
+	ref := s.Deployment.Engine
+	switch {
+	case ref == "":
+		return cost.DefaultEngine(chip)
+	case spec.IsPath(ref):
+		data, err := os.ReadFile(ref)
+		if err != nil {
+			return nil, fmt.Errorf("deployment.engine: %w", err)
+		}
+		return cost.ParseEngine(ref, data)
+	}
+	return cost.LoadEngine(ref)
+}
+
+// digest records what was read by the digest of its content.
+func (in *Inputs) digest(kind, name string, content any) {
+	text, err := json.Marshal(content)
+	if err != nil {
+		panic(fmt.Sprintf("sim: %s %s has no JSON form: %v", kind, name, err))
+	}
+	sum := sha256.Sum256(text)
+	in.Digests = append(in.Digests, Input{Kind: kind, Name: name, SHA256: hex.EncodeToString(sum[:])})
+}
+
+// Stepper is the cost model of a pool's instances in a role.
+func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, error) {
+	topology, model := in.Topology, in.Model
+	if p.Chip != "" {
+		chip, err := topologies.LoadChip(p.Chip, in.dirs...)
+		if err != nil {
+			return nil, err
+		}
+		if chip.Name != topology.Chip.Name {
+			if model, _, err = cost.Substitute(in.asked, chip); err != nil {
+				return nil, err
+			}
+			topology = topology.WithChip(chip)
+		}
+	}
+	accepted, err := in.accepted(s)
+	if err != nil {
+		return nil, err
+	}
+	layout := cost.Layout{TP: p.TP, DP: p.DP, PP: p.PP, EP: p.EP, CP: p.CP, Redundant: p.Experts.Redundant}
+	if o := s.Deployment.Overlap; o != "" {
+		if layout.Overlap, err = cost.ParseOverlap(o); err != nil {
+			return nil, fmt.Errorf("deployment.overlap: %w", err)
+		}
+	}
+	if r := s.Deployment.Routing; r != "" {
+		if layout.Routing, err = cost.ParseRouting(r); err != nil {
+			return nil, fmt.Errorf("deployment.routing: %w", err)
+		}
+	}
+	drafts := s.Deployment.MTP.Drafts
+	if role == cost.Prefill {
+		drafts = 0
+	}
+	return cost.New(cost.Config{
+		Model: model, Topology: topology, Chip: topology.Chip, Layout: layout, Engine: in.Engine, Role: role,
+		Drafts: drafts, Accepted: accepted, MaxTokens: p.MaxTokens, MaxSequences: p.MaxSequences,
+	})
+}
+
+// accepted is the mean number of tokens a verify step yields: the scenario's, or
+// the model's published one.
+func (in *Inputs) accepted(s *Scenario) (float64, error) {
+	mtp := s.Deployment.MTP
+	switch curve := in.Model.AcceptedLength; {
+	case mtp.Drafts == 0:
+		return 1, nil
+	case mtp.AcceptedLength > 0:
+		return mtp.AcceptedLength, nil
+	case mtp.Drafts <= len(curve):
+		return curve[mtp.Drafts-1], nil
+	case len(curve) > 0:
+		return 0, fmt.Errorf("deployment.mtp.drafts: acceptance is published for up to %d drafts of %s, got %d; give deployment.mtp.accepted_length",
+			len(curve), in.Model.Name, mtp.Drafts)
+	}
+	return 0, fmt.Errorf("deployment.mtp: no acceptance is published for %s; give deployment.mtp.accepted_length", in.Model.Name)
+}

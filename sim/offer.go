@@ -1,0 +1,196 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// Open is the source of a scenario's trace.
+func (t *Trace) Open(seed uint64, stdin io.Reader) (traces.Source, error) {
+	o := traces.Options{Format: t.Format, Limit: t.Limit, RateScale: t.RateScale, Seed: seed}
+	if t.File == "-" && stdin != nil {
+		return traces.Read("standard input", io.NopCloser(stdin), o)
+	}
+	return traces.Open(t.File, o)
+}
+
+// Generator is the scenario's workload as the generator takes it; what the profile
+// says is filled in. Limits are left to the caller: the source never ends.
+func (w *Workload) Generator(seed uint64) (traces.Workload, error) {
+	g := traces.Workload{Profile: w.Profile, Rate: w.Rate, Seed: seed}
+	if w.InputTokens != nil {
+		g.Input = *w.InputTokens
+	}
+	if w.OutputTokens != nil {
+		g.Output = *w.OutputTokens
+	}
+	if w.Arrivals != "" {
+		if err := g.Arrivals.UnmarshalText([]byte(w.Arrivals)); err != nil {
+			return g, fmt.Errorf("workload.arrivals: %w", err)
+		}
+	}
+	if w.Concurrency > 0 {
+		g.Rate = 1 // a closed loop takes the lengths alone
+	}
+	return g.Resolve()
+}
+
+// open makes the scenario's requests ready to be taken.
+func (s *Scenario) open(opt Options) (*workload, error) {
+	if s.Trace != nil {
+		return s.openTrace(opt)
+	}
+	w := s.Workload
+	g, err := w.Generator(s.Seed)
+	if err != nil {
+		return nil, err
+	}
+	out := &workload{measure: w.Requests, until: des.Time(w.Duration), name: "workload"}
+	if w.Profile != "" {
+		out.name = "workload " + w.Profile
+	}
+	if w.Concurrency > 0 {
+		out.loop = &traces.ClosedLoop{Concurrency: w.Concurrency, Requests: w.Requests, Input: g.Input, Output: g.Output, Seed: s.Seed}
+		if w.ThinkTime > 0 {
+			out.loop.ThinkTime = traces.Constant(int(w.ThinkTime / 1_000_000))
+		}
+		return out, out.loop.Validate()
+	}
+	if out.source, err = traces.Generate(g); err != nil {
+		return nil, err
+	}
+	out.blockTokens = out.source.BlockTokens()
+	if w.Start == "stationary" {
+		out.stationary = &g
+	}
+	return out, nil
+}
+
+func (s *Scenario) openTrace(opt Options) (*workload, error) {
+	source, err := s.Trace.Open(s.Seed, opt.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	out := &workload{source: source, blockTokens: source.BlockTokens(), name: s.Trace.File}
+	if file, err := os.Open(s.Trace.File); err == nil {
+		defer file.Close()
+		sum := sha256.New()
+		if _, err := io.Copy(sum, file); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Trace.File, err)
+		}
+		out.digests = append(out.digests, Input{Kind: "trace", Name: s.Trace.File, SHA256: hex.EncodeToString(sum.Sum(nil))})
+	}
+	return out, nil
+}
+
+// stationarySample is how many requests in flight are drawn to learn their mean
+// context.
+const stationarySample = 4096
+
+// stationary draws the requests that are decoding when a system that has run for
+// long is first looked at: as many as Little's law has for the step time that they
+// themselves cause, each found with a chance in proportion to its output, at a
+// uniform age.
+func (r *run) stationary() []route.Initial {
+	drawer, err := r.load.stationary.Drawer()
+	if err != nil {
+		panic(fmt.Sprintf("sim: a workload that resolved has no drawer: %v", err)) // Generator has resolved it
+	}
+	p := &r.pools[len(r.pools)-1]
+	ranks := int64(p.pool.Instances * p.spec.Ranks)
+	sample := sampleOf(drawer, p.spec.Breaks)
+	rate := r.load.stationary.Rate / float64(ranks)
+	perRank := r.inFlight(p, sample, rate)
+	out := make([]route.Initial, int64(perRank*float64(ranks)))
+	for i := range out {
+		out[i].Input, out[i].Output, out[i].Age = drawer.LengthBiased(int64(i))
+	}
+	return out
+}
+
+// contextSample is the mean of what stationary requests bring to a rank's sums.
+type contextSample struct {
+	context [models.MaxBreaks]float64 // mean min(L, break), tokens
+	length  float64
+	output  float64 // mean tokens of an arriving request's answer
+	input   float64
+}
+
+func sampleOf(d traces.Drawer, breaks []int64) contextSample {
+	var s contextSample
+	for i := range int64(stationarySample) {
+		in, _, age := d.LengthBiased(i)
+		for j, limit := range breaks {
+			s.context[j] += float64(min(int64(in+age), limit)) / stationarySample
+		}
+		s.length += float64(in+age) / stationarySample
+		in, out := d.Draw(i)
+		s.input += float64(in) / stationarySample
+		s.output += float64(out) / stationarySample
+	}
+	return s
+}
+
+// inFlight is the number n of decoding sequences a rank holds for which
+// n = rate × steps a request × step time(n), or the most that it can hold.
+func (r *run) inFlight(p *poolRun, s contextSample, rate float64) float64 {
+	steps := max(s.output-1, 0)
+	if c := p.stepper.Config(); c.Drafts > 0 {
+		steps /= c.Accepted
+	}
+	most := float64(p.spec.MaxSequences)
+	if bytes := p.spec.Memory.SequenceBytes(int64(s.length)); bytes > 0 {
+		most = min(most, float64(p.spec.Memory.Free-p.spec.Watermark)/float64(bytes))
+	}
+	demand := func(n float64) float64 { return rate * steps * r.meanStep(p, s, n, rate) }
+	low, high := 0.0, most
+	if demand(most) > most {
+		return most
+	}
+	for range 40 {
+		if mid := (low + high) / 2; demand(mid) > mid {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return high
+}
+
+// meanStep is the time in seconds of a step in which every rank decodes n
+// sequences of mean length and, in a pool that prefills as well, takes what arrives
+// in it.
+func (r *run) meanStep(p *poolRun, s contextSample, n, rate float64) float64 {
+	loads := make([]cost.Load, p.spec.Ranks)
+	seconds, chunk := 0.0, 0.0
+	for range 8 {
+		l := cost.Load{Sequences: max(1, int64(n+0.5))}
+		for j := range p.spec.Breaks {
+			l.Context[j] = int64(s.context[j] * float64(l.Sequences) * (1 << cost.ContextShift))
+		}
+		if tokens := int64(chunk); tokens > 0 {
+			l.ChunkTokens, l.Chunks = tokens, 1+tokens/max(1, int64(s.input))
+			for j, limit := range p.spec.Breaks {
+				l.Pairs[j] = l.Chunks * cost.PairSum(0, tokens/l.Chunks, limit)
+			}
+		}
+		for i := range loads {
+			loads[i] = l
+		}
+		seconds = p.stepper.Step(loads).Time.Seconds()
+		if p.spec.Role != cost.Mixed {
+			return seconds
+		}
+		chunk = min(rate*s.input*seconds, float64(p.spec.MaxTokens)-n)
+	}
+	return seconds
+}

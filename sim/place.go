@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// placement is the contiguous range of chips that a pool takes.
+type placement struct {
+	first, end int // the range, whole domains of the innermost tier
+	used       int // chips in instances
+}
+
+// place gives a pool's instances their chips from first on. Instances that fit a
+// domain of the innermost tier (a node, a cabinet, a rack) are packed into domains
+// without straddling; larger ones take whole domains. Pools begin on a domain of
+// their own when there is room for that.
+func place(t *topologies.Topology, first, chips, instances int) placement {
+	domain := t.Tiers[0].Size
+	p := placement{first: first, used: chips * instances}
+	switch {
+	case chips <= domain:
+		perDomain := domain / chips
+		domains, rest := instances/perDomain, instances%perDomain
+		p.end = first + domains*domain
+		if rest > 0 {
+			p.end += rest * chips
+		}
+	default:
+		each := (chips + domain - 1) / domain * domain
+		p.end = first + (instances-1)*each + chips
+	}
+	return p
+}
+
+// handover is the way of the KV cache from the prefill to the decode pool: over the
+// innermost tier that spans both.
+func (r *run) handover() route.Handover {
+	from, to := &r.pools[0], &r.pools[1]
+	t := r.inputs.Topology
+	return handoverBetween(t, from, to)
+}
+
+func handoverBetween(t *topologies.Topology, from, to *poolRun) route.Handover {
+	tier := t.Spanning(from.place.first, to.place.end-1)
+	lib := t.TransferLibrary()
+	const probe = 1 << 30
+	one := t.Transfer(lib, tier, probe)
+	perChip := probe / one.Bandwidth
+	ranks := func(p *poolRun) float64 {
+		l := p.stepper.Config().Layout
+		return perChip * float64(l.TP*l.PP) / float64(max(1, p.stepper.Config().Chip.Dies))
+	}
+	h := route.Handover{Latency: des.FromSeconds(one.Latency), Egress: ranks(from), Ingress: ranks(to)}
+	h.Rate = min(h.Egress, h.Ingress)
+	return h
+}
+
+// deployed is a pool's hardware for the summary.
+func (p *poolRun) deployed() deployed {
+	chip := p.stepper.Config().Chip
+	d := deployed{
+		Name: p.name, Chips: p.place.used, ChipsPerInstance: p.stepper.Chips(),
+		Peak: p.stepper.PeakFlops(), HBM: float64(chip.Memory.Bandwidth), TDP: float64(chip.Power),
+		KVCapacity: p.spec.Memory.Free * int64(p.spec.Ranks) * int64(p.pool.Instances),
+	}
+	return d
+}
+
+func (r *run) deployment() DeploymentInfo {
+	t := r.inputs.Topology
+	info := DeploymentInfo{Mode: r.scenario.Deployment.Mode, TopologyChips: t.Chips, Why: r.scenario.Deployment.Why}
+	end := 0
+	for i := range r.pools {
+		p := &r.pools[i]
+		info.Chips += p.place.used
+		end = p.place.end
+		switch p.name {
+		case "prefill":
+			info.Prefill = p.info()
+		case "decode":
+			info.Decode = p.info()
+		default:
+			info.Serve = p.info()
+		}
+	}
+	info.Spare = end - info.Chips
+	info.Unused = t.Chips - end
+	return info
+}
+
+func (p *poolRun) info() *PoolInfo {
+	c := p.stepper.Config()
+	return &PoolInfo{
+		Chip: c.Chip.Name, Instances: p.pool.Instances, ChipsPerInstance: p.stepper.Chips(), Engine: c.Engine.Name,
+		Layout: PoolLayout{
+			TP: c.Layout.TP, DP: c.Layout.DP, EP: c.Layout.EP, PP: c.Layout.PP, CP: c.Layout.CP,
+			Redundant: c.Layout.Redundant, Overlap: string(c.Layout.Overlap),
+		},
+		WeightsPerChip: spec.Bytes(p.spec.Memory.WeightBytes * int64(max(1, c.Chip.Dies))),
+		KVPerRank:      spec.Bytes(p.spec.Memory.Free),
+		MaxTokens:      c.MaxTokens, MaxSequences: c.MaxSequences,
+	}
+}

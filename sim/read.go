@@ -1,0 +1,255 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// ReadScenario reads a scenario file strictly: every fault is reported with its
+// line. It fills nothing in; Defaults does.
+func ReadScenario(name string, data []byte) (*Scenario, error) {
+	s := &Scenario{}
+	doc := spec.Parse(name, data, s)
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	if s.Version != ScenarioVersion {
+		doc.Errorf("version", "must be %d, got %d", ScenarioVersion, s.Version)
+	}
+	s.check(doc.Errorf)
+	return s, doc.Err()
+}
+
+// Marshal writes the scenario as a file that reads back identically.
+func (s *Scenario) Marshal() ([]byte, error) {
+	var out bytes.Buffer
+	d, err := yaml.NewDumper(&out, yaml.WithIndent(2))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Dump(s); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), d.Close()
+}
+
+// Validate reports every fault that shows without loading what the scenario names.
+func (s *Scenario) Validate() error {
+	var problems spec.Problems
+	s.check(func(path, format string, args ...any) {
+		problems = append(problems, spec.Problem{File: "scenario", Path: path, Text: fmt.Sprintf(format, args...)})
+	})
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
+}
+
+// Defaults fills in what a scenario leaves open, but for layouts, rates and numbers
+// of requests, which a plan decides.
+func (s *Scenario) Defaults() {
+	if s.Version == 0 {
+		s.Version = ScenarioVersion
+	}
+	if s.Seed == 0 {
+		s.Seed = 1
+	}
+	if s.SLO.TTFT == 0 {
+		s.SLO.TTFT = 2_000_000_000
+	}
+	if s.SLO.TPOT == 0 {
+		s.SLO.TPOT = 50_000_000
+	}
+	if s.Router.Policy == "" {
+		s.Router.Policy = route.Policies()[0].Name
+	}
+	d := &s.Deployment
+	if d.Mode == "" {
+		d.Mode = "auto"
+		switch {
+		case d.Serve != nil:
+			d.Mode = "aggregated"
+		case d.Prefill != nil && d.Decode != nil:
+			d.Mode = "disaggregated"
+		}
+	}
+	for _, p := range []*Pool{d.Prefill, d.Decode, d.Serve} {
+		if p != nil {
+			p.defaults()
+		}
+	}
+	s.workloadDefaults()
+}
+
+func (p *Pool) defaults() {
+	for _, n := range []*int{&p.TP, &p.DP, &p.EP, &p.PP, &p.CP} {
+		if *n == 0 {
+			*n = 1
+		}
+	}
+}
+
+func (s *Scenario) workloadDefaults() {
+	if s.Trace == nil && s.Workload == nil {
+		s.Workload = &Workload{}
+	}
+	if t := s.Trace; t != nil {
+		if t.Format == "" {
+			t.Format = "auto"
+		}
+		if t.RateScale == 0 {
+			t.RateScale = 1
+		}
+	}
+	if w := s.Workload; w != nil {
+		if w.Profile == "" && (w.InputTokens == nil || w.OutputTokens == nil) {
+			w.Profile = "chat"
+		}
+		if w.Start == "" {
+			w.Start = "stationary"
+			if w.Concurrency > 0 {
+				w.Start = "empty"
+			}
+		}
+	}
+}
+
+// check reports every structural fault with its path.
+func (s *Scenario) check(fault func(path, format string, args ...any)) {
+	if s.Model == "" {
+		fault("model", "is missing; name one of `clustersim model list`, a file, or a config.json")
+	}
+	if s.Topology == "" {
+		fault("topology", "is missing; name one of `clustersim topo list` or a file")
+	}
+	if s.Trace != nil && s.Workload != nil {
+		fault("workload", "a scenario has either a trace or a workload, not both")
+	}
+	if t := s.Trace; t != nil {
+		t.check(fault)
+	}
+	if w := s.Workload; w != nil {
+		w.check(fault)
+	}
+	if _, err := route.FindPolicy(s.Router.Policy); err != nil {
+		fault("router.policy", "%v", err)
+	}
+	s.Deployment.check(fault)
+}
+
+func (t *Trace) check(fault func(path, format string, args ...any)) {
+	if t.File == "" {
+		fault("trace.file", "is missing; give a path, - for standard input, or sample")
+	}
+	if t.Limit < 0 {
+		fault("trace.limit", "must be at least 0 (all), got %d", t.Limit)
+	}
+	if !(t.RateScale >= 0) || t.RateScale > 1e9 {
+		fault("trace.rate_scale", "must be above 0 and at most 1e9, got %v", t.RateScale)
+	}
+}
+
+func (w *Workload) check(fault func(path, format string, args ...any)) {
+	if !(w.Rate >= 0) || w.Rate > 1e9 {
+		fault("workload.rate", "must be above 0 and at most 1e9 requests a second, got %v", w.Rate)
+	}
+	if w.Requests < 0 {
+		fault("workload.requests", "must be at least 1, got %d", w.Requests)
+	}
+	if w.Concurrency < 0 {
+		fault("workload.concurrency", "must be at least 1, got %d", w.Concurrency)
+	}
+	if w.Concurrency > 0 && w.Rate > 0 {
+		fault("workload.concurrency", "a closed loop has no rate; leave out one of the two")
+	}
+	if w.Concurrency > 0 && w.Duration > 0 {
+		fault("workload.duration", "a closed loop ends after a number of requests; give requests instead")
+	}
+	if w.Concurrency == 0 && w.ThinkTime > 0 {
+		fault("workload.think_time", "belongs to a closed loop; give concurrency, or leave it out")
+	}
+	if w.ThinkTime%1_000_000 != 0 {
+		fault("workload.think_time", "must be a whole number of milliseconds, got %v", w.ThinkTime)
+	}
+	if w.Arrivals != "" {
+		var a traces.Arrivals
+		if err := a.UnmarshalText([]byte(w.Arrivals)); err != nil {
+			fault("workload.arrivals", "%v", err)
+		}
+		if w.Concurrency > 0 {
+			fault("workload.arrivals", "a closed loop has no arrival process; leave it out")
+		}
+	}
+	switch w.Start {
+	case "", "empty":
+	case "stationary":
+		if w.Concurrency > 0 {
+			fault("workload.start", "a closed loop starts empty; leave it out")
+		}
+	default:
+		fault("workload.start", "%v", spec.UnknownName("start", w.Start, []string{"stationary", "empty"}))
+	}
+}
+
+func (d *Deployment) check(fault func(path, format string, args ...any)) {
+	switch d.Mode {
+	case "", "auto":
+	case "aggregated":
+		if d.Prefill != nil || d.Decode != nil {
+			fault("deployment.mode", "aggregated instances are described by deployment.serve, not by prefill and decode")
+		}
+	case "disaggregated":
+		if d.Serve != nil {
+			fault("deployment.mode", "disaggregated pools are described by deployment.prefill and decode, not by serve")
+		}
+	default:
+		fault("deployment.mode", "%v", spec.UnknownName("mode", d.Mode, []string{"auto", "aggregated", "disaggregated"}))
+	}
+	if d.Serve != nil && (d.Prefill != nil || d.Decode != nil) {
+		fault("deployment.serve", "stands beside prefill or decode; give either serve or those two")
+	}
+	if d.Engine != "" && !spec.IsPath(d.Engine) {
+		if _, err := cost.LoadEngine(d.Engine); err != nil {
+			fault("deployment.engine", "%v", err)
+		}
+	}
+	if _, err := cost.ParseOverlap(d.Overlap); err != nil && d.Overlap != "" {
+		fault("deployment.overlap", "%v", err)
+	}
+	if _, err := cost.ParseRouting(d.Routing); err != nil && d.Routing != "" {
+		fault("deployment.routing", "%v", err)
+	}
+	if d.MTP.Drafts < 0 || d.MTP.Drafts > 16 {
+		fault("deployment.mtp.drafts", "must be between 0 and 16, got %d", d.MTP.Drafts)
+	}
+	if a := d.MTP.AcceptedLength; a != 0 && !(a >= 1 && a <= float64(d.MTP.Drafts+1)) {
+		fault("deployment.mtp.accepted_length", "must be between 1 and drafts + 1 = %d, got %v", d.MTP.Drafts+1, a)
+	}
+	d.Prefill.check("deployment.prefill", fault)
+	d.Decode.check("deployment.decode", fault)
+	d.Serve.check("deployment.serve", fault)
+}
+
+func (p *Pool) check(path string, fault func(path, format string, args ...any)) {
+	if p == nil {
+		return
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"instances", p.Instances}, {"tp", p.TP}, {"dp", p.DP}, {"ep", p.EP}, {"pp", p.PP}, {"cp", p.CP},
+		{"max_tokens", p.MaxTokens}, {"max_sequences", p.MaxSequences}, {"experts.redundant", p.Experts.Redundant},
+	} {
+		if n.value < 0 || n.value > 1<<24 {
+			fault(path+"."+n.name, "must be between 0 and %d, got %d", 1<<24, n.value)
+		}
+	}
+}
