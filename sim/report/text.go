@@ -108,7 +108,7 @@ func (p *page) rates(r *sim.Result) {
 
 // causes draws the two phases' causes side by side.
 func (p *page) causes(r *sim.Result) {
-	const cells = 28
+	const cells = 26
 	prefill, decode := r.Causes.Prefill.List(), r.Causes.Decode.List()
 	p.line("")
 	p.line("%-*s%-*s  %s", labelWidth, "instances' time", cells+8, "prefill", "decode")
@@ -120,7 +120,7 @@ func (p *page) causes(r *sim.Result) {
 			bar(prefill[c], cells), percent(prefill[c]), bar(decode[c], cells), percent(decode[c]))
 	}
 	p.line("")
-	p.field("bound by", "%s", r.Bound().Sentence)
+	p.field("bottleneck", "%s", r.Bound().Sentence)
 	s := &r.Causes.Request
 	p.field("request's time", "queue %s, prefill %s, KV transfer %s, decode %s, pre-empted %s",
 		percent(s.Queue), percent(s.Prefill), percent(s.KVTransfer), percent(s.Decode), percent(s.Preempted))

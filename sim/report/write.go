@@ -11,7 +11,7 @@ import (
 // columns is how wide the text report may be, labelWidth how much of it labels take.
 const (
 	columns    = 100
-	labelWidth = 16
+	labelWidth = 18
 )
 
 // count writes an integer with separated thousands.

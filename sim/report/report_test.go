@@ -1,0 +1,295 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write goldens; only commit the change if you understand and want it")
+
+// result has every field set, each number another.
+func result() *sim.Result {
+	return &sim.Result{
+		Version: sim.ResultVersion, RunID: "5c1f3a9e-0f5b-5d7e-9b3a-2f4f6f8b1c2d", Seed: 7,
+		Scenario: &sim.Scenario{Version: 1, Model: "v4", Topology: "supernode8912", Seed: 7},
+		Inputs:   []sim.Input{{Kind: "model", Name: "deepseek-v4-pro", SHA256: "ab12"}},
+		Warnings: []string{
+			"optics of tier fabric: 100 ns a pass is assumed",
+			"a long warning that has to be broken over two lines because a page is not wider than one hundred columns, of which some are the margin",
+		},
+		Requests:   sim.Requests{Initial: 12_000, Arrived: 1_000_000, Completed: 995_001, Rejected: 2, Lost: 0, InFlight: 16_997, Measured: 800_000},
+		SimulatedS: 512.25,
+		Throughput: sim.Throughput{InputTokensPerS: 7.81e6, OutputTokensPerS: 976_562.5, RequestsPerS: 1953.1, OutputTokensPerSPerChip: 109.77},
+		Latency: sim.Latency{
+			TTFT: sim.Distribution{Mean: 612.5, P50: 550.25, P90: 999.97, P95: 1234.5, P99: 1999.9, Max: 2777, Censored: true},
+			TPOT: sim.Distribution{Mean: 31.25, P50: 31, P90: 35.5, P95: 36, P99: 41.75, Max: 49.9},
+			ITL:  sim.Distribution{Mean: 31.2, P50: 30.5, P90: 36, P95: 38.25, P99: 52, Max: 101},
+			E2E:  sim.Distribution{Mean: 16_200, P50: 14_000, P90: 31_000, P95: 40_000, P99: 61_000, Max: 123_456},
+		},
+		Goodput:  sim.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: sim.SLO{TTFT: 2e9, TPOT: 50e6}},
+		Capacity: &sim.Capacity{RequestsPerS: 2400, OutputTokensPerSPerChip: 134.9},
+		Causes: sim.Causes{
+			Prefill: sim.Shares{Compute: 0.5, HBMWeights: 0.05, HBMAct: 0.04, CommBandwidth: 0.1, CommLatency: 0.06, Launch: 0.01, Host: 0.02, Imbalance: 0.1, Idle: 0.12},
+			Decode:  sim.Shares{Compute: 0.08, HBMWeights: 0.3, HBMKV: 0.2, HBMAct: 0.01, CommBandwidth: 0.05, CommLatency: 0.12, Launch: 0.07, Host: 0.03, Imbalance: 0.06, Idle: 0.08},
+			NS: sim.CausesNS{
+				Prefill: sim.PhaseNS{Compute: 500, HBMWeights: 50, HBMAct: 40, CommBandwidth: 100, CommLatency: 60, Launch: 10, Host: 20, Imbalance: 100, Idle: 120, Tau: 9, Hidden: 77},
+				Decode:  sim.PhaseNS{Compute: 80, HBMWeights: 300, HBMKV: 200, HBMAct: 10, CommBandwidth: 50, CommLatency: 120, Launch: 70, Host: 30, Imbalance: 60, Idle: 80, Tau: 31, Hidden: 5},
+			},
+			Request: sim.RequestSpans{Queue: 0.01, Prefill: 0.03, KVTransfer: 0.005, Decode: 0.95, Preempted: 0.005},
+		},
+		Utilisation: sim.Utilisation{MFU: 0.123, MBU: 0.456, Links: map[string]float64{"fabric": 0.02, "board": 0.31}},
+		KV:          sim.KV{CapacityBytes: 1_200_000_000_000_000, PeakBytes: 400_000_000_000_000, BytesPerToken: 3512.5, PrefixHitRate: 0.25, Preemptions: 3},
+		Energy:      &sim.Energy{JoulesPerOutputToken: 9.1, WattsMean: 8.9e6},
+		Deployment: sim.DeploymentInfo{
+			Mode: "disaggregated", Chips: 8896, Unused: 16, TopologyChips: 8912, Why: "highest throughput of 120 candidates that meet the SLO",
+			Prefill: &sim.PoolInfo{
+				Chip: "ascend950dt", Instances: 35, ChipsPerInstance: 64, Engine: "cann", WeightsPerChip: spec.Bytes(14 << 30), KVPerRank: spec.Bytes(100 << 30),
+				Layout: sim.PoolLayout{TP: 1, DP: 64, EP: 64, PP: 1, CP: 1, Overlap: "wave"}, MaxTokens: 16384, MaxSequences: 64,
+			},
+			Decode: &sim.PoolInfo{
+				Chip: "ascend950dt", Instances: 52, ChipsPerInstance: 128, Engine: "cann", WeightsPerChip: spec.Bytes(7 << 30), KVPerRank: spec.Bytes(107 << 30),
+				Layout: sim.PoolLayout{TP: 1, DP: 128, EP: 128, PP: 1, CP: 1, Redundant: 128, Overlap: "wave"}, MaxTokens: 1024, MaxSequences: 128,
+			},
+		},
+	}
+}
+
+func TestTextGolden(t *testing.T) {
+	shared := result()
+	shared.Partial, shared.Capacity, shared.Energy, shared.Warnings = true, nil, nil, nil
+	shared.Deployment.Serve, shared.Deployment.Prefill, shared.Deployment.Decode = shared.Deployment.Decode, nil, nil
+	shared.Deployment.Mode, shared.Deployment.Why = "aggregated", ""
+	for name, r := range map[string]*sim.Result{"disaggregated": result(), "aggregated": shared, "empty": {}} {
+		var out bytes.Buffer
+		if err := Text(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(out.String(), "\n") {
+			if n := utf8.RuneCountInString(line); n > columns || strings.ContainsRune(line, '\x1b') {
+				t.Errorf("%s:%d: %d columns: %s", name, i+1, n, line)
+			}
+		}
+		golden(t, "testdata/"+name+".txt", out.Bytes())
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	if *rewrite {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; got\n%s", name, got)
+	}
+}
+
+// contract is the result's JSON as it was promised: every path, in its order.
+const contract = `version run_id partial scenario inputs seed warnings
+requests.initial requests.arrived requests.completed requests.rejected requests.lost requests.in_flight requests.measured
+simulated_s
+throughput.input_tokens_per_s throughput.output_tokens_per_s throughput.requests_per_s throughput.output_tokens_per_s_per_chip
+latency.ttft_ms.{dist} latency.ttft_ms.censored latency.tpot_ms.{dist} latency.itl_ms.{dist} latency.e2e_ms.{dist}
+goodput.fraction goodput.requests_per_s goodput.slo.ttft goodput.slo.tpot
+capacity.requests_per_s capacity.output_tokens_per_s_per_chip
+causes.prefill.{causes} causes.decode.{causes}
+causes.ns.prefill.{causes} causes.ns.prefill.tau causes.ns.prefill.hidden causes.ns.decode.{causes} causes.ns.decode.tau causes.ns.decode.hidden
+causes.request.queue causes.request.prefill causes.request.kv_transfer causes.request.decode causes.request.preempted
+utilisation.mfu utilisation.mbu utilisation.links.board utilisation.links.fabric
+kv.capacity_bytes kv.peak_bytes kv.bytes_per_token kv.prefix_hit_rate kv.preemptions
+energy.joules_per_output_token energy.watts_mean
+deployment.mode deployment.chips deployment.spare deployment.unused deployment.topology_chips`
+
+var braces = map[string]string{
+	"{dist}":   "mean p50 p90 p95 p99 max",
+	"{causes}": "compute hbm_weights hbm_kv hbm_act comm_bandwidth comm_latency launch host imbalance idle",
+}
+
+func TestJSONFieldsAreTheContracts(t *testing.T) {
+	var out bytes.Buffer
+	if err := JSON(&out, result()); err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(out.Bytes(), &tree); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(contract) {
+		paths := []string{path}
+		for name, parts := range braces {
+			if prefix, ok := strings.CutSuffix(path, name); ok {
+				paths = nil
+				for _, part := range strings.Fields(parts) {
+					paths = append(paths, prefix+part)
+				}
+			}
+		}
+		for _, p := range paths {
+			remove(t, tree, p)
+		}
+	}
+	delete(tree["deployment"].(map[string]any), "why")
+	delete(tree["deployment"].(map[string]any), "prefill")
+	delete(tree["deployment"].(map[string]any), "decode")
+	var left bytes.Buffer
+	report := json.NewEncoder(&left)
+	if prune(tree); len(tree) > 0 {
+		report.Encode(tree)
+		t.Errorf("fields that the contract does not name: %s", left.String())
+	}
+}
+
+// remove takes one path out of a tree, which must have it.
+func remove(t *testing.T, tree map[string]any, path string) {
+	parts := strings.Split(path, ".")
+	for _, p := range parts[:len(parts)-1] {
+		next, ok := tree[p].(map[string]any)
+		if !ok {
+			t.Errorf("%s is missing", path)
+			return
+		}
+		tree = next
+	}
+	last := parts[len(parts)-1]
+	if _, ok := tree[last]; !ok {
+		t.Errorf("%s is missing", path)
+	}
+	delete(tree, last)
+}
+
+func prune(tree map[string]any) {
+	for k, v := range tree {
+		if sub, ok := v.(map[string]any); ok {
+			if prune(sub); len(sub) == 0 {
+				delete(tree, k)
+			}
+		}
+	}
+}
+
+func TestJSONReadsBack(t *testing.T) {
+	var first, second bytes.Buffer
+	if err := JSON(&first, result()); err != nil {
+		t.Fatal(err)
+	}
+	var r sim.Result
+	dec := json.NewDecoder(bytes.NewReader(first.Bytes()))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	if err := JSON(&second, &r); err != nil {
+		t.Fatal(err)
+	}
+	if first.String() != second.String() {
+		t.Errorf("got %s, want %s", second.String(), first.String())
+	}
+}
+
+// Every leaf of the JSON is a row, and nothing else is.
+func TestCSVHasEveryLeaf(t *testing.T) {
+	var text, table bytes.Buffer
+	if err := errors.Join(JSON(&text, result()), CSV(&table, result())); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&table).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(rows[0], ","); got != "path,value" {
+		t.Errorf("header %s", got)
+	}
+	got := map[string]string{}
+	for _, row := range rows[1:] {
+		if _, twice := got[row[0]]; twice {
+			t.Errorf("%s comes twice", row[0])
+		}
+		got[row[0]] = row[1]
+	}
+	var tree any
+	dec := json.NewDecoder(&text)
+	dec.UseNumber()
+	if err := dec.Decode(&tree); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	leaves(tree, "", want)
+	for path, v := range want {
+		if got[path] != v {
+			t.Errorf("%s is %q, want %q", path, got[path], v)
+		}
+		delete(got, path)
+	}
+	if len(got) > 0 {
+		t.Errorf("rows that are no leaf: %v", got)
+	}
+}
+
+func leaves(v any, path string, out map[string]string) {
+	join := func(name string) string { return strings.TrimPrefix(path+"."+name, ".") }
+	switch v := v.(type) {
+	case nil:
+	case map[string]any:
+		for k, e := range v {
+			leaves(e, join(k), out)
+		}
+	case []any:
+		for i, e := range v {
+			leaves(e, join(strconv.Itoa(i)), out)
+		}
+	default:
+		out[path] = fmt.Sprint(v)
+	}
+}
+
+func TestFindNamesTheNearest(t *testing.T) {
+	if _, err := Find("jsn"); err == nil || !strings.Contains(err.Error(), "json") {
+		t.Errorf("got %v", err)
+	}
+	for _, f := range Formats {
+		if _, err := Find(f.Name); err != nil {
+			t.Error(err)
+		}
+		if err := f.Write(failing{}, result()); err == nil {
+			t.Errorf("%s hides that it could not write", f.Name)
+		}
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestNumbers(t *testing.T) {
+	for got, want := range map[string]string{
+		count(0): "0", count(999): "999", count(-1234567): "-1,234,567", count(1000): "1,000",
+		figure(0): "0", figure(0.0123456): "0.012", figure(9.9996): "10.00", figure(99.996): "100.0", figure(999.96): "1,000", figure(1e-5): "1e-05",
+		si(999): "999.0 ", si(999.6): "1.000 k", si(1.5e15): "1.500 P", si(0): "0 ", si(3e21): "3,000 E",
+		bar(0, 4): "    ", bar(1, 4): "████", bar(0.5, 4): "██  ", bar(0.53125, 4): "██▏ ", bar(2, 2): "██",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := wrap("ab cd abcdefgh x", 5); strings.Join(got, "|") != "ab cd|abcde|fgh x" {
+		t.Errorf("wrapped to %q", got)
+	}
+}

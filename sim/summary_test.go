@@ -1,0 +1,184 @@
+package sim
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/spec"
+	"pgregory.net/rapid"
+)
+
+const second = des.Time(1e9)
+
+// recorded is a run of two pools over 10 s: prefill 1 instance of 2 chips that works
+// 4 s, decode 2 instances of 4 chips that work 16 s together.
+func recorded() (*metrics.Recorder, *summary) {
+	rec := metrics.NewRecorder(metrics.Config{
+		Pools: []string{"prefill", "decode"}, SLO: metrics.SLO{TTFT: 2 * second, TPOT: second / 20},
+	})
+	prefill := &cost.Step{Flops: 4e12, Bytes: 1e9}
+	prefill.Causes[cost.Compute], prefill.Causes[cost.CommLatency], prefill.Tau = 3*second, second, second/4
+	prefill.LinkBytes[0] = 8e9
+	rec.Step(0, metrics.Prefill, prefill, 4000, 1)
+	rec.Idle(0, int64(6*second))
+	decode := &cost.Step{Flops: 1e12, Bytes: 50e9, Hidden: 7}
+	decode.Causes[cost.HBMWeights], decode.Causes[cost.Host] = 6*second, 2*second
+	for range 2 {
+		rec.Step(1, metrics.Decode, decode, 0, 500)
+		rec.Idle(1, int64(2*second))
+	}
+	rec.KVPeak(0, 999)
+	rec.KVPeak(1, 60)
+	rec.KVPeak(1, 40)
+	rec.Prefix(10, 4)
+	rec.Preempted()
+	c := &metrics.Completion{
+		Arrival: 0, FirstToken: second, Finish: 5 * second, Queue: second / 4, Prefill: 3 * second / 4,
+		KVTransfer: second, Decode: 3 * second, InputTokens: 4000, OutputTokens: 101, Measured: true,
+	}
+	for range 3 {
+		rec.Arrive()
+	}
+	rec.Complete(c)
+	rec.Reject()
+	return rec, &summary{
+		Now: 10 * second,
+		Pools: []deployed{
+			{Name: "prefill", Chips: 2, ChipsPerInstance: 2, Peak: 1e12, HBM: 1e10, TDP: 1000, KVCapacity: 1000},
+			{Name: "decode", Chips: 8, ChipsPerInstance: 4, Peak: 1e12, HBM: 1e10, TDP: 500, KVCapacity: 100},
+		},
+		Tiers: []tierLinks{{"board", 1e9}, {"fabric", 1e8}},
+		SLO:   SLO{TTFT: spec.Duration(2 * second), TPOT: spec.Duration(second / 20)}, InFlight: 1, Unfinished: 1, KVBytesPerToken: 3.5,
+	}
+}
+
+func TestSummaryClosedForm(t *testing.T) {
+	rec, s := recorded()
+	var r Result
+	if err := summarise(rec, s, &r); err != nil {
+		t.Fatal(err)
+	}
+	const u = (3.0 + 0 + 0) / 10 // of the prefill pool's time in compute
+	watts := 2000*(idlePower+(busyPower-idlePower)*u) + 4000*(idlePower+(busyPower-idlePower)*0.6)
+	for name, c := range map[string]struct{ got, want float64 }{
+		"simulated":        {r.SimulatedS, 10},
+		"input tokens":     {r.Throughput.InputTokensPerS, 400},
+		"output tokens":    {r.Throughput.OutputTokensPerS, 100.1},
+		"a chip":           {r.Throughput.OutputTokensPerSPerChip, 10.01},
+		"requests":         {r.Throughput.RequestsPerS, 0.1},
+		"TTFT":             {r.Latency.TTFT.P99, 1000},
+		"TPOT":             {r.Latency.TPOT.Mean, 40},
+		"E2E":              {r.Latency.E2E.Max, 5000},
+		"goodput":          {r.Goodput.Fraction, 0.5}, // one met, one rejected
+		"goodput rate":     {r.Goodput.RequestsPerS, 0.05},
+		"prefill compute":  {r.Causes.Prefill.Compute, 0.3},
+		"prefill idle":     {r.Causes.Prefill.Idle, 0.6},
+		"decode weights":   {r.Causes.Decode.HBMWeights, 0.6},
+		"decode idle":      {r.Causes.Decode.Idle, 0.2},
+		"prefill tau":      {float64(r.Causes.NS.Prefill.Tau), 2.5e8},
+		"decode hidden":    {float64(r.Causes.NS.Decode.Hidden), 14},
+		"request queue":    {r.Causes.Request.Queue, 0.05},
+		"request transfer": {r.Causes.Request.KVTransfer, 0.2},
+		// 10 s × 2 chips + 20 s × 4 chips = 100 chip-seconds.
+		"MFU":         {r.Utilisation.MFU, 6e12 / 100e12},
+		"MBU":         {r.Utilisation.MBU, 101e9 / 1000e9},
+		"link":        {r.Utilisation.Links["board"], 8e9 / 100e9},
+		"link unused": {r.Utilisation.Links["fabric"], 0},
+		"KV peak":     {float64(r.KV.PeakBytes), 60},
+		"KV capacity": {float64(r.KV.CapacityBytes), 100},
+		"hits":        {r.KV.PrefixHitRate, 0.4},
+		"preemptions": {float64(r.KV.Preemptions), 1},
+		"watts":       {r.Energy.WattsMean, watts},
+		"joules":      {r.Energy.JoulesPerOutputToken, watts * 10 / 1001},
+	} {
+		if math.Abs(c.got-c.want) > 1e-12*math.Abs(c.want) {
+			t.Errorf("%s is %v, want %v", name, c.got, c.want)
+		}
+	}
+	want := Requests{Arrived: 3, Completed: 1, Rejected: 1, InFlight: 1, Measured: 1}
+	if r.Requests != want {
+		t.Errorf("requests %+v, want %+v", r.Requests, want)
+	}
+	if !r.Latency.TTFT.Censored || r.Latency.ITL.Censored {
+		t.Error("an unfinished measured request censors TTFT, TPOT and E2E, and not ITL")
+	}
+	if text := strings.Join(r.Warnings, "\n"); !strings.Contains(text, "censored") || !strings.Contains(text, "assumed") {
+		t.Errorf("warnings: %s", text)
+	}
+}
+
+func TestSummaryRefusesTheImpossible(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*summary)
+		want  string
+	}{
+		"lost request": {func(s *summary) { s.InFlight = 0 }, "arrived 3 ≠ completed 1 + rejected 1 + lost 0 + in flight 0"},
+		"beyond peak":  {func(s *summary) { s.Pools[0].Peak, s.Pools[1].Peak = 1e9, 1e9 }, "beat the chips' peaks"},
+		"beyond HBM":   {func(s *summary) { s.Pools[1].HBM = 1 }, ""}, // the other pool's makes up for it
+		"beyond link":  {func(s *summary) { s.Tiers[0].Bandwidth = 1e6 }, "tier board"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec, s := recorded()
+			c.spoil(s)
+			err := summarise(rec, s, &Result{})
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEnergyNeedsEveryChipsPower(t *testing.T) {
+	rec, s := recorded()
+	s.Pools[1].TDP = 0
+	var r Result
+	if err := summarise(rec, s, &r); err != nil || r.Energy != nil {
+		t.Errorf("energy %v, error %v", r.Energy, err)
+	}
+}
+
+func TestSummaryOfNothing(t *testing.T) {
+	rec := metrics.NewRecorder(metrics.Config{Pools: []string{"serve"}})
+	var r Result
+	if err := summarise(rec, &summary{Pools: []deployed{{Name: "serve", Chips: 8, ChipsPerInstance: 8, TDP: 700}}}, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Throughput != (Throughput{}) || r.Causes.Decode != (Shares{}) || r.Energy.JoulesPerOutputToken != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Fractions sum to 1 and keep the order of nanoseconds, whatever was booked.
+func TestSharesSumToOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var l metrics.Ledger
+		var total int64
+		for p := range metrics.NumPhases {
+			for c := range cost.NumCauses {
+				l.Causes[p][c] = rapid.Int64Range(0, 1<<rapid.IntRange(0, 58).Draw(t, "bits")).Draw(t, "ns")
+			}
+		}
+		var s Shares
+		var ns PhaseNS
+		s.set(&l, metrics.Decode)
+		ns.set(&l, metrics.Decode)
+		list, sum := s.List(), 0.0
+		for c, f := range list {
+			sum += f
+			total += l.Causes[metrics.Decode][c]
+			if f < 0 || f > 1 {
+				t.Fatalf("%s is %v", cost.CauseNames[c], f)
+			}
+		}
+		if total > 0 && math.Abs(sum-1) > 1e-12 {
+			t.Fatalf("fractions sum to %v", sum)
+		}
+		if ns.working()+ns.Idle != total {
+			t.Fatalf("nanoseconds sum to %d, want %d", ns.working()+ns.Idle, total)
+		}
+	})
+}
