@@ -161,13 +161,7 @@ func (s *summary) kv(m *metrics.Summary) KV {
 // instance. It is taken from the ledger and not from the window, so that a step
 // that straddles the window's edge counts with its time as well as with its work.
 func (p *deployed) chipSeconds(l *metrics.Ledger) float64 {
-	var ns int64
-	for phase := range metrics.NumPhases {
-		for _, t := range l.Causes[phase] {
-			ns += t
-		}
-	}
-	return float64(ns) / 1e9 * float64(p.ChipsPerInstance)
+	return l.Seconds() * float64(p.ChipsPerInstance)
 }
 
 // utilisation is work done over what the deployed chips could have done in the time

@@ -20,6 +20,11 @@ type Config struct {
 	// Expect is the number of requests to be measured, 0 when not known. It sizes
 	// memory once instead of by doubling, and is Snapshot.Target.
 	Expect int64
+	// Chips are the packages of an instance, by pool, and Links the bandwidth of a
+	// package on each tier in bytes/s: what live link utilisation is a share of.
+	// Without them there is none.
+	Chips []int
+	Links []float64
 }
 
 // Recorder takes everything that a run reports. Its methods are O(1) and allocate
@@ -36,6 +41,7 @@ type Recorder struct {
 	now    totals // since the start of the run
 	opened totals // at the start of the window
 	closed totals // at its end, valid when ended
+	filled totals // at the last Fill
 	start  des.Time
 	end    des.Time
 	ended  bool
@@ -71,6 +77,7 @@ func NewRecorder(cfg Config) *Recorder {
 		now:       totals{ledgers: make([]Ledger, len(cfg.Pools))},
 		opened:    totals{ledgers: make([]Ledger, len(cfg.Pools))},
 		closed:    totals{ledgers: make([]Ledger, len(cfg.Pools))},
+		filled:    totals{ledgers: make([]Ledger, len(cfg.Pools))},
 		kvPeak:    make([]int64, len(cfg.Pools)),
 		ttft:      newSample(cfg.Expect),
 		tpot:      newSample(cfg.Expect),

@@ -124,8 +124,8 @@ func (r *Recorder) Counts() Counts {
 }
 
 // Fill copies the counters into a snapshot, reusing its slices; the engine adds
-// Now, Events, TargetTime, Instances and LinkUtilisation. A snapshot that has been
-// handed to another goroutine must not be filled again.
+// Now, Events, TargetTime and Instances. A snapshot that has been handed to another
+// goroutine must not be filled again.
 func (r *Recorder) Fill(s *Snapshot) {
 	s.Target = r.cfg.Expect
 	s.Requests = r.Counts()
@@ -138,4 +138,43 @@ func (r *Recorder) Fill(s *Snapshot) {
 	s.ITL = newHistogram(tokenBounds)
 	r.inside.into(&s.ITL)
 	r.outside.into(&s.ITL)
+	s.LinkUtilisation = r.linkUtilisation(s.LinkUtilisation[:0])
+	r.filled.copyFrom(&r.now)
+}
+
+// linkUtilisation is, by tier, what steps sent since the last Fill over what the
+// deployed chips could have sent in the time booked since then. Transfers of KV
+// cache between pools are not part of a step and not in it.
+func (r *Recorder) linkUtilisation(out []float64) []float64 {
+	if len(r.cfg.Chips) < len(r.now.ledgers) {
+		return out
+	}
+	var chipSeconds float64
+	var sent [cost.MaxTiers]float64
+	for i := range r.now.ledgers {
+		since := r.now.ledgers[i].minus(&r.filled.ledgers[i])
+		chipSeconds += since.Seconds() * float64(r.cfg.Chips[i])
+		for j, b := range since.LinkBytes {
+			sent[j] += b
+		}
+	}
+	for j, bandwidth := range r.cfg.Links[:min(len(r.cfg.Links), cost.MaxTiers)] {
+		share := 0.0
+		if all := chipSeconds * bandwidth; all > 0 {
+			share = sent[j] / all
+		}
+		out = append(out, share)
+	}
+	return out
+}
+
+// Seconds is the instances' time that a ledger covers, idle time included.
+func (l *Ledger) Seconds() float64 {
+	var ns int64
+	for p := range NumPhases {
+		for _, t := range l.Causes[p] {
+			ns += t
+		}
+	}
+	return float64(ns) / 1e9
 }
