@@ -9,7 +9,7 @@ type blockForm struct {
 	weight     float64 // s per byte of the projections' weights
 	linear     float64 // factor on their FLOPs at the peak
 	flop, byte float64 // s per FLOP of the core, byte of KV or gathered entries
-	log        float64 // s per doubling of logScale·entries + 1
+	log        float64 // s per e-fold of 1 + logScale·entries
 	logScale   float64
 	row        float64 // s per row
 	tile       float64 // s per (row, head)
@@ -42,7 +42,7 @@ func (s *Set) block(f *blockForm, x *Decode, n float64) Time {
 	c, kv := overlap2(x.CoreFlops*f.flop, x.KVBytes*f.byte)
 	t := Time{Launch: f.floor, Compute: lc + c + (f.row+f.tile*x.Heads)*x.Rows, Weights: lw, KV: kv}
 	if f.log > 0 {
-		t.Compute += f.log * math.Log2(1+n*f.logScale)
+		t.Compute += f.log * math.Log(1+n*f.logScale)
 	}
 	return t
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -79,6 +80,9 @@ func (v *values) number(key string, low, high float64) float64 {
 // us and ns are times, returned in seconds.
 func (v *values) us(key string) float64 { return v.number(key, 0, 1e6) * 1e-6 }
 func (v *values) ns(key string) float64 { return v.number(key, 0, 1e9) * 1e-9 }
+
+// log is a time per doubling, returned in seconds per e-fold.
+func (v *values) log(key string) float64 { return v.us(key) * math.Log2E }
 
 // share is an efficiency on compulsory work: at most 1, so that nothing beats the peak.
 func (v *values) share(key string) float64 { return min(v.number(key, 1e-4, 2), 1) }

@@ -7,7 +7,7 @@ type gqaDecodeForm struct {
 	floor float64
 	byte  float64 // s per byte of KV
 	cta   float64 // s per (sequence, KV head)
-	log   float64 // s per doubling of the context beyond 256: split-KV reduction
+	log   float64 // s per e-fold of the context beyond 256: split-KV reduction
 	query float64 // s per byte of Q
 	seq   float64 // s per sequence
 }
@@ -27,7 +27,7 @@ func (s *Set) compileGQA(src *source) {
 		v := src.need("gqa_decode", name)
 		s.gqaDecode[i] = gqaDecodeForm{
 			floor: v.us("t0_us"), byte: 1 / (s.hbm * v.share("em")), cta: v.us("cta_us") / s.cores,
-			log: v.us("log_us"), query: 1 / (s.hbm * v.cached("eq")), seq: v.us("row_us"),
+			log: v.log("log_us"), query: 1 / (s.hbm * v.cached("eq")), seq: v.us("row_us"),
 		}
 		v.done()
 		v = src.need("gqa_prefill", gqaMath[i]...)
@@ -69,11 +69,11 @@ func (s *Set) GQADecode(x *Decode) Time {
 	f := &s.gqaDecode[kvFormat(x.KV8)]
 	t := Time{
 		Launch:  f.floor,
-		Compute: f.cta*x.Batch*x.KVHeads + f.log*math.Log2(1+x.Entries/256) + f.seq*x.Batch,
+		Compute: f.cta*x.Batch*x.KVHeads + f.log*math.Log(1+x.Entries*(1.0/256)) + f.seq*x.Batch,
 		KV:      x.KVBytes * f.byte,
 		Act:     2 * x.Rows * x.Heads * x.HeadDim * f.query,
 	}
-	if c := x.CoreFlops / s.bf16; c > t.KV {
+	if c := x.CoreFlops * s.per16; c > t.KV {
 		t.Compute += c - t.KV
 	}
 	return t

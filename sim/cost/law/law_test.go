@@ -1,7 +1,11 @@
 package law
 
 import (
+	"math"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -10,24 +14,202 @@ func chips(t testing.TB) []*topologies.Chip {
 	t.Helper()
 	var out []*topologies.Chip
 	for _, name := range topologies.ChipNames() {
-		c, err := topologies.LoadChip(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, c)
+		out = append(out, load(t, name))
 	}
 	return out
 }
 
-func TestEveryChipCompiles(t *testing.T) {
-	for _, c := range chips(t) {
-		s, err := New(c)
-		if err != nil {
-			t.Errorf("%v", err)
-			continue
-		}
-		if len(s.Assumptions()) == 0 {
-			t.Logf("%s: no assumptions", c.Name)
+func load(t testing.TB, name string) *topologies.Chip {
+	t.Helper()
+	c, err := topologies.LoadChip(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func compile(t testing.TB, c *topologies.Chip) *Set {
+	t.Helper()
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func near(t *testing.T, what string, got, want, tolerance float64) {
+	t.Helper()
+	if math.Abs(got/want-1) > tolerance {
+		t.Errorf("%s: got %g, want %g", what, got, want)
+	}
+}
+
+func TestHugeGEMMRunsAtItsShareOfThePeak(t *testing.T) {
+	s := compile(t, load(t, "h100"))
+	const m, n, k = 1 << 20, 1 << 14, 1 << 14
+	near(t, "bf16", s.GEMM(BF16, m, n, k).Compute, 2.0*m*n*k/(989e12*0.76), 1e-3)
+	near(t, "total", s.GEMM(BF16, m, n, k).Total(), 2.0*m*n*k/(989e12*0.76), 1e-2)
+}
+
+func TestTinyGEMMIsItsFloorAndItsWeights(t *testing.T) {
+	s := compile(t, load(t, "h100"))
+	got := s.GEMM(BF16, 1, 128, 128)
+	near(t, "floor", got.Launch, 2.38e-6, 1e-12)
+	near(t, "total", got.Total(), 2.38e-6+1.24e-6*math.Sqrt(128.0/1024), 0.02)
+	one := s.GEMM(BF16, 1, 16384, 16384)
+	near(t, "weights", one.Weights, 2*16384.0*16384/(3.35e12*0.896), 1e-3)
+	if one.Weights < one.Compute {
+		t.Error("a matrix-vector product must be bound by its weights")
+	}
+}
+
+func TestGEMMByHand(t *testing.T) {
+	s := compile(t, load(t, "h100"))
+	const m, n, k = 512, 4096, 7168
+	f := 2.0 * m * n * k / (1979e12 * 0.725)
+	b := (1.0*n*k + 1.0*m*k + 2*m*n) / (3.35e12 * 0.996)
+	want := 3.92e-6 + 0.793e-6*k/1024 + math.Pow(math.Pow(f, 1.14)+math.Pow(b, 1.14), 1/1.14) + 3.0*m*k/(3.35e12*0.919)
+	near(t, "fp8_block", s.GEMM(FP8Block, m, n, k).Total(), want, 1e-9)
+	near(t, "fused", s.GEMMFused(FP8Block, m, n, k).Total(), want-3.0*m*k/(3.35e12*0.919)-(3.92e-6-2.38e-6), 1e-9)
+}
+
+func TestMoEByHand(t *testing.T) {
+	s := compile(t, load(t, "h100"))
+	x := MoE{Variant: FP8Block, Tokens: 1024, TopK: 8, Hidden: 4096, Inter: 1536, Pairs: 1024, Touched: 16}
+	expert := 3 * 4096 * 1536.0
+	f, b := 2*1024*expert/(1979e12*0.379), 16*expert/(3.35e12*0.857)
+	p := math.Pow(math.Pow(f, 1.95)+math.Pow(b, 1.95), 1/1.95)
+	want := 29.4e-6 + 4.79e-6*(1-math.Exp(-64)) + p + 2*8192*(2*4096+3*1536)/(3.35e12*0.636)
+	near(t, "all pairs", s.MoE(x).Total(), want, 1e-9)
+	x.Dispatched = true
+	near(t, "dispatched", s.MoE(x).Total(), 20.73e-6+math.Hypot(2*1024*expert/(1979e12*0.6725), 16*expert/(3.35e12*0.8122)), 1e-9)
+	skewed := x
+	skewed.Skewed = true
+	if s.MoE(skewed).Total() <= s.MoE(x).Total() {
+		t.Error("uneven loads must cost")
+	}
+}
+
+func TestMegaMoEIsBoundByTheSlowestOfThree(t *testing.T) {
+	s := compile(t, load(t, "gb200"))
+	x := MegaMoE{Tokens: 8192, TopK: 6, Hidden: 7168, Inter: 3072, Pairs: 8192 * 6, Touched: 48, EP: 8, Bandwidth: 900e9}
+	got := s.MegaMoE(x)
+	expert := 3 * 7168 * 3072.0
+	f, b := 2*x.Pairs*expert/(5000e12*0.44), 48*expert*0.53125/(8e12*0.75)
+	w := 8192 * 6 * (7.0 / 8) * 3 * 7168 / (900e9 * 0.56)
+	near(t, "total", got.Total(), 77e-6+math.Pow(math.Pow(f, 4)+math.Pow(b, 4)+math.Pow(w, 4), 0.25), 1e-9)
+	x.Bandwidth = 1e9
+	if slow := s.MegaMoE(x); slow.Wire < 0.99*(slow.Total()-slow.Launch) {
+		t.Error("over slow links the wire must bind")
+	}
+}
+
+func TestDieIsHalfOfADualDiePackage(t *testing.T) {
+	c := load(t, "ascend910c")
+	s := compile(t, c)
+	if s.bf16*2 != float64(c.Peak[topologies.BF16]) || s.hbm*2 != float64(c.Memory.Bandwidth) {
+		t.Error("a rank of a 910C is one of its two dies")
+	}
+	near(t, "int8", s.GEMM(INT8, 1<<20, 16384, 16384).Compute, 2*(1<<20)*16384.0*16384/(752e12*0.79), 0.01)
+}
+
+func TestAscendLayerFloor(t *testing.T) {
+	s := compile(t, load(t, "ascend950dt"))
+	x := Decode{Batch: 1, Rows: 1, Heads: 64, Entries: 128}
+	moe := s.MoE(MoE{Variant: W4A8, Tokens: 1, TopK: 6, Hidden: 1, Inter: 1, Pairs: 1, Touched: 1, Dispatched: true})
+	floor := (s.CSADecode(&x).Launch+s.HCADecode(&x).Launch)/2 + moe.Launch + s.MHC(1, 1).Launch + 4*s.SmallKernel()
+	if floor < 220e-6 || floor > 280e-6 {
+		t.Errorf("a V4 layer's floor on Ascend is about 250 µs, got %.0f", floor*1e6)
+	}
+}
+
+func TestSubstitutions(t *testing.T) {
+	h100, b200, a100 := compile(t, load(t, "h100")), compile(t, load(t, "b200")), compile(t, load(t, "a100"))
+	if h100.GEMM(NVFP4, 64, 4096, 4096) != h100.GEMM(W4A8, 64, 4096, 4096) {
+		t.Error("FP4 on Hopper is stored in 4 bits and computed in FP8")
+	}
+	if b200.GEMM(NVFP4, 64, 4096, 4096) == b200.GEMM(W4A8, 64, 4096, 4096) {
+		t.Error("Blackwell has FP4 units")
+	}
+	if a100.GEMM(FP8Block, 64, 4096, 4096) != a100.GEMM(W8A16, 64, 4096, 4096) {
+		t.Error("FP8 on A100 is stored in 8 bits and computed in BF16")
+	}
+	if got, want := a100.GEMM(W8A16, 1, 16384, 16384).Weights, a100.GEMM(BF16, 1, 16384, 16384).Weights/2; math.Abs(got/want-1) > 0.01 {
+		t.Errorf("half the weight bytes take half the time: %g, %g", got, want)
+	}
+}
+
+func TestAssumptionsNameWhatIsInherited(t *testing.T) {
+	if got := compile(t, load(t, "b200")).Assumptions(); len(got) != 0 {
+		t.Errorf("every class of B200 is timed, got %q", got)
+	}
+	got := strings.Join(compile(t, load(t, "ascend950dt")).Assumptions(), "\n")
+	for _, want := range []string{"ascend950dt", "ascend910c", "csa_decode.all", "moe_dispatched.fp8_block"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("assumptions do not name %s: %s", want, got)
 		}
 	}
+}
+
+func TestBadConstants(t *testing.T) {
+	c := load(t, "h100")
+	v := c.Operators["gemm"]["fp8"].Values
+	delete(v, "ec")
+	v["eq"] = -1
+	v["t_us"] = 3
+	delete(c.Operators, "mhc")
+	_, err := New(c)
+	if err == nil {
+		t.Fatal("want an error")
+	}
+	for _, want := range []string{"operators.gemm.fp8: ec is missing", "eq: must be within", `unknown constant "t_us"`, "t0_us", "no constants for operators.mhc"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}
+
+func TestOverlap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := rapid.Float64Range(1e-12, 1e3).Draw(t, "c")
+		m := rapid.Float64Range(1e-12, 1e3).Draw(t, "m")
+		p := rapid.SampledFrom([]float64{0.6, 1, 1.14, 2, 3.38, 4, 6}).Draw(t, "p")
+		gotC, gotM := overlap(c, m, p)
+		want := max(c, m) * math.Pow(1+math.Pow(min(c, m)/max(c, m), p), 1/p)
+		if math.Abs((gotC+gotM)/want-1) > 1e-12 {
+			t.Fatalf("norm %g, want %g", gotC+gotM, want)
+		}
+		if x, y := math.Pow(c, p), math.Pow(m, p); math.Abs(gotC-want*x/(x+y)) > 1e-9*want && p != 1 {
+			t.Fatalf("compute's share %g, want %g", gotC, want*x/(x+y))
+		}
+	})
+	if c, m := overlap2(0, 0); c != 0 || m != 0 {
+		t.Error("nothing takes no time")
+	}
+	if c, m := overlap4(0, 0); c != 0 || m != 0 {
+		t.Error("nothing takes no time")
+	}
+}
+
+func TestTilePairs(t *testing.T) {
+	for _, c := range []struct{ n, prefix, window, want int64 }{
+		{1, 0, 0, 128}, {128, 0, 0, 128 * 128}, {200, 0, 0, 128*128 + 128*200}, {128, 1000, 0, 128 * 1128},
+		{512, 0, 128, 128 * (128 + 256 + 256 + 256)}, {0, 5, 0, 0},
+	} {
+		if got := TilePairs(c.n, c.prefix, c.window); got != float64(c.want) {
+			t.Errorf("TilePairs(%d, %d, %d) = %g, want %d", c.n, c.prefix, c.window, got, c.want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		n, prefix := rapid.Int64Range(1, 1<<16).Draw(t, "n"), rapid.Int64Range(0, 1<<16).Draw(t, "prefix")
+		chunks := rapid.Int64Range(1, 8).Draw(t, "chunks")
+		exact := float64(n*prefix + n*(n+1)/2)
+		if got, want := PadPairs(exact, float64(n), 1), TilePairs(n, prefix, 0); math.Abs(got/want-1) > 1e-9 {
+			t.Fatalf("one chunk: from sums %g, tile by tile %g", got, want)
+		}
+		got, want := PadPairs(exact*float64(chunks), float64(n*chunks), float64(chunks)), TilePairs(n, prefix, 0)*float64(chunks)
+		if half := float64(chunks * (prefix + n) * TileRows / 2); math.Abs(got-want) > half+1e-6*want {
+			t.Fatalf("%d chunks: from sums %g, tile by tile %g: more than half a tile a chunk apart", chunks, got, want)
+		}
+	})
 }

@@ -7,7 +7,7 @@ type mlaKernelForm struct {
 	floor      float64
 	flop, byte float64
 	tile       float64 // s per (row, 128 heads)
-	log        float64 // s per doubling of the context beyond 256
+	log        float64 // s per e-fold of the context beyond 256
 	row        float64 // s per row
 }
 
@@ -25,7 +25,7 @@ func (s *Set) compileMLA(src *source) {
 		v := src.need("mla_kernel_decode", name)
 		s.mlaKernel[i] = mlaKernelForm{
 			floor: v.us("t0_us"), flop: 1 / (peak * v.share("ec")), byte: 1 / (s.hbm * v.share("em")),
-			tile: v.us("tile_us") / (128 * s.cores), log: v.us("log_us"), row: v.us("row_us"),
+			tile: v.us("tile_us") / (128 * s.cores), log: v.log("log_us"), row: v.us("row_us"),
 		}
 		v.done()
 		v = src.need("mla_kernel_prefill", name)
@@ -38,7 +38,7 @@ func (s *Set) compileMLA(src *source) {
 	for i, names := range blockFormats {
 		v := src.need("mla_decode", names...)
 		s.mlaDecode[i] = s.decodeBlock(v, s.bf16)
-		s.mlaDecode[i].log, s.mlaDecode[i].logScale = v.us("log_us"), 1.0/256
+		s.mlaDecode[i].log, s.mlaDecode[i].logScale = v.log("log_us"), 1.0/256
 		v.done()
 		v = src.need("mla_prefill", names...)
 		s.mlaPrefill[i] = blockForm{
@@ -76,7 +76,7 @@ func (s *Set) MLAKernelDecode(x *Decode) Time {
 	c, kv := overlap2(x.CoreFlops*f.flop, x.KVBytes*f.byte)
 	return Time{
 		Launch:  f.floor,
-		Compute: c + f.tile*x.Rows*x.Heads + f.log*math.Log2(1+x.Entries/256) + f.row*x.Batch,
+		Compute: c + f.tile*x.Rows*x.Heads + f.log*math.Log(1+x.Entries*(1.0/256)) + f.row*x.Batch,
 		KV:      kv,
 	}
 }

@@ -62,6 +62,7 @@ type Linears struct {
 type peaks struct {
 	bf16, fp8, fp4, int8 float64
 	nativeFP8, nativeFP4 bool
+	per16, per8, per4    float64 // their inverses
 	hbm                  float64
 	cores                float64
 }
@@ -94,19 +95,13 @@ func rankPeaks(chip *topologies.Chip) (peaks, error) {
 	if p.int8 <= 0 {
 		p.int8 = p.fp8
 	}
+	p.per16, p.per8, p.per4 = 1/p.bf16, 1/p.fp8, 1/p.fp4
 	return p, nil
 }
 
 // seconds is the time of the projections' FLOPs at the peaks.
 func (p *peaks) seconds(l *Linears) float64 {
-	t := l.Flops16 / p.bf16
-	if l.Flops8 > 0 {
-		t += l.Flops8 / p.fp8
-	}
-	if l.Flops4 > 0 {
-		t += l.Flops4 / p.fp4
-	}
-	return t
+	return l.Flops16*p.per16 + l.Flops8*p.per8 + l.Flops4*p.per4
 }
 
 // Set holds one rank's peaks and its compiled constants: times in seconds, rates

@@ -6,7 +6,7 @@ func (s *Set) compileSparse(src *source) {
 	for i, name := range kvFormats {
 		v := src.need("dsa_decode", name)
 		f := s.decodeBlock(v, s.bf16)
-		f.log, f.logScale = v.us("log_us"), 1.0/128
+		f.log, f.logScale = v.log("log_us"), 1.0/128
 		f.indexFloor, f.index = v.us("index_us"), 1/(s.hbm*v.cached("e_index"))
 		f.topk, f.key, f.tile = v.us("topk_us"), v.ns("key_ns"), v.us("tile_us")/128
 		v.done()
@@ -22,7 +22,7 @@ func (s *Set) compileSparse(src *source) {
 	v.done()
 	v = src.need("hca_decode", "all")
 	s.hcaDecode = s.decodeBlock(v, s.bf16)
-	s.hcaDecode.row, s.hcaDecode.log, s.hcaDecode.logScale = v.us("row_us"), v.us("log_us"), 1.0/64
+	s.hcaDecode.row, s.hcaDecode.log, s.hcaDecode.logScale = v.us("row_us"), v.log("log_us"), 1.0/64
 	v.done()
 	v = src.need("csa_prefill", "all")
 	s.csaPrefill = s.sparsePrefill(v, true)

@@ -1,5 +1,7 @@
 package law
 
+import "math"
+
 // TileRows is the rows of a query tile of prefill kernels.
 const TileRows = 128
 
@@ -18,15 +20,27 @@ func TilePairs(n, prefix, window int64) float64 {
 	return float64(pairs)
 }
 
-// PadPairs pads exact pairs to tiles when only sums are known: tokens of so many
-// chunks. A full tile of 128 rows adds 63.5 pairs a token; a chunk's last, partly
-// filled one pays on average for 64 rows more of its mean context.
+// PadPairs pads exact pairs to tiles when only sums over chunks are known. Each row
+// of a full tile pays for 63.5 keys too many. The last tile of a chunk pads to 128
+// rows over all its keys: exactly known for one chunk or chunks below a tile, half a
+// tile on average otherwise. Of windows it counts the padding of full attention.
 func PadPairs(pairs, tokens, chunks float64) float64 {
 	if tokens <= 0 {
 		return 0
 	}
-	last := min(tokens/max(chunks, 1), TileRows) / 2
-	return pairs + tokens*(TileRows-1)/2 + chunks*last*pairs/tokens
+	chunks = max(chunks, 1)
+	length := tokens / chunks
+	rows := math.Mod(length, TileRows) // of the last tile, 0 when it is full
+	pad := TileRows - rows
+	switch {
+	case rows == 0:
+		pad = 0
+	case chunks > 1 && length > TileRows:
+		rows, pad = TileRows/2, TileRows/2
+	}
+	end := pairs/tokens + (length-1)/2 // keys of a chunk's last row
+	full := length - rows
+	return pairs + chunks*(full*(TileRows-1)/2+rows*(rows-1)/2+pad*end)
 }
 
 // MLAActBytes is the activation traffic of an MLA block in MHA form as its fitted
