@@ -69,10 +69,10 @@ func (c checker) attention(path string, a *attentionDoc) {
 		switch {
 		case f.set && !takes:
 			c.errorf(path+"."+f.key, "design %s has no %s; it takes %s", d.name, f.key, strings.TrimSpace(d.need+" "+d.may))
-		case f.limit > 0 && (need || f.set) && (f.value < 1 || f.value > f.limit):
-			c.errorf(path+"."+f.key, "must be between 1 and %d, got %d", f.limit, f.value)
 		case need && !f.set:
 			c.errorf(path+"."+f.key, "is required by design %s", d.name)
+		case f.set && f.limit > 0 && (f.value < 1 || f.value > f.limit):
+			c.errorf(path+"."+f.key, "must be between 1 and %d, got %d", f.limit, f.value)
 		}
 	}
 	c.relations(path, a)

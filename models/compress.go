@@ -68,11 +68,25 @@ func (c *Compression) UnmarshalText(text []byte) error {
 			errs = append(errs, out.assign(part))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := joined(errs); err != nil {
 		return err
 	}
 	*c = out
 	return nil
+}
+
+// joined puts all faults of one flag's text on one line.
+func joined(errs []error) error {
+	var texts []string
+	for _, err := range errs {
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(texts, "; "))
 }
 
 func (c *Compression) assign(part string) error {
@@ -80,21 +94,21 @@ func (c *Compression) assign(part string) error {
 	knobs := c.knobs()
 	at := slices.IndexFunc(knobs, func(k knob) bool { return k.name == strings.TrimSpace(name) })
 	if !ok || at < 0 {
-		return fmt.Errorf("kv-compress: %q is not one of %s (as name=value) or uncompressed", part, knobNames(knobs))
+		return fmt.Errorf("%q is not one of %s (as name=value) or uncompressed", part, knobNames(knobs))
 	}
 	k := knobs[at]
 	if k.set() {
-		return fmt.Errorf("kv-compress: %s is given twice", k.name)
+		return fmt.Errorf("%s is given twice", k.name)
 	}
 	if k.format != nil {
 		if err := k.format.UnmarshalText([]byte(value)); err != nil {
-			return fmt.Errorf("kv-compress: %s: %w", k.name, err)
+			return fmt.Errorf("%s: %w", k.name, err)
 		}
 		return nil
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 	if err != nil || n < 1 {
-		return fmt.Errorf("kv-compress: %s must be a positive whole number, got %q", k.name, value)
+		return fmt.Errorf("%s must be a positive whole number, got %q", k.name, value)
 	}
 	*k.number = n
 	return nil
@@ -135,7 +149,7 @@ func (c *Compression) UnmarshalYAML(n *yaml.Node) error {
 	}
 	for _, k := range c.knobs() {
 		if k.number != nil && *k.number < 0 {
-			return fmt.Errorf("kv-compress: %s must be a positive whole number, got %d", k.name, *k.number)
+			return fmt.Errorf("%s must be a positive whole number, got %d", k.name, *k.number)
 		}
 	}
 	return nil

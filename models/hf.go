@@ -140,6 +140,9 @@ func convert(name, file string, config []byte) (*document, error) {
 
 // readHF decodes the file, then text_config over it.
 func readHF(name string, config []byte, h *hfConfig) error {
+	if len(bytes.TrimSpace(config)) == 0 {
+		return spec.Problems{{File: name, Text: "is empty"}}
+	}
 	for len(config) > 0 {
 		h.TextConfig = nil
 		if err := json.Unmarshal(config, h); err != nil {

@@ -122,7 +122,7 @@ func showModel(c *cobra.Command, name string, f showFlags) error {
 	}
 	var change models.Compression
 	if err := change.UnmarshalText([]byte(f.compress)); err != nil {
-		return err
+		return fmt.Errorf("--kv-compress: %w", err)
 	}
 	if m, err = m.Compress(change); err != nil {
 		return err

@@ -1,0 +1,202 @@
+package models
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// tinyV4 has the keys that matter, with V4's proportions.
+const tinyV4 = `{"model_type": "deepseek_v4", "hidden_size": 256, "vocab_size": 1000, "max_position_embeddings": 65536,
+ "num_hidden_layers": 5, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 64, "qk_rope_head_dim": 16,
+ "q_lora_rank": 32, "o_groups": 2, "o_lora_rank": 16, "index_n_heads": 4, "index_head_dim": 32, "index_topk": 64, "sliding_window": 128,
+ "n_routed_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": 1, "moe_intermediate_size": 64, "topk_method": "noaux_tc",
+ "hc_mult": 4, "num_nextn_predict_layers": 1, "expert_dtype": "fp4",
+ "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}, %s}`
+
+func tiny(rest string) string { return strings.Replace(tinyV4, "%s", rest, 1) }
+
+// The two ways in which configs write V4's layers are the same model.
+func TestV4LayerForms(t *testing.T) {
+	ratios, err := FromHF("tiny", []byte(tiny(`"num_hash_layers": 2, "compress_ratios": [0, 128, 4, 128, 4, 0]`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	types, err := FromHF("tiny", []byte(tiny(`"layer_types": ["sliding_attention", "heavily_compressed_attention", "compressed_sparse_attention", "heavily_compressed_attention", "compressed_sparse_attention"],
+ "compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 128}, "mlp_layer_types": ["hash_moe", "hash_moe", "moe", "moe", "moe"]`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(ratios, types) {
+		t.Error("compress_ratios and layer_types give different models")
+	}
+	want := map[string]int64{"swa": 1, "hca": 2, "csa": 2}
+	for _, k := range ratios.Count(1).Kinds {
+		if k.Layers != want[k.Kind] {
+			t.Errorf("%d layers %s, want %d", k.Layers, k.Kind, want[k.Kind])
+		}
+	}
+	if len(ratios.MTP) != 1 || ratios.MTP[0].Attention.Design != "window" || !ratios.Layers[1].FFN.MoE.HashRouted || ratios.Layers[2].FFN.MoE.HashRouted {
+		t.Errorf("draft layers %+v", ratios.MTP)
+	}
+	if f := ratios.Formats; f != (Formats{FP8Block, MXFP4, FP8, MXFP4}) {
+		t.Errorf("formats %+v", f)
+	}
+}
+
+const tinyGQA = `{"model_type": "qwen3_moe", "hidden_size": 64, "vocab_size": 100, "max_position_embeddings": 4096, "num_hidden_layers": 4,
+ "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128, "moe_intermediate_size": 32,
+ "num_experts": 8, "num_experts_per_tok": 2`
+
+func TestGQAForms(t *testing.T) {
+	for rest, want := range map[string][]string{
+		``: {"full/moe", "full/moe", "full/moe", "full/moe"},
+		`, "mlp_only_layers": [0], "decoder_sparse_step": 2`:                                                                     {"full/dense", "full/moe", "full/dense", "full/moe"},
+		`, "sliding_window": 512, "use_sliding_window": false`:                                                                   {"full/moe", "full/moe", "full/moe", "full/moe"},
+		`, "sliding_window": 512, "max_window_layers": 3`:                                                                        {"full/moe", "full/moe", "full/moe", "swa/moe"},
+		`, "sliding_window": 512, "use_sliding_window": true, "max_window_layers": 0`:                                            {"swa/moe", "swa/moe", "swa/moe", "swa/moe"},
+		`, "sliding_window": 512, "layer_types": ["full_attention", "sliding_attention", "full_attention", "sliding_attention"]`: {"full/moe", "swa/moe", "full/moe", "swa/moe"},
+	} {
+		m, err := FromHF("tiny", []byte(tinyGQA+rest+"}"))
+		if err != nil {
+			t.Fatal(rest, err)
+		}
+		var got []string
+		for _, l := range m.Layers {
+			ffn := "dense"
+			if l.FFN.MoE != nil {
+				ffn = "moe"
+			}
+			got = append(got, l.Attention.Label+"/"+ffn)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: layers %v, want %v", rest, got, want)
+		}
+	}
+	nested, err := FromHF("tiny", []byte(`{"model_type": "outer", "text_config": `+tinyGQA+`}, "vision_config": {"hidden_size": 7}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := FromHF("tiny", []byte(tinyGQA+"}")); err != nil || !reflect.DeepEqual(plain, nested) {
+		t.Errorf("text_config gives another model, %v", err)
+	}
+}
+
+func TestQuantizationForms(t *testing.T) {
+	group := func(bits, kind, size string) string {
+		return `{"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": ` + bits + `, "type": "` + kind + `", "group_size": ` + size + `}}}, "ignore": ["re:.*self_attn.*"]}`
+	}
+	for quant, want := range map[string]Formats{
+		`null`:                    {BF16, BF16, BF16, ""},
+		`{"quant_method": "fp8"}`: {FP8, FP8, BF16, ""},
+		`{"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}`: {BF16, MXFP4, BF16, ""},
+		`{"quant_method": "awq", "bits": 4}`:                                                {INT4, INT4, BF16, ""},
+		`{"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 8}}`:                       {FP8, FP8, FP8, ""},
+		group("4", "int", "32"):                                                             {BF16, INT4, BF16, ""},
+		group("4", "float", "16"):                                                           {BF16, NVFP4, BF16, ""},
+		group("4", "float", "32"):                                                           {BF16, MXFP4, BF16, ""},
+		group("8", "float", "0"):                                                            {BF16, FP8, BF16, ""},
+	} {
+		m, err := FromHF("tiny", []byte(tinyGQA+`, "quantization_config": `+quant+"}"))
+		if err != nil || m.Formats != want {
+			t.Errorf("%s: %+v, %v; want %+v", quant, m, err, want)
+		}
+	}
+}
+
+func TestHFErrors(t *testing.T) {
+	known := strings.Join(slices.Sorted(slices.Values(hfTypes())), ", ")
+	for _, x := range []struct{ config, want string }{
+		{`{"model_type": "deepseek_v5"}`, `x.json: model_type: unknown architecture "deepseek_v5"; did you mean "deepseek_v3"? (known: ` + known + `)`},
+		{`{}`, `x.json: model_type: unknown architecture "" (known: ` + known + `)`},
+		{"{\"model_type\": \"llama\",\n \"hidden_size\": }", "x.json:2:17: invalid character '}' looking for beginning of value"},
+		{"{\"model_type\": \"llama\",\n \"hidden_size\": \"big\"}", "x.json:2:21: hidden_size: must be a whole number, got string"},
+		{"", "x.json: is empty"},
+		{`{"model_type": "llama", "num_hidden_layers": 100000, "hidden_size": 5}`, "x.json: vocab_size: must be a positive number, got 0\nx.json: max_position_embeddings: must be a positive number, got 0\nx.json: num_attention_heads: must be a positive number, got 0\nx.json: num_hidden_layers: must be between 1 and 4096, got 100000"},
+		{strings.Replace(tinyGQA, `"num_key_value_heads": 2`, `"num_key_value_heads": 3`, 1) + "}", "x.json: attention.full.kv_heads: must divide heads (8), got 3"},
+		{tinyGQA + `, "layer_types": ["full_attention"]}`, "x.json: layer_types: has 1 entries for 4 layers"},
+		{tinyGQA + `, "layer_types": ["full_attention", "x", "full_attention", "full_attention"]}`, `x.json: layer_types: entry 1 is "x"; known: full_attention, sliding_attention`},
+		{tinyGQA + `, "quantization_config": {"quant_method": "zip"}}`, `x.json: quantization_config.quant_method: unknown method "zip"; known: fp8, mxfp4, compressed-tensors, awq, gptq`},
+		{tinyGQA + `, "quantization_config": {"quant_method": "fp8", "weight_block_size": [64, 64]}}`, "x.json: quantization_config.weight_block_size: must be [128, 128], got [64 64]"},
+		{tiny(`"compress_ratios": [0, 4]`), "x.json: compress_ratios: has 2 entries for 5 layers\nx.json: compress_ratios: is required (or layer_types with compress_rates)"},
+		{tiny(`"compress_ratios": [0, 4, 128, 64, 4, 0]`), "x.json: compress_ratios: entry 3 is 64; want 0, 4 or one other ratio (128)"},
+	} {
+		path := filepath.Join(t.TempDir(), "x.json")
+		if err := os.WriteFile(path, []byte(x.config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path)
+		if err == nil || strings.ReplaceAll(err.Error(), path, "x.json") != x.want {
+			t.Errorf("%s: error\n%v\nwant\n%s", x.config, err, x.want)
+		}
+	}
+}
+
+// A config.json is named after its folder.
+func TestConfigJSONName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "My-Model")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(path, []byte(tinyGQA+"}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := Load(path); err != nil || m.Name != "My-Model" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// Folding into patterns keeps every layer in its place.
+func TestRunsUnfold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		layers := rapid.SliceOfN(rapid.SampledFrom([]string{"a/x", "b/x", "a/y"}), 1, 60).Draw(t, "layers")
+		var back []string
+		for _, run := range runs(layers) {
+			for range max(1, run.Repeat) {
+				back = append(back, run.Pattern...)
+			}
+		}
+		if !slices.Equal(back, layers) {
+			t.Fatalf("%v unfolds to %v", layers, back)
+		}
+	})
+	var v4 []string
+	for i := range 58 {
+		v4 = append(v4, []string{"hca/moe", "csa/moe"}[i%2])
+	}
+	if got := runs(v4); len(got) != 1 || got[0].Repeat != 29 {
+		t.Errorf("V4's layers fold to %+v", got)
+	}
+}
+
+func FuzzHF(f *testing.F) {
+	f.Add([]byte(tinyGQA + "}"))
+	f.Add([]byte(tiny(`"compress_ratios": [0, 128, 4, 128, 4, 0]`)))
+	f.Add([]byte(`{"text_config": {"text_config": null, "model_type": "kimi_linear", "linear_attn_config": {"full_attn_layers": [1]}}}`))
+	f.Add([]byte(`{"model_type": "deepseek_v32", "hidden_size": 64, "vocab_size": 9, "max_position_embeddings": 9, "num_hidden_layers": 2, "num_attention_heads": 4,
+ "kv_lora_rank": 8, "q_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8, "index_topk": 4, "index_n_heads": 2, "index_head_dim": 8, "intermediate_size": 9}`))
+	f.Add([]byte(`{"model_type": "qwen3_next", "hidden_size": 64, "vocab_size": 9, "max_position_embeddings": 9, "num_hidden_layers": 2, "num_attention_heads": 4,
+ "linear_num_value_heads": 2, "linear_value_head_dim": 8, "full_attention_interval": 2, "intermediate_size": 9}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := FromHF("fuzz", data)
+		if err != nil {
+			if _, ok := err.(spec.Problems); !ok {
+				t.Fatalf("an error without a place: %T %v", err, err)
+			}
+			return
+		}
+		if !json.Valid(data) {
+			t.Fatal("read what is not JSON")
+		}
+		exercise(t, m)
+	})
+}
