@@ -34,11 +34,11 @@ type Engine struct {
 	PrefillLaunch Launching `yaml:"prefill_launch"`
 	// HostOverlapped hides the host's time behind the chip's as far as it goes.
 	HostOverlapped bool `yaml:"host_overlapped"`
-	// HeadOverDP shards the LM head over all ranks of the instance, otherwise
-	// over the TP group alone.
-	HeadOverDP bool          `yaml:"head_over_dp"`
-	Overlap    RoleOverlaps  `yaml:"overlap"`
-	Libraries  LibraryChoice `yaml:"libraries"`
+	// HeadRanks share the LM head, across data-parallel ranks too; 0 leaves it to
+	// the TP group.
+	HeadRanks int           `yaml:"head_ranks"`
+	Overlap   RoleOverlaps  `yaml:"overlap"`
+	Libraries LibraryChoice `yaml:"libraries"`
 }
 
 // Fitted are an engine's numbers that come from measured serving.
@@ -168,6 +168,9 @@ func (e *Engine) check(doc *spec.Doc) {
 		if f.v < 1 || f.v > 1<<24 {
 			doc.Errorf(f.path, "must be from 1 to %d, got %d", 1<<24, f.v)
 		}
+	}
+	if e.HeadRanks < 0 || e.HeadRanks > 1<<20 {
+		doc.Errorf("head_ranks", "must be from 0 to %d, got %d", 1<<20, e.HeadRanks)
 	}
 	for _, l := range []struct {
 		path string

@@ -1,25 +1,132 @@
 package cost
 
+import (
+	"errors"
+	"fmt"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost/law"
+)
+
 // Stepper prices the steps of one kind of instance. It keeps tables of what it
 // has priced and scratch space, so it is not safe for concurrent use; make one a
 // goroutine.
 type Stepper struct {
-	config Config
-	memory Memory
+	config      Config
+	laws        *law.Set
+	comms       comms
+	memory      Memory
+	breaks      int
+	verify      float64 // rows a sequence decodes a step: 1 + drafts
+	smallKernel float64 // seconds
+	main, draft stack
+	heads       table[part]
+	works       []work
+	portions    []portion
 }
 
 // New checks a configuration and prepares to price its steps. The error names
 // every rule that the configuration breaks, with the arithmetic.
-func New(c Config) (*Stepper, error) { return &Stepper{config: c}, nil }
+func New(c Config) (*Stepper, error) {
+	if err := c.fill(); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	laws, err := law.New(c.Chip)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stepper{config: c, laws: laws, breaks: len(c.Model.Breaks), verify: float64(1 + c.Drafts), works: make([]work, c.Layout.DP)}
+	if s.comms, err = newComms(&s.config); err != nil {
+		return nil, err
+	}
+	if e := c.Engine.Fitted.SmallKernelUs * 1e-6; e > 0 {
+		// The engines' figure is fitted on chips with a floor of about as much; a
+		// chip whose own is higher (Ascend) keeps it.
+		s.smallKernel = max(e, laws.SmallKernel())
+	}
+	s.main, s.draft = s.stacks()
+	s.memory = s.account()
+	if err := s.memory.unfit(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
 
-// Step prices one step; loads has one entry for each attention (DP) rank.
-func (s *Stepper) Step(loads []Load) Step { return Step{} }
+// fill puts defaults where the configuration has zeros.
+func (c *Config) fill() error {
+	c.Layout = c.Layout.withDefaults()
+	if c.Chip == nil && c.Topology != nil {
+		c.Chip = c.Topology.Chip
+	}
+	if c.Role == "" {
+		c.Role = Mixed
+	}
+	if c.Chip == nil {
+		return nil
+	}
+	if c.Engine == nil {
+		e, err := DefaultEngine(c.Chip)
+		if err != nil {
+			return err
+		}
+		c.Engine = e
+	}
+	if c.MaxTokens == 0 {
+		c.MaxTokens = c.Engine.MaxTokens.Of(c.Role)
+	}
+	if c.MaxSequences == 0 {
+		c.MaxSequences = c.Engine.MaxSequences.Of(c.Role)
+	}
+	if c.PageTokens == 0 {
+		c.PageTokens = c.Engine.PageTokens
+	}
+	if c.Layout.Overlap == "" {
+		c.Layout.Overlap = c.Engine.Overlap.Of(c.Role)
+		if c.Role != Prefill && c.Engine.Libraries.Dispatch == "megamoe" {
+			c.Layout.Overlap = Wave
+		}
+	}
+	return nil
+}
+
+// stacks groups the layers of the main model and of the draft module.
+func (s *Stepper) stacks() (main, draft stack) {
+	m := s.config.Model
+	for _, l := range m.Layers {
+		s.addLayer(&main, l)
+	}
+	for i := range main.attentions {
+		main.attentions[i].sparse(s.verify, m.Breaks)
+	}
+	for i := range s.config.Drafts {
+		s.addLayer(&draft, m.MTP[min(i, len(m.MTP)-1)])
+	}
+	if s.config.Drafts > 0 {
+		draft.linears = shardLinears(m.MTPLinears, 1, s.config.Chip)
+	}
+	return main, draft
+}
+
+func (s *Stepper) addLayer(st *stack, l models.Layer) {
+	s.addAttention(&st.attentions, l.Attention)
+	s.addFFN(&st.ffns, l.FFN)
+	st.layers++
+}
 
 // Memory is the account of one rank's HBM.
 func (s *Stepper) Memory() Memory { return s.memory }
 
 // Config is the configuration with every default filled in.
 func (s *Stepper) Config() Config { return s.config }
+
+// Assumptions are the constants that the chip's laws and the topology's
+// collectives take from elsewhere, one sentence each.
+func (s *Stepper) Assumptions() []string {
+	return append(s.laws.Assumptions(), s.comms.assumptions()...)
+}
 
 // Ranks is how many ranks one instance takes: dies on dual-die chips.
 func (s *Stepper) Ranks() int {
@@ -31,4 +138,53 @@ func (s *Stepper) Ranks() int {
 func (s *Stepper) Chips() int {
 	dies := max(1, s.config.Chip.Dies)
 	return (s.Ranks() + dies - 1) / dies
+}
+
+// InvariantError is a step that beats physics: a fault of the program, with the
+// configuration that shows it.
+type InvariantError struct {
+	What   string
+	Used   float64 // seconds at the peak
+	Within float64 // seconds of the step
+	Config string
+}
+
+func (e *InvariantError) Error() string {
+	return fmt.Sprintf("cost: %s above 1: %.9g s of work at the peak in a step of %.9g s (%s)", e.What, e.Used, e.Within, e.Config)
+}
+
+// describe names a configuration in errors.
+func (s *Stepper) describe() string {
+	c := s.config
+	return fmt.Sprintf("%s on %s, chip %s, %s, engine %s, %s, overlap %s, %d drafts",
+		c.Model.Name, c.Topology.Name, c.Chip.Name, c.Layout, c.Engine.Name, c.Role, c.Layout.Overlap, c.Drafts)
+}
+
+// physics checks that nothing beats the chip's or the links' peaks.
+func (s *Stepper) physics(p *part, seconds float64) {
+	within := seconds*(1+1e-9) + 1e-9
+	var errs []error
+	test := func(what string, used float64) {
+		if used > within {
+			errs = append(errs, &InvariantError{What: what, Used: used, Within: seconds, Config: s.describe()})
+		}
+	}
+	if p.atPeak > within {
+		test("MFU", p.atPeak)
+	}
+	if hbm := p.bytes / s.hbm(); hbm > within {
+		test("MBU", hbm)
+	}
+	for t := range p.link {
+		if p.link[t] > 0 && p.link[t] > within*s.comms.linkRate[t] {
+			test(s.comms.tierName(t)+" link utilisation", p.link[t]/s.comms.linkRate[t])
+		}
+	}
+	if errs != nil {
+		panic(errors.Join(errs...))
+	}
+}
+
+func (s *Stepper) hbm() float64 {
+	return float64(s.config.Chip.Memory.Bandwidth) / float64(max(1, s.config.Chip.Dies))
 }

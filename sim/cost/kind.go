@@ -1,0 +1,248 @@
+package cost
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost/law"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// attention is one attention design of the model as one rank runs it: how many
+// layers have it, its projections, and for every break of the context the
+// coefficients that turn sums of tokens into bytes, FLOPs and entries.
+type attention struct {
+	label     string
+	form      form
+	count     float64 // layers of the main model
+	a         *models.Attention
+	linears   []linear
+	block     law.Linears // of one row
+	actBytes  float64     // a row, as the design's law counts activations
+	heads, kv float64     // of this rank
+	kv8       bool
+
+	decode     law.Decode // argument kept between calls
+	decodeRows float64    // rows its projections are for
+
+	// Decode, a token of Load.Context[j]; compressed are HCA's entries beyond its window.
+	compressed, kvBytes, flops, entries, indexBytes, keys, indexFlops [models.MaxBreaks]float64
+	// Prefill, a pair of Load.Pairs[j].
+	pairFlops, gatherBytes, indexPairFlops, scoreBytes [models.MaxBreaks]float64
+	readBytes                                          [models.MaxBreaks]float64 // compulsory, a query's
+	write                                              float64                   // cache bytes a row writes
+	window                                             float64                   // tokens of the longest reach of a query when limited, else 0
+	stateBytes, stateFlops, stateChunkFlops            float64
+	recurrent, convState, convBytes                    float64 // linear: a sequence, a sequence, a row
+	prefixFlops                                        float64 // a token of Load.Prefix
+	small                                              float64 // small kernels outside the block law
+}
+
+// wholeBlock says that the design's law covers projections and small kernels.
+func (k *attention) wholeBlock() bool { return k.form > linearForm }
+
+func (s *Stepper) addAttention(list *[]attention, a *models.Attention) {
+	for i := range *list {
+		if k := &(*list)[i]; k.a == a || reflect.DeepEqual(k.a, a) {
+			k.count++
+			return
+		}
+	}
+	*list = append(*list, s.newAttention(a))
+}
+
+func (s *Stepper) newAttention(a *models.Attention) attention {
+	tp := int64(s.config.Layout.TP)
+	k := attention{
+		label: a.Label, form: formOf(a), count: 1, a: a,
+		linears: shardLinears(a.Linears, int(tp), s.config.Chip),
+		heads:   float64(ceilDiv(a.Heads, tp)), kv: float64(ceilDiv(a.KVHeads, tp)),
+		small: float64(a.SmallKernels),
+	}
+	if k.label == "" {
+		k.label = a.Design
+	}
+	k.block = block(k.linears)
+	k.activations(float64(s.config.Model.Hidden))
+	headShare := k.heads / float64(a.Heads)
+	k.pieces(headShare)
+	k.decodeRows = -1
+	k.decode = law.Decode{Heads: k.heads, KVHeads: k.kv, HeadDim: float64(a.HeadDim), KV8: k.kv8}
+	k.prefixFlops = float64(a.PrefixFlops) * headShare
+	k.stateBytes = float64(a.StateRead)
+	if a.Design == "linear" {
+		k.stateBytes *= headShare
+		k.recurrence(headShare)
+	}
+	k.stateFlops, k.stateChunkFlops = float64(a.StateFlops)*headShare, float64(a.PrefillStateFlops)*headShare
+	return k
+}
+
+// activations sets the bytes a row moves between the kernels of a block.
+func (k *attention) activations(hidden float64) {
+	switch k.form {
+	case mlaForm:
+		k.actBytes = law.MLAActBytes(1, hidden, k.heads)
+	case dsaForm, csaForm, hcaForm:
+		k.actBytes = law.SparseActBytes(1, hidden, k.heads, float64(k.a.HeadDim+k.a.ValueDim)/2)
+	case linearForm:
+		for _, l := range k.linears {
+			if l.name == "o" {
+				k.actBytes += 2 * l.k
+			} else {
+				k.actBytes += 2 * l.n
+			}
+		}
+	}
+}
+
+// recurrence sets what a linear layer's recurrence and convolution move on this
+// rank: the FP32 state once in and once out, the convolution's tail likewise and
+// its channels in and out for every row.
+func (k *attention) recurrence(headShare float64) {
+	state := float64(k.a.Heads*k.a.HeadDim*k.a.ValueDim*4) * headShare
+	tail := float64(k.a.StateBytes)*headShare - state
+	k.recurrent, k.convState = 2*state, 2*tail
+	if tail > 0 {
+		k.convBytes = 4 * float64(2*k.a.KVHeads*k.a.HeadDim+k.a.Heads*k.a.ValueDim) * headShare
+	}
+}
+
+// form is the law that prices a design. Those above linearForm cover the whole
+// attention block, projections and small kernels included.
+type form int
+
+const (
+	gqaForm form = iota
+	linearForm
+	mlaForm
+	dsaForm
+	csaForm
+	hcaForm
+)
+
+// formOf picks the law of a design: V4's window-only and uncompressed layers run
+// the HCA form without compressed entries, plain windows are GQA, and latent
+// attention with a cache of its own per head runs the GQA kernel.
+func formOf(a *models.Attention) form {
+	perHead := len(a.Pieces) > 0 && a.Pieces[0].PerHead
+	switch {
+	case a.Design == "linear":
+		return linearForm
+	case perHead:
+		return gqaForm
+	case a.Design == "mla":
+		return mlaForm
+	case a.Design == "dsa":
+		return dsaForm
+	case a.Design == "csa":
+		return csaForm
+	}
+	return hcaForm
+}
+
+// pieces turns cache pieces into coefficients. A sparse gather (entries chosen by
+// an indexer) reads one set a query row, everything else is read once a sequence.
+func (k *attention) pieces(headShare float64) {
+	for _, p := range k.a.Pieces {
+		share := 1.0
+		if p.PerHead {
+			share = k.kv / float64(max(1, k.a.KVHeads))
+		}
+		stride, bytes := float64(p.Stride), float64(p.BytesRead)*share
+		k.write += float64(p.BytesStored) * share / stride
+		if p.Role == models.Index {
+			k.indexBytes[p.Break] += bytes / stride
+			k.keys[p.Break] += 1 / stride
+			k.indexFlops[p.Break] += float64(p.DecodeFlops) / stride
+			k.indexPairFlops[p.Break] += float64(p.PrefillFlops) / stride
+			k.scoreBytes[p.Break] += 4 / stride
+			continue
+		}
+		k.kv8 = p.Format != models.BF16 && p.Format != models.FP32
+		k.kvBytes[p.Break] += bytes / stride
+		k.readBytes[p.Break] += bytes / stride
+		k.entries[p.Break] += 1 / stride
+		if p.Stride > 1 || k.a.Window == 0 {
+			k.compressed[p.Break] += 1 / stride
+		}
+		k.flops[p.Break] += float64(p.DecodeFlops) * headShare / stride
+		k.pairFlops[p.Break] += float64(p.PrefillFlops) * headShare / stride
+		k.gatherBytes[p.Break] += bytes / stride
+	}
+	k.window = float64(k.a.Window)
+	if len(k.a.Pieces) > 1 || k.a.TopK > 0 {
+		k.window = 0
+	}
+}
+
+// sparse multiplies the gathers of chosen entries by the rows of a verify step.
+func (k *attention) sparse(rows float64, breaks []int64) {
+	if k.a.TopK == 0 {
+		return
+	}
+	for _, p := range k.a.Pieces {
+		if p.Role == models.Core && breaks[p.Break] == p.Stride*k.a.TopK {
+			k.kvBytes[p.Break] *= rows
+		}
+	}
+}
+
+// ffn is one kind of FFN as one rank runs it.
+type ffn struct {
+	label   string
+	count   float64
+	f       *models.FFN
+	linears []linear // dense, or gate, latent and shared of a mixture
+	small   float64
+	moe     *experts // nil when dense
+}
+
+func (s *Stepper) addFFN(list *[]ffn, f *models.FFN) {
+	for i := range *list {
+		if k := &(*list)[i]; k.f == f || reflect.DeepEqual(k.f, f) {
+			k.count++
+			return
+		}
+	}
+	k := ffn{label: "dense", count: 1, f: f, small: float64(f.SmallKernels)}
+	all := slices.Clone(f.Linears)
+	if m := f.MoE; m != nil {
+		k.label = "moe"
+		if m.HashRouted {
+			k.label = "moe-hash"
+		}
+		all = append(append(append(all, m.Gate), m.Latent...), m.Shared...)
+		k.moe = s.newExperts(m)
+	}
+	k.linears = shardLinears(all, s.config.Layout.TP, s.config.Chip)
+	*list = append(*list, k)
+}
+
+// experts is a mixture's routed part on one rank.
+type experts struct {
+	m          *models.MoE
+	slots      float64 // copies of experts on a rank
+	bytes      float64 // of one expert on a rank
+	inter      float64
+	arithmetic arithmetic
+	skew       skew
+}
+
+func (s *Stepper) newExperts(m *models.MoE) *experts {
+	l := s.config.Layout
+	cut := int64(l.expertTP())
+	e := &experts{m: m, inter: float64(ceilDiv(m.Inter, cut)), arithmetic: arithmeticOf(m.Format, "", s.config.Chip)}
+	e.slots = float64((m.Experts + int64(l.Redundant)) / int64(l.EP))
+	e.bytes = float64(m.ExpertBytes()) / float64(cut)
+	e.skew = newSkew(l.Routing, int(m.Experts), l.Redundant, l.EP)
+	return e
+}
+
+// expertTP is how many ranks share one expert.
+func (l Layout) expertTP() int { return max(1, l.TP*l.DP/l.EP) }
+
+// kvPrecision is what attention cores multiply in: BF16 on a cache that is
+// dequantised first (FlashMLA, V4), whatever its format.
+const kvPrecision = topologies.BF16

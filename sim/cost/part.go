@@ -1,0 +1,122 @@
+package cost
+
+import (
+	"github.com/clustersim/clustersim/sim/cost/law"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// part is the time of some operators on one rank, by cause, and the work in them.
+// Seconds, FLOPs and bytes.
+type part struct {
+	time         [NumCauses]float64
+	tau          float64 // of time[CommLatency]
+	flops, bytes float64 // model FLOPs and compulsory HBM bytes of the rank
+	atPeak       float64 // seconds that the FLOPs take at the chip's peaks
+	link         [MaxTiers]float64
+	kernels      float64 // launches
+}
+
+func (p *part) total() float64 {
+	sum := 0.0
+	for _, t := range p.time {
+		sum += t
+	}
+	return sum
+}
+
+// plus adds f parts like q.
+func (p *part) plus(q *part, f float64) {
+	for c := range p.time {
+		p.time[c] += q.time[c] * f
+	}
+	for t := range p.link {
+		p.link[t] += q.link[t] * f
+	}
+	p.tau += q.tau * f
+	p.flops += q.flops * f
+	p.bytes += q.bytes * f
+	p.atPeak += q.atPeak * f
+	p.kernels += q.kernels * f
+}
+
+// scaleTime stretches time alone, work stays.
+func (p *part) scaleTime(f float64) {
+	for c := range p.time {
+		p.time[c] *= f
+	}
+	p.tau *= f
+}
+
+// operator is what a row of Explain says of one operator.
+type operator struct {
+	kind, name, class, precision string
+	m, n, k                      float64
+	flops, bytes                 float64 // of one layer
+	atPeak                       float64
+}
+
+// add books count operators with a law's time.
+func (p *part) add(r *recorder, o operator, count float64, t law.Time) {
+	p.time[Launch] += count * t.Launch
+	p.time[Compute] += count * t.Compute
+	p.time[HBMWeights] += count * t.Weights
+	p.time[HBMKV] += count * t.KV
+	p.time[HBMAct] += count * t.Act
+	p.time[CommBandwidth] += count * t.Wire
+	p.flops += count * o.flops
+	p.bytes += count * o.bytes
+	p.atPeak += count * o.atPeak
+	if r != nil {
+		r.operator(o, count, t)
+	}
+}
+
+// gemm books count products of a projection at a number of rows.
+func (s *Stepper) gemm(p *part, r *recorder, kind string, l *linear, rows, count float64) {
+	t := s.laws.GEMM(l.variant, rows, l.n, l.k)
+	if l.quantises {
+		t = fuse(t, s.config.Engine.Fitted.QuantFusedUs*1e-6)
+	}
+	p.kernels += count
+	p.add(r, operator{
+		kind: kind, name: l.name, class: "gemm", precision: string(l.precision),
+		m: rows, n: l.n, k: l.k, flops: rows * l.flops, bytes: l.bytes, atPeak: rows * s.peakSeconds(*l),
+	}, count, t)
+}
+
+// fuse adds the engine's correction for quantisation that the kernel tables time
+// as a pass of its own; a negative one comes off that pass, then off the floor.
+func fuse(t law.Time, d float64) law.Time {
+	if d > 0 {
+		t.Launch += d
+		return t
+	}
+	off := min(t.Act, -d)
+	t.Act -= off
+	t.Launch = max(0, t.Launch+d+off)
+	return t
+}
+
+// smallKernels books the launches of small kernels between the big operators.
+func (s *Stepper) smallKernels(p *part, r *recorder, kind string, each, count float64) {
+	if each == 0 {
+		return
+	}
+	p.kernels += each * count
+	p.add(r, operator{kind: kind, name: "small kernels", class: "elementwise", precision: string(topologies.BF16)},
+		count, law.Time{Launch: each * s.smallKernel})
+}
+
+// communicate books a collective, count times.
+func (p *part) communicate(r *recorder, o operator, count float64, c *comm) {
+	p.time[CommLatency] += count * c.latency
+	p.time[CommBandwidth] += count * c.bandwidth
+	p.tau += count * c.tau
+	p.kernels += count
+	for t, b := range c.link {
+		p.link[t] += count * b
+	}
+	if r != nil {
+		r.communication(o, count, c)
+	}
+}

@@ -1,0 +1,333 @@
+package cost
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// Step prices one step; loads has one entry for each attention (DP) rank. A step
+// of no rows takes no time.
+func (s *Stepper) Step(loads []Load) Step {
+	var step Step
+	s.price(loads, nil, &step)
+	return step
+}
+
+// counts are the rows of a step: of the longest rank, and of all together.
+type counts struct {
+	rows, totalRows           int64 // main model
+	sequences, totalSequences int64 // of a draft pass, one row each
+	chunk, totalChunk         int64
+	head, totalHead           int64
+}
+
+// gather turns loads into works and returns their mean and the counts.
+func (s *Stepper) gather(loads []Load) (mean work, c counts) {
+	if len(loads) != len(s.works) {
+		panic(fmt.Sprintf("cost: %d loads for %d attention ranks (%s)", len(loads), len(s.works), s.describe()))
+	}
+	for i := range loads {
+		w := s.workOf(&loads[i])
+		s.works[i] = w
+		mean.add(&w)
+		sequences, chunk := int64(w.sequences), int64(w.chunkTokens)
+		rows := sequences*int64(s.verify) + chunk
+		head := sequences*int64(s.verify) + loads[i].LastChunks
+		c.rows, c.totalRows = max(c.rows, rows), c.totalRows+rows
+		c.sequences, c.totalSequences = max(c.sequences, sequences), c.totalSequences+sequences
+		c.chunk, c.totalChunk = max(c.chunk, chunk), c.totalChunk+chunk
+		c.head, c.totalHead = max(c.head, head), c.totalHead+head
+	}
+	mean.scale(1 / float64(len(loads)))
+	return mean, c
+}
+
+// price puts a step together; with a recorder it also lists the operators, and
+// then prices everything anew instead of looking it up.
+func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
+	mean, c := s.gather(loads)
+	if c.rows == 0 {
+		return
+	}
+	var attention, layers, comm part
+	s.meanAttention(&attention, r, &mean, &c)
+	slowest := s.slowestAttention(&c, attention.total())
+	imbalance := max(0, slowest-attention.total())
+
+	hidden := s.addStack(&layers, &comm, &imbalance, r, &s.main, c.rows, c.totalRows, 1)
+	if s.config.Drafts > 0 {
+		hidden += s.addDrafts(&layers, &comm, &imbalance, r, &c)
+	}
+	layers.plus(&attention, 1)
+	imbalance += s.stages(&layers, &imbalance)
+
+	stretch := 1 + (s.config.Engine.Fitted.PrefillFactor-1)*float64(c.totalChunk)/float64(c.totalRows)
+	tax := s.coreTax(&comm, &c)
+	layers.stretch(stretch, tax)
+	imbalance *= stretch
+	r.stretch(stretch, tax)
+	hidden += s.overlap(&layers, &comm, r, &c)
+	layers.plus(&comm, 1)
+	s.addHead(&layers, r, &c)
+	s.addBoundary(&layers, r, &c)
+	s.addHost(&layers, r, loads, &c)
+	layers.time[Imbalance] += imbalance
+	r.other("imbalance", "slowest attention rank, heaviest expert rank", Imbalance, imbalance)
+
+	seconds := layers.total()
+	s.physics(&layers, seconds)
+	s.settle(step, &layers, hidden)
+}
+
+// stretch multiplies operators' time by f and the arithmetic once more by tax.
+func (p *part) stretch(f, tax float64) {
+	for c := range p.time {
+		if Cause(c) != CommBandwidth && Cause(c) != CommLatency {
+			p.time[c] *= f
+		}
+	}
+	p.time[Compute] *= tax
+}
+
+// meanAttention accounts the attention of the mean rank.
+func (s *Stepper) meanAttention(p *part, r *recorder, w *work, c *counts) {
+	s.accountAttention(p, r, s.main.attentions, w, float64(c.rows), 1)
+	if s.config.Drafts == 0 {
+		return
+	}
+	if c.sequences > 0 {
+		d := w.draft()
+		s.accountAttention(p, r, s.draft.attentions, &d, float64(c.sequences), 1)
+	}
+	if c.chunk > 0 {
+		d := w.promptOnly()
+		s.accountAttention(p, r, s.draft.attentions, &d, float64(c.chunk), 1/float64(s.config.Drafts))
+	}
+}
+
+// slowestAttention is the longest that any rank spends in attention; with one
+// rank it is the mean's.
+func (s *Stepper) slowestAttention(c *counts, mean float64) float64 {
+	if len(s.works) == 1 {
+		return mean
+	}
+	slowest := 0.0
+	for i := range s.works {
+		w := &s.works[i]
+		t := s.attentionSeconds(s.main.attentions, w, float64(c.rows))
+		if s.config.Drafts > 0 {
+			t += s.draftAttentionSeconds(w, c)
+		}
+		slowest = max(slowest, t)
+	}
+	return slowest
+}
+
+func (s *Stepper) draftAttentionSeconds(w *work, c *counts) float64 {
+	t := 0.0
+	if c.sequences > 0 {
+		d := w.draft()
+		t += s.attentionSeconds(s.draft.attentions, &d, float64(c.sequences))
+	}
+	if c.chunk > 0 {
+		d := w.promptOnly()
+		t += s.attentionSeconds(s.draft.attentions, &d, float64(c.chunk)) / float64(s.config.Drafts)
+	}
+	return t
+}
+
+// addStack books f times what a stack does for the counts, and returns what its
+// wave overlap hides.
+func (s *Stepper) addStack(layers, comm *part, imbalance *float64, r *recorder, st *stack, rows, total int64, f float64) (hidden float64) {
+	var d *part
+	var x *mixture
+	if r == nil {
+		d, x = s.dense(st, rows), s.mixture(st, rows, total)
+	} else {
+		d, x = &part{}, &mixture{}
+		r.weight = f
+		s.fillDense(d, r, st, float64(rows))
+		s.fillMixture(x, r, st, float64(rows), float64(total))
+		r.weight = 1
+	}
+	layers.plus(d, f)
+	// Padding rows take time, but are nobody's FLOPs.
+	padding := 1 - float64(total)/float64(rows*int64(len(s.works)))
+	layers.flops -= f * d.flops * padding
+	layers.atPeak -= f * d.atPeak * padding
+	layers.plus(&x.mean, f)
+	comm.plus(&x.comm, f)
+	*imbalance += f * x.imbalance
+	return f * x.hidden
+}
+
+// addDrafts books the draft passes: each over one row a sequence, and one pass
+// over the prompt tokens, which the draft module's own cache needs.
+func (s *Stepper) addDrafts(layers, comm *part, imbalance *float64, r *recorder, c *counts) (hidden float64) {
+	if c.sequences > 0 {
+		hidden += s.addStack(layers, comm, imbalance, r, &s.draft, c.sequences, c.totalSequences, 1)
+	}
+	if c.chunk > 0 {
+		hidden += s.addStack(layers, comm, imbalance, r, &s.draft, c.chunk, c.totalChunk, 1/float64(s.config.Drafts))
+	}
+	return hidden
+}
+
+// stages is what the fullest pipeline stage takes beyond the mean one: stages hold
+// whole layers.
+func (s *Stepper) stages(layers *part, imbalance *float64) float64 {
+	pp, n := s.config.Layout.PP, len(s.config.Model.Layers)
+	if pp == 1 {
+		return 0
+	}
+	fullest := float64((n+pp-1)/pp*pp) / float64(n)
+	return (fullest - 1) * (layers.total() + *imbalance)
+}
+
+// coreTax is how much longer arithmetic takes while communication kernels hold
+// some of the cores: in two-batch overlap of a prefill (decode's low-latency
+// kernels hold none).
+func (s *Stepper) coreTax(comm *part, c *counts) float64 {
+	if s.config.Layout.Overlap != TwoBatch || comm.time[CommBandwidth] == 0 || c.chunk == 0 {
+		return 1
+	}
+	return 1 / (1 - s.config.Engine.Fitted.CommCoresFraction)
+}
+
+// overlap takes what two-batch overlap hides off the communication: the engine's
+// fraction of the shorter of the two sides, one half's layers against the other
+// half's dispatch and combine.
+func (s *Stepper) overlap(layers, comm *part, r *recorder, c *counts) float64 {
+	total := comm.total()
+	if s.config.Layout.Overlap != TwoBatch || total == 0 || c.rows < 2 {
+		return 0
+	}
+	hidden := s.config.Engine.Fitted.OverlapFraction * min(total, layers.total())
+	comm.scaleTime(1 - hidden/total)
+	r.exposed(1 - hidden/total)
+	return hidden
+}
+
+// addHost books the host's time a step and the launches that an eager host cannot
+// issue as fast as the chip runs them.
+func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
+	e := s.config.Engine
+	busiest := int64(0)
+	for i := range loads {
+		busiest = max(busiest, loads[i].Sequences+loads[i].Chunks)
+	}
+	gpu := p.total()
+	host := e.Fitted.HostStepUs*1e-6 + e.Fitted.HostSequenceUs*1e-6*float64(busiest)
+	if e.HostOverlapped {
+		host = max(0, host-gpu)
+	}
+	mode := e.DecodeLaunch
+	if c.chunk > 0 {
+		mode = e.PrefillLaunch
+	}
+	launch := 0.0
+	if mode == Eager {
+		launch = max(0, p.kernels*e.Fitted.EagerKernelUs*1e-6-gpu)
+	}
+	p.time[Launch] += launch
+	p.time[Host] += host
+	r.other("host", "eager launches", Launch, launch)
+	r.other("host", "scheduler and sampling", Host, host)
+}
+
+// addBoundary books the sends between pipeline stages: PP − 1 of a micro-batch's
+// residual streams (HC × hidden, BF16).
+func (s *Stepper) addBoundary(p *part, r *recorder, c *counts) {
+	pp := s.config.Layout.PP
+	if pp == 1 {
+		return
+	}
+	width := float64(s.config.Model.Hidden * max(1, s.config.Model.HC))
+	b := s.comms.send(float64(c.rows) * width * 2 / float64(s.config.Layout.TP))
+	o := operator{kind: "all", name: "stage boundary", class: "send", precision: string(topologies.BF16), m: float64(c.rows), n: width, bytes: float64(c.rows) * width * 2}
+	p.communicate(r, o, float64(pp-1), &b)
+}
+
+// addHead books the LM head and sampling of the main model, and of every draft.
+func (s *Stepper) addHead(p *part, r *recorder, c *counts) {
+	s.head(p, r, c.head, 1)
+	if s.config.Drafts > 0 {
+		s.head(p, r, c.sequences, float64(s.config.Drafts))
+	}
+}
+
+// headRanks is how many ranks share the LM head.
+func (s *Stepper) headRanks() int {
+	l := s.config.Layout
+	return min(max(l.TP, s.config.Engine.HeadRanks), l.TP*l.DP)
+}
+
+func (s *Stepper) head(p *part, r *recorder, rows int64, count float64) {
+	if rows == 0 {
+		return
+	}
+	if r == nil {
+		h, ok := s.heads.at(rows, 0)
+		if !ok {
+			*h = part{}
+			s.fillHead(h, nil, float64(rows))
+		}
+		p.plus(h, count)
+		return
+	}
+	var h part
+	r.weight = count
+	s.fillHead(&h, r, float64(rows))
+	r.weight = 1
+	p.plus(&h, count)
+}
+
+// fillHead prices the head for rows a rank. Where it is shared by more ranks than
+// the TP group, their rows are gathered first, and each rank scores its part of
+// the vocabulary for all of them; candidates come back in one small message.
+func (s *Stepper) fillHead(p *part, r *recorder, rows float64) {
+	ranks, tp := s.headRanks(), s.config.Layout.TP
+	all := rows
+	if ranks > tp {
+		all = rows * float64(ranks/tp)
+		bytes := all * float64(s.config.Model.Hidden) * 2
+		g := s.comms.allGather(ranks, bytes)
+		p.communicate(r, operator{kind: "head", name: "gather rows", class: "all-gather", precision: string(topologies.BF16), m: all, n: float64(s.config.Model.Hidden), bytes: bytes}, 1, &g)
+	}
+	l := shardLinear(s.config.Model.Head, ranks, s.config.Chip)
+	if l.name == "" {
+		l.name = "lm_head"
+	}
+	s.gemm(p, r, "head", &l, all, 1)
+	logits := all * l.n * 4
+	p.kernels += 3
+	p.add(r, operator{kind: "head", name: "sampling", class: "elementwise", precision: "fp32", m: all, n: l.n}, 1, s.laws.Elementwise(3, 2*logits))
+	if ranks > 1 {
+		g := s.comms.allGather(ranks, all*8*float64(ranks))
+		p.communicate(r, operator{kind: "head", name: "gather candidates", class: "all-gather", precision: "fp32", m: all, n: 2, bytes: all * 8 * float64(ranks)}, 1, &g)
+	}
+}
+
+// settle rounds the causes to nanoseconds by their running sum, so that they add
+// up to the step, and scales the work to all ranks.
+func (s *Stepper) settle(step *Step, p *part, hidden float64) {
+	var running float64
+	var before des.Time
+	for c := range p.time {
+		running += p.time[c]
+		now := des.Time(math.Round(running * 1e9))
+		step.Causes[c] = now - before
+		before = now
+	}
+	step.Time = before
+	step.Tau = min(des.FromSeconds(p.tau), step.Causes[CommLatency])
+	step.Hidden = des.FromSeconds(hidden)
+	ranks := float64(s.Ranks())
+	step.Flops, step.Bytes = p.flops*ranks, p.bytes*ranks
+	for t := range p.link {
+		step.LinkBytes[t] = p.link[t] * ranks
+	}
+}

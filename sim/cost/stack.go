@@ -1,0 +1,238 @@
+package cost
+
+import (
+	"math"
+
+	"github.com/clustersim/clustersim/sim/cost/law"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// stack is a run of layers: the main model's or the draft module's.
+type stack struct {
+	attentions []attention
+	ffns       []ffn
+	linears    []linear // of the draft module, outside its layers
+	layers     float64
+	tokens     table[part]    // by rows of a rank
+	experts    table[mixture] // by rows of a rank and of the group
+}
+
+// dense is everything of a stack that depends on the rows of one rank alone:
+// projections outside whole-block laws, dense and shared FFNs, routers, small
+// kernels, hyper-connections and the tensor-parallel collectives.
+func (s *Stepper) dense(st *stack, rows int64) *part {
+	p, ok := st.tokens.at(rows, 0)
+	if !ok {
+		*p = part{}
+		s.fillDense(p, nil, st, float64(rows))
+	}
+	return p
+}
+
+func (s *Stepper) fillDense(p *part, r *recorder, st *stack, rows float64) {
+	for i := range st.attentions {
+		k := &st.attentions[i]
+		if k.wholeBlock() {
+			continue
+		}
+		for j := range k.linears {
+			s.gemm(p, r, k.label, &k.linears[j], rows, k.count)
+		}
+		s.smallKernels(p, r, k.label, k.small, k.count)
+	}
+	for i := range st.ffns {
+		f := &st.ffns[i]
+		for j := range f.linears {
+			s.gemm(p, r, f.label, &f.linears[j], rows, f.count)
+		}
+		s.smallKernels(p, r, f.label, f.small, f.count)
+	}
+	for i := range st.linears {
+		s.gemm(p, r, "draft", &st.linears[i], rows, st.layers)
+	}
+	s.hyperConnections(p, r, st, rows)
+	s.tensorParallel(p, r, st, rows)
+}
+
+func (s *Stepper) hyperConnections(p *part, r *recorder, st *stack, rows float64) {
+	if s.config.Model.HC <= 1 {
+		return
+	}
+	flops := 0.0
+	if len(s.config.Model.Layers) > 0 {
+		flops = float64(s.config.Model.Layers[0].HCFlops) * rows
+	}
+	p.kernels += 4 * st.layers
+	p.add(r, operator{
+		kind: "all", name: "hyper-connections", class: "elementwise", precision: string(topologies.BF16),
+		m: rows, n: float64(s.config.Model.HC), k: float64(s.config.Model.Hidden),
+		flops: flops, atPeak: flops / s.peak(topologies.BF16),
+	}, st.layers, s.laws.MHC(rows, float64(s.config.Model.Hidden)))
+}
+
+// tensorParallel books the collectives of a TP group: the sum after the output
+// projection, and the one after the FFN. Where experts are dispatched over the
+// data-parallel ranks, each TP rank dispatches its share of the rows and the
+// second collective gathers them.
+func (s *Stepper) tensorParallel(p *part, r *recorder, st *stack, rows float64) {
+	tp := s.config.Layout.TP
+	if tp <= 1 {
+		return
+	}
+	bytes := rows * float64(s.config.Model.Hidden) * 2
+	c := s.comms.allReduce(tp, bytes)
+	o := operator{kind: "all", name: "all-reduce", class: "all-reduce", precision: string(topologies.BF16), m: rows, n: float64(s.config.Model.Hidden), bytes: bytes}
+	p.communicate(r, o, st.layers, &c)
+	for i := range st.ffns {
+		f := &st.ffns[i]
+		o.kind = f.label
+		if f.moe != nil && s.config.Layout.DP > 1 {
+			g := s.comms.allGather(tp, bytes)
+			o.name, o.class = "all-gather", "all-gather"
+			p.communicate(r, o, f.count, &g)
+			continue
+		}
+		o.name, o.class = "all-reduce", "all-reduce"
+		p.communicate(r, o, f.count, &c)
+	}
+}
+
+// mixture is the expert part of a stack: on the mean rank, what the heaviest rank
+// takes beyond it, the dispatch and combine, and what a wave-overlapped kernel hid.
+type mixture struct {
+	mean      part
+	imbalance float64
+	comm      part // what two-batch overlap may hide
+	hidden    float64
+}
+
+func (s *Stepper) mixture(st *stack, rows, total int64) *mixture {
+	x, ok := st.experts.at(rows, total)
+	if !ok {
+		*x = mixture{}
+		s.fillMixture(x, nil, st, float64(rows), float64(total))
+	}
+	return x
+}
+
+func (s *Stepper) fillMixture(x *mixture, r *recorder, st *stack, rows, total float64) {
+	for i := range st.ffns {
+		f := &st.ffns[i]
+		if f.moe == nil {
+			continue
+		}
+		mean, heaviest := s.routed(f.moe, total)
+		dispatch, combine := s.exchange(f.moe, rows)
+		if s.config.Layout.Overlap == Wave && s.dispatched() {
+			s.wave(x, r, f, mean, heaviest, &dispatch, &combine, rows, total)
+			continue
+		}
+		x.mean.kernels += 4 * f.count
+		x.mean.add(r, s.routedOperator(f, total), f.count, mean)
+		x.imbalance += f.count * max(0, heaviest.Total()-mean.Total())
+		if !s.dispatched() {
+			continue
+		}
+		o := operator{kind: f.label, name: "dispatch", class: "all-to-all", m: rows, n: float64(f.moe.m.In), k: float64(f.moe.m.TopK)}
+		x.comm.communicate(r, o, f.count, &dispatch)
+		o.name, o.precision = "combine", string(topologies.BF16)
+		x.comm.communicate(r, o, f.count, &combine)
+	}
+}
+
+// dispatched says that tokens travel to their experts' ranks; otherwise every rank
+// of the group holds the same tokens and an all-reduce sums what they computed.
+func (s *Stepper) dispatched() bool { return s.config.Layout.DP > 1 && s.config.Layout.EP > 1 }
+
+// share is how the group's tokens fall on the mean rank: pairs, and the experts
+// they touch, slots·(1 − (1 − k/all slots)^tokens).
+func (e *experts) share(tokens float64, ep int) (pairs, touched float64) {
+	k := float64(e.m.TopK)
+	pairs = tokens * k / float64(ep)
+	miss := math.Log1p(-min(1-1e-12, k/(e.slots*float64(ep))))
+	return pairs, e.slots * -math.Expm1(tokens*miss)
+}
+
+// routed is the time of one layer's routed experts on the mean and on the most
+// loaded rank.
+func (s *Stepper) routed(e *experts, tokens float64) (mean, heaviest law.Time) {
+	ep := s.config.Layout.EP
+	pairs, touched := e.share(tokens, ep)
+	x := law.MoE{
+		Variant: e.arithmetic.variant, Tokens: tokens, TopK: float64(e.m.TopK),
+		Hidden: float64(e.m.In), Inter: e.inter, Mats: float64(e.m.Mats),
+		Pairs: pairs, Touched: touched,
+		Dispatched: s.dispatched(), Skewed: s.config.Layout.Routing.Kind != Uniform,
+	}
+	mean = s.laws.MoE(x)
+	if ep == 1 {
+		return mean, mean
+	}
+	x.Pairs = min(pairs*e.skew.factor(pairs), tokens*min(float64(e.m.TopK), e.slots))
+	x.Touched = e.skew.most(touched, e.slots)
+	return mean, s.laws.MoE(x)
+}
+
+func (s *Stepper) routedOperator(f *ffn, tokens float64) operator {
+	e := f.moe
+	pairs, touched := e.share(tokens, s.config.Layout.EP)
+	flops := pairs * 2 * float64(e.m.Mats*e.m.In) * e.inter
+	return operator{
+		kind: f.label, name: "routed experts", class: "grouped-gemm", precision: string(e.arithmetic.precision),
+		m: pairs, n: e.inter, k: float64(e.m.In), flops: flops, bytes: touched * e.bytes,
+		atPeak: flops / s.peak(e.arithmetic.precision),
+	}
+}
+
+// wave books a layer whose dispatch, experts and combine are one pipelined kernel:
+//
+//	t = launch + (memory^p + compute^p + wire^p)^(1/p) + τ of both ways
+//
+// with the engine's p (2.2: laws-communication §4). Software latencies of separate
+// collectives vanish with the kernels that had them; what the sum of the parts
+// takes beyond t is hidden. The heaviest rank's surplus is imbalance.
+func (s *Stepper) wave(x *mixture, r *recorder, f *ffn, mean, heaviest law.Time, d, c *comm, rows, total float64) {
+	p := s.config.Engine.Fitted.WaveExponent
+	wire := d.bandwidth + c.bandwidth
+	fused := waveTime(mean, wire, p)
+	worst := waveTime(heaviest, wire, p)
+	tau := d.tau + c.tau
+	apart := mean.Total() + wire + d.latency + c.latency
+	x.hidden += f.count * max(0, apart-fused.Total()-tau)
+	x.imbalance += f.count * max(0, worst.Total()-fused.Total())
+	x.mean.kernels += f.count
+	x.mean.add(r, s.routedOperator(f, total), f.count, fused)
+	way := comm{latency: tau, tau: tau}
+	for t := range way.link {
+		way.link[t] = d.link[t] + c.link[t]
+	}
+	o := operator{kind: f.label, name: "dispatch, combine", class: "all-to-all", m: rows, n: float64(f.moe.m.In), k: float64(f.moe.m.TopK)}
+	x.mean.communicate(r, o, f.count, &way)
+}
+
+// waveTime is the p-norm of memory, compute and wire, split by their p-th powers.
+func waveTime(t law.Time, wire, p float64) law.Time {
+	memory := t.Weights + t.Act + t.KV
+	longest := max(memory, t.Compute, wire)
+	if longest == 0 {
+		return t
+	}
+	m, c, w := math.Pow(memory/longest, p), math.Pow(t.Compute/longest, p), math.Pow(wire/longest, p)
+	norm := longest * math.Pow(m+c+w, 1/p) / (m + c + w)
+	out := law.Time{Launch: t.Launch, Compute: c * norm, Wire: w * norm}
+	if memory > 0 {
+		out.Weights, out.Act, out.KV = m*norm*t.Weights/memory, m*norm*t.Act/memory, m*norm*t.KV/memory
+	}
+	return out
+}
+
+// exchange is the dispatch and combine of one layer for a rank's rows, each TP
+// rank moving its share of them.
+func (s *Stepper) exchange(e *experts, rows float64) (dispatch, combine comm) {
+	if !s.dispatched() {
+		return comm{}, comm{}
+	}
+	l := s.config.Layout
+	mine := math.Ceil(rows / float64(l.TP))
+	return s.comms.dispatch(l.EP, mine, e.m), s.comms.combine(l.EP, mine, e.m)
+}

@@ -1,0 +1,126 @@
+package cost
+
+import (
+	"errors"
+	"fmt"
+)
+
+// check names every rule that a configuration breaks.
+func (c *Config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Model == nil {
+		fail("model: none given")
+	}
+	if c.Topology == nil {
+		fail("topology: none given")
+	}
+	if c.Chip == nil {
+		fail("chip: none given, and the topology has none")
+	}
+	l := c.Layout
+	for _, d := range []struct {
+		name string
+		v    int
+	}{{"tp", l.TP}, {"dp", l.DP}, {"pp", l.PP}, {"ep", l.EP}, {"cp", l.CP}} {
+		if d.v < 1 || d.v > 1<<20 {
+			fail("%s: must be from 1 to %d, got %d", d.name, 1<<20, d.v)
+		}
+	}
+	if l.CP > 1 {
+		fail("cp: only 1 is modelled, got %d", l.CP)
+	}
+	if l.Redundant < 0 {
+		fail("redundant: must not be negative, got %d", l.Redundant)
+	}
+	switch c.Role {
+	case Prefill, Decode, Mixed:
+	default:
+		fail("role: must be %s, %s or %s, got %q", Prefill, Decode, Mixed, c.Role)
+	}
+	for _, d := range []struct {
+		name string
+		v    int
+	}{{"max_tokens", c.MaxTokens}, {"max_sequences", c.MaxSequences}, {"page_tokens", c.PageTokens}} {
+		if d.v < 1 || d.v > 1<<24 {
+			fail("%s: must be from 1 to %d, got %d", d.name, 1<<24, d.v)
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	errs = append(errs, c.checkChips(), c.checkExperts(), c.checkDrafts())
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkChips() error {
+	l := c.Layout
+	dies := max(1, c.Chip.Dies)
+	ranks := float64(l.TP) * float64(l.DP) * float64(l.PP) * float64(l.CP)
+	var errs []error
+	if have := float64(c.Topology.Chips) * float64(dies); ranks > have {
+		errs = append(errs, fmt.Errorf("layout: TP %d × DP %d × PP %d = %.0f ranks, but %s has %d chips of %d dies: %.0f ranks",
+			l.TP, l.DP, l.PP, ranks, c.Topology.Name, c.Topology.Chips, dies, have))
+	}
+	if l.PP > len(c.Model.Layers) {
+		errs = append(errs, fmt.Errorf("pp: %d stages for %d layers of %s", l.PP, len(c.Model.Layers), c.Model.Name))
+	}
+	for _, layer := range c.Model.Layers {
+		if int64(l.TP) > layer.Attention.Heads {
+			errs = append(errs, fmt.Errorf("tp: %d ranks for %d attention heads of %s", l.TP, layer.Attention.Heads, c.Model.Name))
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkExperts() error {
+	l := c.Layout
+	experts := int64(0)
+	for _, layer := range c.Model.Layers {
+		if m := layer.FFN.MoE; m != nil {
+			experts = max(experts, m.Experts)
+		}
+	}
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if experts == 0 {
+		if l.EP > 1 {
+			fail("ep: %s has no experts, so only 1, got %d", c.Model.Name, l.EP)
+		}
+		if l.Redundant > 0 {
+			fail("redundant: %s has no experts, got %d", c.Model.Name, l.Redundant)
+		}
+		return errors.Join(errs...)
+	}
+	slots := experts + int64(l.Redundant)
+	switch {
+	case l.DP > 1 && l.EP != l.TP*l.DP:
+		fail("ep: with data-parallel attention it is TP × DP = %d × %d = %d, got %d", l.TP, l.DP, l.TP*l.DP, l.EP)
+	case l.DP == 1 && l.TP%l.EP != 0:
+		fail("ep: with DP 1 it must divide TP %d, got %d", l.TP, l.EP)
+	}
+	switch {
+	case int64(l.EP) > slots:
+		fail("ep: %d ranks for %d experts + %d redundant = %d slots: some would hold none", l.EP, experts, l.Redundant, slots)
+	case slots%int64(l.EP) != 0:
+		up := ceilDiv(slots, int64(l.EP)) * int64(l.EP)
+		fail("ep: %d must divide %d experts + %d redundant = %d slots; %d redundant would do", l.EP, experts, l.Redundant, slots, up-experts)
+	}
+	if l.Routing.Kind == Histogram && int64(len(l.Routing.Histogram)) != experts {
+		fail("routing: the histogram has %d experts, %s has %d", len(l.Routing.Histogram), c.Model.Name, experts)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkDrafts() error {
+	switch {
+	case c.Drafts < 0 || c.Drafts > 64:
+		return fmt.Errorf("drafts: must be from 0 to 64, got %d", c.Drafts)
+	case c.Drafts > 0 && len(c.Model.MTP) == 0:
+		return fmt.Errorf("drafts: %s has no MTP layers, so only 0, got %d", c.Model.Name, c.Drafts)
+	case c.Drafts > 0 && c.Accepted != 0 && !(c.Accepted >= 1 && c.Accepted <= float64(1+c.Drafts)):
+		return fmt.Errorf("accepted: a verify step of %d drafts yields 1 to %d tokens, got %g", c.Drafts, 1+c.Drafts, c.Accepted)
+	}
+	return nil
+}
