@@ -1,7 +1,6 @@
 package law
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -14,10 +13,9 @@ import (
 
 // source reads constants of one chip, and collects what is wrong or assumed.
 type source struct {
-	chip      *topologies.Chip
-	errs      []error
-	inherited map[string]bool
-	vendor    map[string]bool
+	chip        *topologies.Chip
+	errs        []error
+	assumptions []assumption
 }
 
 // values are the constants of one class and variant while they are read.
@@ -36,13 +34,9 @@ func (src *source) find(class string, variants ...string) (*values, bool) {
 		if !ok {
 			continue
 		}
-		name := class + "." + v
-		if _, own := src.chip.Operators[class][v]; !own {
-			src.inherited[name] = true
-		} else if c.Assumed {
-			src.vendor[name] = true
-		}
-		return &values{src: src, name: name, variant: v, c: c}, true
+		_, own := src.chip.Operators[class][v]
+		src.assume(class, v, own, c.Assumed)
+		return &values{src: src, name: class + "." + v, variant: v, c: c}, true
 	}
 	return nil, false
 }
@@ -105,15 +99,42 @@ func (v *values) done() {
 	}
 }
 
-// result joins the errors, each once, and turns what was assumed into lines.
-func (src *source) result() (assumptions []string, err error) {
-	if names := slices.Sorted(maps.Keys(src.inherited)); len(names) > 0 {
-		assumptions = append(assumptions, fmt.Sprintf("%s: no kernel timings; operator constants of %s with its own peaks: %s",
-			src.chip.Name, src.chip.Ancestor, strings.Join(names, ", ")))
+// assumption is a class and variant whose constants no timing of this chip backs.
+type assumption struct{ class, variant, because string }
+
+// Assumptions says, a line a reason, which constants come from another chip or a
+// vendor's figure: of all classes (the names of a chip's operators block), or only
+// of those given.
+func (s *Set) Assumptions(classes ...string) []string {
+	var lines, reasons []string
+	for _, a := range s.assumptions {
+		if len(classes) > 0 && !slices.Contains(classes, a.class) {
+			continue
+		}
+		i := slices.Index(reasons, a.because)
+		if i < 0 {
+			i = len(reasons)
+			reasons, lines = append(reasons, a.because), append(lines, s.chip+": "+a.because+": ")
+		} else {
+			lines[i] += ", "
+		}
+		lines[i] += a.class + "." + a.variant
 	}
-	if names := slices.Sorted(maps.Keys(src.vendor)); len(names) > 0 {
-		assumptions = append(assumptions, fmt.Sprintf("%s: operator constants assumed or from a vendor's figure: %s",
-			src.chip.Name, strings.Join(names, ", ")))
+	return lines
+}
+
+// assume notes where constants come from, once.
+func (src *source) assume(class, variant string, own, assumed bool) {
+	a := assumption{class: class, variant: variant}
+	switch {
+	case !own:
+		a.because = "operator constants of " + strings.Join(src.chip.Lineage()[1:], " or ") + ", scaled by this chip's peaks"
+	case assumed:
+		a.because = "operator constants assumed or from a vendor's figure"
+	default:
+		return
 	}
-	return assumptions, errors.Join(src.errs...)
+	if !slices.Contains(src.assumptions, a) {
+		src.assumptions = append(src.assumptions, a)
+	}
 }

@@ -149,6 +149,13 @@ func TestAssumptionsNameWhatIsInherited(t *testing.T) {
 			t.Errorf("assumptions do not name %s: %s", want, got)
 		}
 	}
+	h100 := compile(t, load(t, "h100"))
+	if got := h100.Assumptions("gemm", "mla_decode"); len(got) != 0 {
+		t.Errorf("these are timed on H100, got %q", got)
+	}
+	if got := h100.Assumptions("megamoe"); len(got) != 1 || got[0] != "h100: operator constants assumed or from a vendor's figure: megamoe.w4a8" {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestBadConstants(t *testing.T) {

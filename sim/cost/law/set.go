@@ -1,6 +1,7 @@
 package law
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/clustersim/clustersim/topologies"
@@ -128,7 +129,8 @@ type Set struct {
 	mhc         mhcForm
 	logits      logitsForm
 	small       smallForm
-	assumptions []string
+	chip        string
+	assumptions []assumption
 }
 
 // New compiles the constants of a chip (or of its ancestors, with the chip's own
@@ -138,20 +140,17 @@ func New(chip *topologies.Chip) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{peaks: p}
-	src := &source{chip: chip, inherited: map[string]bool{}, vendor: map[string]bool{}}
+	s := &Set{peaks: p, chip: chip.Name}
+	src := &source{chip: chip}
 	s.compileGEMM(src)
 	s.compileMoE(src)
 	s.compileGQA(src)
 	s.compileMLA(src)
 	s.compileSparse(src)
 	s.compileSmall(src)
-	s.assumptions, err = src.result()
-	if err != nil {
+	if err := errors.Join(src.errs...); err != nil {
 		return nil, err
 	}
+	s.assumptions = src.assumptions
 	return s, nil
 }
-
-// Assumptions says which constants come from another chip or a vendor's figure.
-func (s *Set) Assumptions() []string { return s.assumptions }
