@@ -144,7 +144,9 @@ func gammaDraw(rng *rand.Rand, shape float64) float64 {
 			continue
 		}
 		v = v * v * v
-		if -rng.ExpFloat64() < x*x/2+d-d*v+d*math.Log(v) {
+		u := rng.Float64()
+		// The first test is their squeeze: it nearly always spares the logarithms.
+		if u < 1-0.0331*(x*x)*(x*x) || math.Log(u) < x*x/2+d-d*v+d*math.Log(v) {
 			return boost * d * v
 		}
 	}

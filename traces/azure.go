@@ -106,8 +106,8 @@ func wallClock(b []byte) (ns int64, ok bool) {
 	}
 	var part [6]int
 	for i, at := range [6][2]int{{0, 4}, {5, 7}, {8, 10}, {11, 13}, {14, 16}, {17, 19}} {
-		n, valid := wholeNumber(b[at[0]:at[1]])
-		if !valid || n < 0 {
+		n, valid := unsigned(b[at[0]:at[1]])
+		if !valid {
 			return 0, false
 		}
 		part[i] = int(n)
@@ -120,27 +120,27 @@ func wallClock(b []byte) (ns int64, ok bool) {
 	if part[0] < 1970 || part[0] > 2200 {
 		return 0, false
 	}
-	b = b[19:]
-	fraction := int64(0)
-	if len(b) > 0 && b[0] == '.' {
-		b = b[1:]
-		digits := 0
-		for ; digits < len(b) && b[digits] >= '0' && b[digits] <= '9'; digits++ {
-			fraction = fraction*10 + int64(b[digits]-'0')
-			if digits == 9 {
-				return 0, false
-			}
-		}
-		if digits == 0 {
-			return 0, false
-		}
-		b = b[digits:]
-		for ; digits < 9; digits++ {
-			fraction *= 10
-		}
+	fraction, rest, ok := decimals(b[19:])
+	if !ok {
+		return 0, false
 	}
-	offset, ok := zone(b)
+	offset, ok := zone(rest)
 	return t.Unix()*1e9 + fraction - offset, ok
+}
+
+// decimals reads up to nine digits behind a point, if there is one, as nanoseconds.
+func decimals(b []byte) (ns int64, rest []byte, ok bool) {
+	if len(b) == 0 || b[0] != '.' {
+		return 0, b, true
+	}
+	n := 1
+	for ; n < len(b) && n <= 9 && b[n] >= '0' && b[n] <= '9'; n++ {
+		ns = ns*10 + int64(b[n]-'0')
+	}
+	for i := n; i <= 9; i++ {
+		ns *= 10
+	}
+	return ns, b[n:], n > 1
 }
 
 // zone is the offset of Z, ±hh:mm or nothing from UTC in nanoseconds.
@@ -151,12 +151,12 @@ func zone(b []byte) (ns int64, ok bool) {
 	if len(b) != 6 || b[0] != '+' && b[0] != '-' || b[3] != ':' {
 		return 0, false
 	}
-	h, okH := wholeNumber(b[1:3])
-	m, okM := wholeNumber(b[4:6])
-	if !okH || !okM || h < 0 || h > 23 || m < 0 || m > 59 {
+	h, okH := unsigned(b[1:3])
+	m, okM := unsigned(b[4:6])
+	if !okH || !okM || h > 23 || m > 59 {
 		return 0, false
 	}
-	ns = (h*3600 + m*60) * 1e9
+	ns = int64(h*3600+m*60) * 1e9
 	if b[0] == '-' {
 		ns = -ns
 	}

@@ -58,6 +58,12 @@
 // ⌈n / BlockTokens⌉ of them, so the last one may stand for a partly filled block,
 // as Mooncake's does.
 //
+// # The sample
+//
+// sample.jsonl, which "sample" opens, is the output of
+//
+//	clustersim trace generate --workload chat --rate 4 --requests 300 --seed 1
+//
 // # What is not modelled
 //
 // Text: only lengths and ids. Dependence between a request's input and output

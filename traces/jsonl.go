@@ -111,12 +111,11 @@ func (j *jsonRows) parse(line []byte, l *jsonLine) error {
 			return j.syntax(&s, "wants a key in quotes")
 		}
 		c, known := j.format.column(key)
-		name := clip(key)
 		if !s.take(':') {
 			return j.syntax(&s, "wants a colon behind the key")
 		}
 		if !known {
-			if err := j.unknown(&s, name); err != nil {
+			if err := j.unknown(&s, key); err != nil {
 				return err
 			}
 			continue
@@ -149,18 +148,20 @@ func (f *jsonFormat) column(key []byte) (column, bool) {
 }
 
 // unknown skips a key that other tools may add, or refuses it in our own format.
-func (j *jsonRows) unknown(s *scanner, key string) error {
+func (j *jsonRows) unknown(s *scanner, key []byte) error {
 	if !j.format.strict {
 		if !s.skip() {
-			return j.syntax(s, "wants a value of "+key)
+			return j.syntax(s, "wants a value of "+clip(key))
 		}
 		return nil
 	}
 	var names []string
 	for _, f := range j.format.fields {
-		names = append(names, f.name)
+		if f.name != "" {
+			names = append(names, f.name)
+		}
 	}
-	return fmt.Errorf("%s:%d:%d: %w", j.in.name, j.in.number, s.at, spec.UnknownName("key", key, names))
+	return fmt.Errorf("%s:%d:%d: %w", j.in.name, j.in.number, s.at, spec.UnknownName("key", clip(key), names))
 }
 
 func (j *jsonRows) value(s *scanner, c column, l *jsonLine) (err error) {

@@ -171,7 +171,7 @@ func (s *scanner) ids(out []uint64) ([]uint64, error) {
 }
 
 func unsigned(text []byte) (uint64, bool) {
-	if len(text) == 0 || len(text) > 20 {
+	if len(text) == 0 {
 		return 0, false
 	}
 	v := uint64(0)
@@ -215,22 +215,20 @@ func fixedPoint(text []byte, places int) (int64, bool) {
 	if !ok || v > uint64(maxTime) || point && len(fraction) == 0 {
 		return fromFloat(text, places)
 	}
-	for i, c := range fraction {
+	for i := range max(places+1, len(fraction)) {
+		c := byte('0')
+		if i < len(fraction) {
+			c = fraction[i]
+		}
 		switch {
 		case c < '0' || c > '9':
 			return fromFloat(text, places)
+		case i < places && v > uint64(maxTime)/10-1:
+			return 0, false
 		case i < places:
 			v = v*10 + uint64(c-'0')
 		case i == places && c >= '5':
 			v++
-		}
-		if v > uint64(maxTime) {
-			return 0, false
-		}
-	}
-	for range places - len(fraction) {
-		if v *= 10; v > uint64(maxTime) {
-			return 0, false
 		}
 	}
 	if negative {

@@ -16,6 +16,7 @@ type replay struct {
 	rows   rows
 	opts   Options
 	first  Request // read ahead at opening, so that most faults show there
+	row    Request // read last; it lives here so that a row allocates nothing
 	primed bool
 	last   des.Time
 	given  int
@@ -52,12 +53,12 @@ func (r *replay) Next() (Request, error) {
 }
 
 func (r *replay) read() (Request, error) {
+	q := &r.row
 	for {
-		var q Request
-		if err := r.rows.read(&q); err != nil {
+		if err := r.rows.read(q); err != nil {
 			return Request{}, err
 		}
-		if err := r.check(&q); err != nil {
+		if err := r.check(q); err != nil {
 			return Request{}, err
 		}
 		r.last = q.Arrival
@@ -68,7 +69,8 @@ func (r *replay) read() (Request, error) {
 		if r.opts.Duration > 0 && q.Arrival >= des.Time(r.opts.Duration) {
 			return Request{}, io.EOF
 		}
-		return q, r.scale(&q)
+		err := r.scale(q)
+		return r.row, err
 	}
 }
 

@@ -145,6 +145,8 @@ func (w Workload) faults() []fault {
 	if s := w.Sessions; s != nil {
 		check(s.SharedTokens >= 0 && s.SharedTokens <= MaxTokens, "sessions.shared_tokens", "must be from 0 to %d, got %d", MaxTokens, s.SharedTokens)
 		check(s.Turns >= 1 && s.Turns <= maxTurns, "sessions.turns", "must be from 1 to %d, got %d", maxTurns, s.Turns)
+		last := float64(s.SharedTokens) + float64(s.Turns)*(w.Input.Mean()+w.Output.Mean())
+		check(last <= MaxTokens, "sessions.turns", "the last of %d turns would hold %.0f tokens in the mean; at most %d", s.Turns, last, MaxTokens)
 		check(s.TurnGap > 0, "sessions.turn_gap", "must be given and positive, got %s", s.TurnGap)
 		check(s.BlockTokens >= 1 && s.BlockTokens <= MaxTokens, "sessions.block_tokens", "must be from 1 to %d, got %d", MaxTokens, s.BlockTokens)
 		check(s.TurnGap.Seconds()*w.Rate <= maxSessions, "sessions.turn_gap", "rate × turn_gap is %.0f sessions side by side; at most %d", s.TurnGap.Seconds()*w.Rate, maxSessions)
