@@ -96,6 +96,35 @@ func TestUnusedSharesGoToTheOthers(t *testing.T) {
 	}
 }
 
+// Links that fill at the same level stop together: 2 B/s among three is 682 parts of 1/1024
+// for all five flows. Stopped one link after the other, the second would leave 683.
+func TestLinksThatFillTogetherStopTogether(t *testing.T) {
+	for _, links := range [][]int32{{0, 1}, {1, 0}} {
+		n := New([]float64{2, 2})
+		for id := range int32(5) {
+			on := [][]int32{{0}, {0}, links, {1}, {1}}[id]
+			n.Start(0, id, 1000, on, 0)
+		}
+		n.fill()
+		for id := range n.flows {
+			if got := n.flows[id].rate; got != 682 {
+				t.Errorf("flow %d at %d parts, want 682", id, got)
+			}
+		}
+	}
+}
+
+// What starts and ends at a moment is in order with what was due then.
+func TestEndsOfOneMomentAreInTheOrderOfTheirIDs(t *testing.T) {
+	n := New([]float64{1e9})
+	n.Start(0, 5, 10, []int32{0}, 0)
+	n.Start(10, 3, 0, nil, 0)
+	n.Start(10, 7, 0, nil, 0)
+	if got := n.Finished(10, nil); !slices.Equal(got, []int32{3, 5, 7}) {
+		t.Errorf("%v end, want [3 5 7]", got)
+	}
+}
+
 // Ends are rounded up to the ns: 10 bytes at 3 GB/s take 3⅓ ns.
 func TestEndsAreRoundedUp(t *testing.T) {
 	for _, c := range []struct {

@@ -26,11 +26,11 @@
 //
 // # Cost
 //
-// A link whose flows' caps sum to no more than its capacity can never be full, so it
-// joins nothing. Links beyond that join the flows on them; only the flows that are
-// joined to a start or an end are filled again, in O(n log n). All other starts and
-// ends cost O(log flows) for the calendar and nothing else. What happens in one
-// nanosecond is filled once.
+// A link whose flows' caps sum to no more than its capacity can never be full and is
+// left out: where there is room, a start or an end costs O(log flows) for the calendar
+// and nothing else. Elsewhere only the links whose level changes, and those next to
+// them, are solved again (see fill), each in O(f log f) for f flows on it. What
+// happens in one nanosecond is solved once.
 //
 // # What is not modelled
 //

@@ -30,8 +30,7 @@ type Net struct {
 	due   calendar
 	now   des.Time
 
-	changed []int32 // links whose flows must be filled again, as of now
-	ended   []end   // ended before now and not yet handed out
+	ended   []end // ended before now and not yet handed out
 	filling filling
 }
 
@@ -39,10 +38,10 @@ type link struct {
 	capacity uint64 // bytes a second
 	demand   uint64 // sum of the caps of the flows on it
 	carried  uint64 // bytes of the flows that have ended
-	mark     uint64 // of the last filling that reached it
+	level    uint64 // bytes a second · fraction: its flows go no faster
+	run      uint64 // the last filling that reached it
 	first    int32  // seat, -1 when empty
-	room     int32  // in that filling, -1 when it cannot be full
-	changed  bool   // is in Net.changed
+	queued   bool   // its level may be wrong
 }
 
 // contended says whether the link can be full: caps beyond its capacity.
@@ -55,8 +54,7 @@ type flow struct {
 	rate       uint64 // bytes a second · fraction
 	limit      uint64 // bytes a second: the cap, no more than any of its links
 	since      des.Time
-	mark       uint64 // of the last filling that reached it
-	place      int32  // in the calendar, -1 when not in flight
+	place      int32 // in the calendar, -1 when not in flight
 	links      [maxLinks]int32
 	next, prev [maxLinks]int32 // seats
 	hops       int8
@@ -76,7 +74,7 @@ func New(capacities []float64) *Net {
 		if math.IsNaN(c) || c < 0 {
 			panic(fmt.Sprintf("net: link %d has capacity %v", i, c))
 		}
-		n.links[i] = link{capacity: uint64(min(c, maxLinkRate)), first: -1}
+		n.links[i] = link{capacity: uint64(min(c, maxLinkRate)), level: unbound, first: -1}
 	}
 	return n
 }
@@ -108,7 +106,7 @@ func (n *Net) Start(now des.Time, id int32, bytes int64, links []int32, rateCap 
 	n.due.push(n.flows, end{f.finish(), id})
 }
 
-// join seats a flow on its links, and notes those that can now be full.
+// join seats a flow on its links, and queues those that can now be full.
 func (n *Net) join(f *flow, id int32, links []int32) {
 	for i, l := range links {
 		if seen(links[:i], l) {
@@ -145,13 +143,6 @@ func (n *Net) leave(f *flow) {
 		}
 		l.demand -= f.limit
 		l.carried += uint64(f.bytes)
-	}
-}
-
-func (n *Net) touch(index int32) {
-	if l := &n.links[index]; l.contended() && !l.changed {
-		l.changed = true
-		n.changed = append(n.changed, index)
 	}
 }
 

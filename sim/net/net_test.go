@@ -166,6 +166,31 @@ func TestNetIsTheNaiveNet(t *testing.T) {
 	})
 }
 
+// A change travels: on nets of up to 20 links and 60 flows every rate is as progressive
+// filling from nothing gives it.
+func TestChangesTravelAsFarAsTheyMust(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		links := rapid.IntRange(1, 20).Draw(t, "links")
+		p := newPair(rapid.SliceOfN(capacityGen(), links, links).Draw(t, "capacities"))
+		for id := int32(24); id < 60; id++ {
+			p.free = append(p.free, id)
+		}
+		for i := rapid.IntRange(1, 60).Draw(t, "flows"); i > 0; i-- {
+			p.start(t)
+		}
+		p.check(t)
+		for range 6 {
+			if at := p.n.Next(); at != des.Never {
+				p.now = max(p.now, at)
+			}
+			p.finished(t)
+			p.check(t)
+			p.start(t)
+			p.check(t)
+		}
+	})
+}
+
 // drain lets everything end, and counts the bytes of every link.
 func (p *pair) drain(t *rapid.T) {
 	for p.n.Next() != des.Never {
