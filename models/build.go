@@ -48,6 +48,7 @@ func (b *builder) layers() func(string) Layer {
 		}
 		if ffn[fn] == nil {
 			ffn[fn] = b.ffn(b.doc.FFN[fn])
+			ffn[fn].Label = fn
 		}
 		l := Layer{Attention: attention[an], FFN: ffn[fn], Extra: []Tensor{norm("norms", 2*b.doc.Hidden)}}
 		if h := b.doc.HC; h > 1 {

@@ -42,6 +42,17 @@ type Counts struct {
 	PrefillAttentionFlops *big.Int // Context new tokens after an empty prefix
 	PrefillLinearFlops    *big.Int // the same, projections and mixing, no head
 	Kinds                 []KindCount
+	FFNs                  []FFNCount
+}
+
+// FFNCount is one layer's feed-forward block, by kind, and how many layers of
+// the main model have it (0: only draft layers do).
+type FFNCount struct {
+	Kind           string
+	Layers         int64
+	Params, Active *big.Int // matrix weights: all, and those of one token
+	Bytes          *big.Int // all of the block with scales and tables
+	ExpertBytes    *big.Int // one routed expert
 }
 
 // KindCount is one layer's part, by kind of attention, and how many layers of
@@ -62,6 +73,7 @@ type KindCount struct {
 	StateBytes            *big.Int
 	PrefillCoreFlops      *big.Int
 	PrefillIndexerFlops   *big.Int
+	PrefillStateFlops     *big.Int
 }
 
 // Count computes every figure at a context of L tokens (at least 0).
@@ -84,7 +96,7 @@ func (m *Model) Count(L int64) Counts {
 	for _, part := range []*big.Int{c.Decode.Linear, c.Decode.HC, c.Decode.Head, c.Decode.Core, c.Decode.Indexer, c.Decode.State} {
 		c.Decode.Total.Add(c.Decode.Total, part)
 	}
-	c.Kinds = m.kinds(L)
+	c.Kinds, c.FFNs = m.kinds(L), m.ffns()
 	return c
 }
 
@@ -112,8 +124,13 @@ func (c *Counts) addLayer(m *Model, layer Layer, L int64) {
 
 // linearParams are the weights that a token multiplies with in this layer.
 func (l Layer) linearParams() int64 {
-	total := sumParams(l.Attention.Linears) + sumParams(l.FFN.Linears)
-	if e := l.FFN.MoE; e != nil {
+	return sumParams(l.Attention.Linears) + l.FFN.active()
+}
+
+// active are the weights that one token multiplies with.
+func (f *FFN) active() int64 {
+	total := sumParams(f.Linears)
+	if e := f.MoE; e != nil {
 		total += e.Gate.Params() + sumParams(e.Latent) + sumParams(e.Shared) + e.TopK*e.ExpertParams()
 	}
 	return total

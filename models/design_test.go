@@ -178,3 +178,42 @@ func TestLayerBytesSumToCheckpoint(t *testing.T) {
 		}
 	}
 }
+
+// The breakdown by kind, times the layers of each, is the whole.
+func TestBreakdownSums(t *testing.T) {
+	for _, name := range Names() {
+		m := mustLoad(t, name)
+		c := m.Count(70001)
+		core, indexer, state, held, fixed, prefill := new(big.Int), new(big.Int), new(big.Int), new(big.Int), new(big.Int), new(big.Int)
+		weights := new(big.Int)
+		for _, k := range c.Kinds {
+			times := func(sum *big.Int, parts ...*big.Int) {
+				for _, p := range parts {
+					sum.Add(sum, new(big.Int).Mul(p, big64(k.Layers)))
+				}
+			}
+			times(core, k.CoreFlops)
+			times(indexer, k.IndexerFlops)
+			times(state, k.StateFlops)
+			times(held, k.KVBytesStored, k.WindowBytesStored, k.IndexBytesStored)
+			times(fixed, k.StateBytes)
+			times(prefill, k.PrefillCoreFlops, k.PrefillIndexerFlops, k.PrefillStateFlops)
+			times(weights, k.AttentionLinearParams)
+		}
+		for _, f := range c.FFNs {
+			weights.Add(weights, new(big.Int).Mul(f.Active, big64(f.Layers)))
+		}
+		for _, x := range []struct {
+			what      string
+			got, want *big.Int
+		}{
+			{"core", core, c.Decode.Core}, {"indexer", indexer, c.Decode.Indexer}, {"state FLOPs", state, c.Decode.State},
+			{"KV bytes", held, c.KVBytes}, {"state", fixed, c.KVStateBytes}, {"prefill", prefill, c.PrefillAttentionFlops},
+			{"linear", weights.Lsh(weights, 1), c.Decode.Linear},
+		} {
+			if x.got.Cmp(x.want) != 0 {
+				t.Errorf("%s: %s sums to %s, whole is %s", name, x.what, x.got, x.want)
+			}
+		}
+	}
+}

@@ -162,6 +162,7 @@ type Attention struct {
 
 // FFN is a dense MLP (Linears) or a mixture of experts (MoE).
 type FFN struct {
+	Label        string   // kind as reports name it: dense, moe, hash …
 	Linears      []Linear // dense MLP, or nil
 	MoE          *MoE
 	SmallKernels int

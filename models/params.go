@@ -1,6 +1,9 @@
 package models
 
-import "math/big"
+import (
+	"math/big"
+	"slices"
+)
 
 // params are the model's weights, counted once.
 type params struct {
@@ -91,4 +94,37 @@ func (l Layer) LayerBytes() (total, replicated int64) {
 		replicated -= e.Experts * e.ExpertBytes()
 	}
 	return total, replicated
+}
+
+// ffns counts one block of every kind, in the order of their first layer.
+func (m *Model) ffns() []FFNCount {
+	var out []FFNCount
+	var seen []*FFN
+	note := func(f *FFN, layers int64) {
+		i := slices.Index(seen, f)
+		if i < 0 {
+			i = len(seen)
+			seen = append(seen, f)
+			out = append(out, f.count())
+		}
+		out[i].Layers += layers
+	}
+	for _, l := range m.Layers {
+		note(l.FFN, 1)
+	}
+	for _, l := range m.MTP {
+		note(l.FFN, 0)
+	}
+	return out
+}
+
+func (f *FFN) count() FFNCount {
+	bytes := new(big.Int)
+	Layer{Attention: &Attention{}, FFN: f}.params(func(n, each int64) { addMul(bytes, n, each) })
+	c := FFNCount{Kind: f.Label, Active: big64(f.active()), Params: big64(f.active()), Bytes: bytes, ExpertBytes: new(big.Int)}
+	if e := f.MoE; e != nil {
+		addMul(c.Params, e.Experts-e.TopK, e.ExpertParams())
+		add(c.ExpertBytes, e.ExpertBytes())
+	}
+	return c
 }

@@ -70,8 +70,9 @@ func (a *Attention) count(breaks []int64, layers, L int64) KindCount {
 		CoreFlops: new(big.Int), IndexerFlops: new(big.Int), StateFlops: big64(a.StateFlops),
 		KVBytesRead: new(big.Int), IndexBytesRead: new(big.Int), KVBytesStored: new(big.Int),
 		WindowBytesStored: new(big.Int), IndexBytesStored: new(big.Int), StateBytes: big64(a.StateBytes),
-		PrefillCoreFlops: new(big.Int), PrefillIndexerFlops: new(big.Int),
+		PrefillCoreFlops: new(big.Int), PrefillIndexerFlops: new(big.Int), PrefillStateFlops: new(big.Int),
 	}
+	addMul(k.PrefillStateFlops, L, a.PrefillStateFlops)
 	for _, p := range a.Pieces {
 		read, held := p.Reads(breaks, L), p.Holds(breaks, L)
 		stored := k.KVBytesStored

@@ -176,7 +176,9 @@ type modelShown struct {
 	PrefillLinear       *big.Int             `json:"prefill_linear_flops"`
 	Layers              map[string]int64     `json:"layers"`
 	PerLayer            map[string]kindShown `json:"per_layer"`
+	PerFFN              map[string]ffnShown  `json:"per_ffn"`
 	order               []models.KindCount
+	ffns                []models.FFNCount
 	maxContext, mtpSize int64
 }
 
@@ -187,6 +189,14 @@ type flopsShown struct {
 	Core    *big.Int `json:"core"`
 	Indexer *big.Int `json:"indexer"`
 	State   *big.Int `json:"state"`
+}
+
+type ffnShown struct {
+	Layers      int64    `json:"layers"`
+	Params      *big.Int `json:"linear_params"`
+	Active      *big.Int `json:"linear_params_active"`
+	Bytes       *big.Int `json:"bytes"`
+	ExpertBytes *big.Int `json:"expert_bytes"`
 }
 
 type kindShown struct {
@@ -204,6 +214,7 @@ type kindShown struct {
 	StateBytes          *big.Int `json:"state_bytes"`
 	PrefillCoreFlops    *big.Int `json:"prefill_core_flops"`
 	PrefillIndexerFlops *big.Int `json:"prefill_indexer_flops"`
+	PrefillStateFlops   *big.Int `json:"prefill_state_flops"`
 }
 
 func newModelShown(m *models.Model, c models.Counts) modelShown {
@@ -215,16 +226,19 @@ func newModelShown(m *models.Model, c models.Counts) modelShown {
 		DecodeFlops: d.Total, DecodeFlopsSplit: flopsShown{d.Linear, d.HC, d.Head, d.Core, d.Indexer, d.State},
 		DecodeKVBytesRead: c.DecodeKVBytesRead, DecodeStateBytes: c.DecodeStateBytes,
 		PrefillAttention: c.PrefillAttentionFlops, PrefillLinear: c.PrefillLinearFlops,
-		Layers: map[string]int64{}, PerLayer: map[string]kindShown{},
-		order: c.Kinds, maxContext: m.MaxContext, mtpSize: int64(len(m.MTP)),
+		Layers: map[string]int64{}, PerLayer: map[string]kindShown{}, PerFFN: map[string]ffnShown{},
+		order: c.Kinds, ffns: c.FFNs, maxContext: m.MaxContext, mtpSize: int64(len(m.MTP)),
 	}
 	for _, k := range c.Kinds {
 		s.Layers[k.Kind] = k.Layers
 		s.PerLayer[k.Kind] = kindShown{
 			k.Design, k.AttentionLinearParams, k.EntriesAttended, k.CoreFlops, k.IndexerFlops, k.StateFlops,
 			k.KVBytesRead, k.IndexBytesRead, k.KVBytesStored, k.WindowBytesStored, k.IndexBytesStored, k.StateBytes,
-			k.PrefillCoreFlops, k.PrefillIndexerFlops,
+			k.PrefillCoreFlops, k.PrefillIndexerFlops, k.PrefillStateFlops,
 		}
+	}
+	for _, f := range c.FFNs {
+		s.PerFFN[f.Kind] = ffnShown{f.Layers, f.Params, f.Active, f.Bytes, f.ExpertBytes}
 	}
 	return s
 }
@@ -262,11 +276,23 @@ func (s modelShown) print(w io.Writer, m *models.Model) {
 	line("prefill projection FLOPs", s.PrefillLinear, "FLOP")
 	t.Flush()
 	s.printKinds(w)
+	s.printFFNs(w)
+}
+
+// printFFNs is one line a feed-forward kind.
+func (s modelShown) printFFNs(w io.Writer) {
+	fmt.Fprintln(w, "\none layer of each kind of feed-forward block")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "kind\tlayers\tparameters\tactive a token\tbytes\tbytes of an expert\t")
+	for _, f := range s.ffns {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t\n", f.Kind, f.Layers, f.Params, f.Active, f.Bytes, f.ExpertBytes)
+	}
+	t.Flush()
 }
 
 // printKinds is one column a layer kind, all figures of one layer.
 func (s modelShown) printKinds(w io.Writer) {
-	fmt.Fprintln(w, "\none layer of each kind")
+	fmt.Fprintln(w, "\none layer of each kind of attention")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(what string, cell func(models.KindCount) string) {
 		fmt.Fprintf(t, "%s\t", what)
@@ -299,6 +325,7 @@ func (s modelShown) printKinds(w io.Writer) {
 	number("state bytes", func(k models.KindCount) *big.Int { return k.StateBytes })
 	number("prefill attention FLOPs", func(k models.KindCount) *big.Int { return k.PrefillCoreFlops })
 	number("prefill indexer FLOPs", func(k models.KindCount) *big.Int { return k.PrefillIndexerFlops })
+	number("prefill state FLOPs", func(k models.KindCount) *big.Int { return k.PrefillStateFlops })
 	t.Flush()
 }
 
