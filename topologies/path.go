@@ -164,6 +164,26 @@ func (r rings) crossed(d, p int) int {
 	return r.base
 }
 
+// worst is the delay in s of the longest traversal of tier i.
+func (t *Topology) worst(i int) float64 {
+	tier := &t.Tiers[i]
+	switch tier.Shape {
+	case FullMesh:
+		turns := 0.0
+		for _, d := range tier.Dims {
+			turns += float64(min(d-1, 1))
+		}
+		return tier.Tau.after(turns) / 1e9
+	case Torus:
+		r, ns := t.torus(i), float64(tier.Tau.Endpoint+tier.Tau.Software)
+		for d := range tier.Dims {
+			ns += r.line(d, r.extent(d, i), 2)
+		}
+		return ns / 1e9
+	}
+	return tier.Tau.after(1) / 1e9
+}
+
 // Delays are the path delays between chips of one domain, or of a system.
 type Delays struct {
 	Worst, Mean         spec.Duration

@@ -1,0 +1,299 @@
+package topologies
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// Library is a communication library with the constants of its laws chosen for
+// one system's chip. Times in its file are in µs, bandwidths fractions of line rate.
+type Library struct {
+	Name        string
+	Description string
+	Source      string
+	Residual    string // how well the laws meet the timings they were fitted to
+	// FittedTau is one traversal's delay, inside the innermost domain and out of
+	// it, on the systems the constants were fitted on. A fitted α less its
+	// traversals of that is software, which stays when the topology changes.
+	FittedTau FittedTau
+	Ring      *RingLaw
+	Shot      *ShotLaw
+	Dispatch  *MoELaw
+	Combine   *MoELaw
+	Transfer  *TransferLaw
+	Fused     *FusedLaw
+	// Assumptions say, a sentence each, where the constants stand in for a chip
+	// or links that nobody measured.
+	Assumptions []string
+
+	fallback *Library // prices what this one does not
+}
+
+// FittedTau is a traversal's delay on the fabric of the timings, see Library.
+type FittedTau struct {
+	Inner spec.Duration `yaml:"inner"`
+	Outer spec.Duration `yaml:"outer"`
+}
+
+// libraryFile is a library as its YAML writes it.
+type libraryFile struct {
+	Name        string           `yaml:"name"`
+	Aliases     []string         `yaml:"aliases"`
+	Description string           `yaml:"description"`
+	Source      string           `yaml:"source"`
+	Confidence  string           `yaml:"confidence"`
+	Residual    string           `yaml:"residual"`
+	Fabrics     []string         `yaml:"fabrics"` // links the constants were fitted on
+	FittedTau   FittedTau        `yaml:"fitted_tau"`
+	Fallback    string           `yaml:"fallback"`
+	Ring        *RingLaw         `yaml:"ring"`
+	Shot        *ShotLaw         `yaml:"shot"`
+	Dispatch    []MoELaw         `yaml:"dispatch"`
+	Combine     []MoELaw         `yaml:"combine"`
+	Transfer    *TransferLaw     `yaml:"transfer"`
+	Fused       *FusedLaw        `yaml:"fused"`
+	Assumptions []assumptionFile `yaml:"assumptions"`
+}
+
+// Libraries are the ones a serving engine on a system uses.
+type Libraries struct {
+	AllReduce  *Library // of a layer's activations across TP ranks
+	Collective *Library // all-gather, reduce-scatter, all-to-all, pipeline boundary
+	Decode     *Library // MoE dispatch and combine, few tokens a rank
+	Prefill    *Library // the same, many tokens a rank
+	Transfer   *Library // prefill → decode KV
+	Fused      *Library // MoE layer with its communication inside; nil where there is none
+}
+
+// All lists the distinct libraries, in the order of the fields.
+func (ls Libraries) All() []*Library {
+	var out []*Library
+	for _, l := range []*Library{ls.AllReduce, ls.Collective, ls.Decode, ls.Prefill, ls.Transfer, ls.Fused} {
+		if l != nil && !slices.ContainsFunc(out, func(x *Library) bool { return x.Name == l.Name }) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Assumptions are those of every library, once each.
+func (ls Libraries) Assumptions() []string {
+	var out []string
+	for _, l := range ls.All() {
+		for _, a := range l.Assumptions {
+			if !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// choice is what a vendor's engines use; rack is a scale-up domain of more than
+// a node, bus a box without scale-up links.
+type choice struct {
+	vendor, domain                                          string
+	allReduce, collective, decode, prefill, transfer, fused string
+}
+
+var choices = []choice{
+	{"NVIDIA", "node", "custom-allreduce", "nccl", "deepep-ll", "deepep-normal", "mooncake", "megamoe"},
+	{"NVIDIA", "rack", "custom-allreduce", "nccl", "trtllm-alltoall", "trtllm-alltoall", "mooncake", "megamoe"},
+	{"NVIDIA", "bus", "nccl", "nccl", "nccl", "nccl", "mooncake", ""},
+	{"AMD", "node", "rccl", "rccl", "deepep-ll", "deepep-normal", "mooncake", ""},
+	{"Google", "node", "ici", "ici", "ici", "ici", "ici", ""},
+	{"Huawei", "node", "cann", "cann", "cann", "cann", "cann", ""},
+	{"", "node", "nccl", "nccl", "deepep-ll", "deepep-normal", "mooncake", ""},
+}
+
+// DefaultLibraries chooses by the chip's vendor and the innermost tier.
+func (t *Topology) DefaultLibraries() (Libraries, error) {
+	domain := "node"
+	switch inner := &t.Tiers[0]; {
+	case inner.Fabric == "pcie":
+		domain = "bus"
+	case inner.Fabric == "nvlink" && inner.Size > 16:
+		domain = "rack"
+	}
+	c := choices[len(choices)-1]
+	for _, x := range choices {
+		if strings.EqualFold(x.vendor, t.Chip.Vendor) && (x.domain == domain || domain != "bus" && x.domain == "node" && c.vendor == "") {
+			c = x
+		}
+	}
+	var out Libraries
+	for _, want := range []struct {
+		name string
+		into **Library
+	}{
+		{c.allReduce, &out.AllReduce}, {c.collective, &out.Collective}, {c.decode, &out.Decode},
+		{c.prefill, &out.Prefill}, {c.transfer, &out.Transfer}, {c.fused, &out.Fused},
+	} {
+		if want.name == "" {
+			continue
+		}
+		l, err := t.Library(want.name)
+		if err != nil {
+			return Libraries{}, err
+		}
+		*want.into = l
+	}
+	return out, nil
+}
+
+// Library reads a communication library by name, alias or path and chooses its
+// constants for the system's chip.
+func (t *Topology) Library(ref string) (*Library, error) { return t.library(ref, nil) }
+
+func (t *Topology) library(ref string, users []string) (*Library, error) {
+	file, data, err := readNamed("library", libraryDir, ref, t.dirs)
+	if err != nil {
+		return nil, err
+	}
+	return t.parseLibrary(file, data, users)
+}
+
+// ParseLibrary reads a library from the text of a file; name is what errors call it.
+func (t *Topology) ParseLibrary(name string, data []byte) (*Library, error) {
+	return t.parseLibrary(name, data, nil)
+}
+
+func (t *Topology) parseLibrary(name string, data []byte, users []string) (*Library, error) {
+	var f libraryFile
+	doc := spec.Parse(name, data, &f)
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	f.check(doc)
+	l := &Library{
+		Name: f.Name, Description: f.Description, Source: f.Source, Residual: f.Residual, FittedTau: f.FittedTau,
+		Ring: f.Ring, Shot: f.Shot, Transfer: f.Transfer, Fused: f.Fused,
+		Assumptions: readAssumptions(doc, data, f.Name, f.Assumptions),
+	}
+	if f.Fallback != "" {
+		l.fallback = t.fallbackOf(doc, &f, users)
+	}
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	l.bind(t, &f)
+	return l, nil
+}
+
+func (t *Topology) fallbackOf(doc *spec.Doc, f *libraryFile, users []string) *Library {
+	if slices.Contains(users, f.Name) {
+		doc.Errorf("fallback", "the chain of fallbacks comes back to %s", f.Name)
+		return nil
+	}
+	l, err := t.library(f.Fallback, append(slices.Clone(users), f.Name))
+	if err != nil {
+		doc.Errorf("fallback", "%v", err)
+	}
+	return l
+}
+
+// bind takes from each law the constants of the chip, of its family, or of its
+// ancestors, and says when they are another's.
+func (l *Library) bind(t *Topology, f *libraryFile) {
+	own := true
+	if l.Ring != nil {
+		own = l.Ring.bind(t.Chip) && own
+	}
+	if l.Shot != nil {
+		own = l.Shot.bind(t.Chip) && own
+	}
+	if f.Fused != nil {
+		own = l.Fused.bind(t.Chip) && own
+	}
+	if len(f.Dispatch) > 0 {
+		var ownDispatch, ownCombine bool
+		l.Dispatch, ownDispatch = chooseMoE(f.Dispatch, t.Chip)
+		l.Combine, ownCombine = chooseMoE(f.Combine, t.Chip)
+		own = own && ownDispatch && ownCombine
+	}
+	if !own {
+		l.Assumptions = append(l.Assumptions, fmt.Sprintf("%s: its constants are fitted on other chips and assumed for %s", l.Name, t.Chip.Name))
+	}
+	for _, tier := range t.Tiers {
+		if len(f.Fabrics) > 0 && !slices.Contains(f.Fabrics, tier.Fabric) {
+			l.Assumptions = append(l.Assumptions, fmt.Sprintf("%s: its constants are fitted on %s and assumed for the %s links of tier %s",
+				l.Name, strings.Join(f.Fabrics, " and "), tier.Fabric, tier.Name))
+		}
+	}
+	if l.fallback != nil {
+		l.Assumptions = append(l.Assumptions, l.fallback.Assumptions...)
+	}
+}
+
+// match finds the entry of a law's list for a chip: by its name, its family,
+// then its ancestors' names and families. own is false when it is an ancestor's.
+func match(n int, names func(i int) []string, c *Chip) (at int, own bool) {
+	for from := c; from != nil; from = from.ancestor {
+		for _, want := range []string{from.Name, from.Family} {
+			for i := range n {
+				if slices.Contains(names(i), want) {
+					return i, from == c
+				}
+			}
+		}
+	}
+	return 0, false
+}
+
+// perChip picks a chip's µs constant from a list by name.
+func perChip[T any](byChip map[string]T, c *Chip) (v T, own, ok bool) {
+	for from := c; from != nil; from = from.ancestor {
+		if v, ok := byChip[from.Name]; ok {
+			return v, from == c, true
+		}
+	}
+	return v, false, false
+}
+
+func (f *libraryFile) check(doc *spec.Doc) {
+	checkHead(doc, f.Name, f.Source, f.Confidence)
+	if f.Ring == nil && f.Shot == nil && len(f.Dispatch) == 0 && f.Transfer == nil && f.Fused == nil {
+		doc.Errorf("", "has no law: want ring, shot, dispatch and combine, transfer or fused")
+	}
+	checkDelay(doc, "fitted_tau.inner", f.FittedTau.Inner)
+	checkDelay(doc, "fitted_tau.outer", f.FittedTau.Outer)
+	if f.Ring != nil {
+		f.Ring.check(doc)
+	}
+	if f.Shot != nil {
+		f.Shot.check(doc)
+	}
+	if (len(f.Dispatch) == 0) != (len(f.Combine) == 0) {
+		doc.Errorf("combine", "dispatch and combine come together")
+	}
+	for i := range f.Dispatch {
+		f.Dispatch[i].check(doc, fmt.Sprintf("dispatch[%d]", i))
+	}
+	for i := range f.Combine {
+		f.Combine[i].check(doc, fmt.Sprintf("combine[%d]", i))
+	}
+	if f.Transfer != nil {
+		f.Transfer.check(doc)
+	}
+	if f.Fused != nil {
+		f.Fused.check(doc)
+	}
+}
+
+// checkShare holds a fraction of line rate to above 0 and at most 1: nothing
+// beats the link.
+func checkShare(doc *spec.Doc, path string, v float64) {
+	if !(v > 0 && v <= 1) {
+		doc.Errorf(path, "must be above 0 and at most 1, got %v", v)
+	}
+}
+
+func checkTime(doc *spec.Doc, path string, v float64) {
+	if !(v >= 0 && v <= 1e7) || math.IsNaN(v) {
+		doc.Errorf(path, "must be 0 to 10000000, got %v", v)
+	}
+}
