@@ -201,7 +201,7 @@ type ffn struct {
 
 func (s *Stepper) addFFN(list *[]ffn, f *models.FFN) {
 	for i := range *list {
-		if k := &(*list)[i]; k.f == f || reflect.DeepEqual(k.f, f) {
+		if k := &(*list)[i]; k.f == f || reflect.DeepEqual(costOf(k.f), costOf(f)) {
 			k.count++
 			return
 		}
@@ -210,14 +210,23 @@ func (s *Stepper) addFFN(list *[]ffn, f *models.FFN) {
 	all := slices.Clone(f.Linears)
 	if m := f.MoE; m != nil {
 		k.label = "moe"
-		if m.HashRouted {
-			k.label = "moe-hash"
-		}
 		all = append(append(append(all, m.Gate), m.Latent...), m.Shared...)
 		k.moe = s.newExperts(m)
 	}
 	k.linears = shardLinears(all, s.config.Layout.TP, s.config.Chip)
 	*list = append(*list, k)
+}
+
+// costOf is what of an FFN a step's time depends on: hash-routed layers still
+// score, and cost what the others do.
+func costOf(f *models.FFN) models.FFN {
+	c := *f
+	if f.MoE != nil {
+		m := *f.MoE
+		m.HashRouted, m.Extra = false, nil
+		c.MoE = &m
+	}
+	return c
 }
 
 // experts is a mixture's routed part on one rank.

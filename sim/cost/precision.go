@@ -88,7 +88,10 @@ type arithmetic struct {
 // model names another, to a kernel variant.
 func arithmeticOf(stored, compute models.Format, chip *topologies.Chip) arithmetic {
 	wide := arithmetic{variant: law.BF16, precision: topologies.BF16}
-	if compute == models.BF16 && stored != models.BF16 && stored != models.FP32 {
+	// CANN multiplies V4's grouped output projection in MXFP8, where the reference
+	// widens it to BF16 (cann-recipes-infer@fbc225d).
+	widened := compute == models.BF16 && stored != models.BF16 && stored != models.FP32
+	if widened && !(chip.Vendor == "Huawei" && has(chip, topologies.FP8)) {
 		return arithmetic{variant: law.W8A16, precision: topologies.BF16}
 	}
 	switch stored {

@@ -57,7 +57,7 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 	slowest := s.slowestAttention(&c, attention.total())
 	imbalance := max(0, slowest-attention.total())
 
-	hidden := s.addStack(&layers, &comm, &imbalance, r, &s.main, c.rows, c.totalRows, 1)
+	hidden := s.addStack(&layers, &comm, &imbalance, r, &s.main, c.rows, c.totalRows, c.chunk > 0, 1)
 	if s.config.Drafts > 0 {
 		hidden += s.addDrafts(&layers, &comm, &imbalance, r, &c)
 	}
@@ -141,16 +141,16 @@ func (s *Stepper) draftAttentionSeconds(w *work, c *counts) float64 {
 
 // addStack books f times what a stack does for the counts, and returns what its
 // wave overlap hides.
-func (s *Stepper) addStack(layers, comm *part, imbalance *float64, r *recorder, st *stack, rows, total int64, f float64) (hidden float64) {
+func (s *Stepper) addStack(layers, comm *part, imbalance *float64, r *recorder, st *stack, rows, total int64, prefill bool, f float64) (hidden float64) {
 	var d *part
 	var x *mixture
 	if r == nil {
-		d, x = s.dense(st, rows), s.mixture(st, rows, total)
+		d, x = s.dense(st, rows), s.mixture(st, rows, total, prefill)
 	} else {
 		d, x = &part{}, &mixture{}
 		r.weight = f
 		s.fillDense(d, r, st, float64(rows))
-		s.fillMixture(x, r, st, float64(rows), float64(total))
+		s.fillMixture(x, r, st, float64(rows), float64(total), prefill)
 		r.weight = 1
 	}
 	layers.plus(d, f)
@@ -168,10 +168,10 @@ func (s *Stepper) addStack(layers, comm *part, imbalance *float64, r *recorder, 
 // over the prompt tokens, which the draft module's own cache needs.
 func (s *Stepper) addDrafts(layers, comm *part, imbalance *float64, r *recorder, c *counts) (hidden float64) {
 	if c.sequences > 0 {
-		hidden += s.addStack(layers, comm, imbalance, r, &s.draft, c.sequences, c.totalSequences, 1)
+		hidden += s.addStack(layers, comm, imbalance, r, &s.draft, c.sequences, c.totalSequences, false, 1)
 	}
 	if c.chunk > 0 {
-		hidden += s.addStack(layers, comm, imbalance, r, &s.draft, c.chunk, c.totalChunk, 1/float64(s.config.Drafts))
+		hidden += s.addStack(layers, comm, imbalance, r, &s.draft, c.chunk, c.totalChunk, true, 1/float64(s.config.Drafts))
 	}
 	return hidden
 }

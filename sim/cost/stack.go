@@ -106,36 +106,50 @@ type mixture struct {
 	hidden    float64
 }
 
-func (s *Stepper) mixture(st *stack, rows, total int64) *mixture {
-	x, ok := st.experts.at(rows, total)
+// mixture looks up the expert part; the kernels that dispatch prompts' tokens are
+// not those of decode, so prefill is part of the key.
+func (s *Stepper) mixture(st *stack, rows, total int64, prefill bool) *mixture {
+	key := 2 * total
+	if prefill {
+		key++
+	}
+	x, ok := st.experts.at(rows, key)
 	if !ok {
 		*x = mixture{}
-		s.fillMixture(x, nil, st, float64(rows), float64(total))
+		s.fillMixture(x, nil, st, float64(rows), float64(total), prefill)
 	}
 	return x
 }
 
-func (s *Stepper) fillMixture(x *mixture, r *recorder, st *stack, rows, total float64) {
+func (s *Stepper) fillMixture(x *mixture, r *recorder, st *stack, rows, total float64, prefill bool) {
 	for i := range st.ffns {
 		f := &st.ffns[i]
 		if f.moe == nil {
 			continue
 		}
 		mean, heaviest := s.routed(f.moe, total)
-		dispatch, combine := s.exchange(f.moe, rows)
-		if s.config.Layout.Overlap == Wave && s.dispatched() {
-			s.wave(x, r, f, mean, heaviest, &dispatch, &combine, rows, total)
+		x.mean.kernels += 4 * f.count
+		if !s.dispatched() {
+			x.mean.add(r, s.routedOperator(f, total), f.count, mean)
+			x.imbalance += f.count * max(0, heaviest.Total()-mean.Total())
 			continue
 		}
-		x.mean.kernels += 4 * f.count
+		// Each TP rank sends its share of the rows.
+		tokens := math.Ceil(rows / float64(s.config.Layout.TP))
+		dispatch, combine := s.comms.exchange(f.moe, tokens, prefill)
+		if s.config.Layout.Overlap == Wave {
+			s.wave(x, r, f, mean, heaviest, &dispatch, &combine, tokens, total)
+			continue
+		}
 		x.mean.add(r, s.routedOperator(f, total), f.count, mean)
 		x.imbalance += f.count * max(0, heaviest.Total()-mean.Total())
-		if !s.dispatched() {
-			continue
+		there, back := s.comms.exchanged(f.moe, tokens)
+		o := operator{
+			kind: f.label, name: "dispatch", class: "all-to-all", precision: string(f.moe.arithmetic.precision),
+			m: tokens, n: float64(f.moe.m.In), k: float64(f.moe.m.TopK), bytes: tokens * float64(f.moe.m.TopK) * there.BytesPerCopy,
 		}
-		o := operator{kind: f.label, name: "dispatch", class: "all-to-all", m: rows, n: float64(f.moe.m.In), k: float64(f.moe.m.TopK)}
 		x.comm.communicate(r, o, f.count, &dispatch)
-		o.name, o.precision = "combine", string(topologies.BF16)
+		o.name, o.precision, o.bytes = "combine", string(topologies.BF16), tokens*float64(f.moe.m.TopK)*back.BytesPerCopy
 		x.comm.communicate(r, o, f.count, &combine)
 	}
 }
@@ -153,11 +167,17 @@ func (e *experts) share(tokens float64, ep int) (pairs, touched float64) {
 	return pairs, e.slots * -math.Expm1(tokens*miss)
 }
 
+// loads are the pairs and touched experts of the mean and of the most loaded rank.
+func (s *Stepper) loads(e *experts, tokens float64) (pairs, touched, most, reached float64) {
+	pairs, touched = e.share(tokens, s.config.Layout.EP)
+	most = max(pairs, min(pairs*e.skew.factor(pairs), tokens*min(float64(e.m.TopK), e.slots)))
+	return pairs, touched, most, e.skew.most(touched, e.slots)
+}
+
 // routed is the time of one layer's routed experts on the mean and on the most
 // loaded rank.
 func (s *Stepper) routed(e *experts, tokens float64) (mean, heaviest law.Time) {
-	ep := s.config.Layout.EP
-	pairs, touched := e.share(tokens, ep)
+	pairs, touched, most, reached := s.loads(e, tokens)
 	x := law.MoE{
 		Variant: e.arithmetic.variant, Tokens: tokens, TopK: float64(e.m.TopK),
 		Hidden: float64(e.m.In), Inter: e.inter, Mats: float64(e.m.Mats),
@@ -165,11 +185,10 @@ func (s *Stepper) routed(e *experts, tokens float64) (mean, heaviest law.Time) {
 		Dispatched: s.dispatched(), Skewed: s.config.Layout.Routing.Kind != Uniform,
 	}
 	mean = s.laws.MoE(x)
-	if ep == 1 {
+	if s.config.Layout.EP == 1 {
 		return mean, mean
 	}
-	x.Pairs = min(pairs*e.skew.factor(pairs), tokens*min(float64(e.m.TopK), e.slots))
-	x.Touched = e.skew.most(touched, e.slots)
+	x.Pairs, x.Touched = most, reached
 	return mean, s.laws.MoE(x)
 }
 
@@ -188,25 +207,30 @@ func (s *Stepper) routedOperator(f *ffn, tokens float64) operator {
 //
 //	t = launch + (memory^p + compute^p + wire^p)^(1/p) + τ of both ways
 //
-// with the engine's p (2.2: laws-communication §4). Software latencies of separate
-// collectives vanish with the kernels that had them; what the sum of the parts
-// takes beyond t is hidden. The heaviest rank's surplus is imbalance.
-func (s *Stepper) wave(x *mixture, r *recorder, f *ffn, mean, heaviest law.Time, d, c *comm, rows, total float64) {
-	p := s.config.Engine.Fitted.WaveExponent
-	wire := d.bandwidth + c.bandwidth
-	fused := waveTime(mean, wire, p)
+// With a library that has such a kernel, launch, efficiencies and p are its own
+// (laws-communication §4); otherwise the terms are those of the separate operators
+// and p is the engine's. Software latencies of separate collectives vanish with
+// the kernels that had them; what the sum of the parts takes beyond t is hidden.
+// The heaviest rank's surplus is imbalance.
+func (s *Stepper) wave(x *mixture, r *recorder, f *ffn, mean, heaviest law.Time, d, c *comm, tokens, total float64) {
+	p, wire := s.config.Engine.Fitted.WaveExponent, d.bandwidth+c.bandwidth
+	apart := mean.Total() + d.total() + c.total()
+	if fused := s.comms.fused(); fused != nil {
+		pairs, touched, most, reached := s.loads(f.moe, total)
+		mean, heaviest = s.fusedTerms(f.moe, pairs, touched), s.fusedTerms(f.moe, most, reached)
+		p, wire = fused.P, s.comms.wire(f.moe, tokens)
+	}
+	kernel := waveTime(mean, wire, p)
 	worst := waveTime(heaviest, wire, p)
 	tau := d.tau + c.tau
-	apart := mean.Total() + wire + d.latency + c.latency
-	x.hidden += f.count * max(0, apart-fused.Total()-tau)
-	x.imbalance += f.count * max(0, worst.Total()-fused.Total())
-	x.mean.kernels += f.count
-	x.mean.add(r, s.routedOperator(f, total), f.count, fused)
+	x.hidden += f.count * max(0, apart-kernel.Total()-tau)
+	x.imbalance += f.count * max(0, worst.Total()-kernel.Total())
+	x.mean.add(r, s.routedOperator(f, total), f.count, kernel)
 	way := comm{latency: tau, tau: tau}
 	for t := range way.link {
 		way.link[t] = d.link[t] + c.link[t]
 	}
-	o := operator{kind: f.label, name: "dispatch, combine", class: "all-to-all", m: rows, n: float64(f.moe.m.In), k: float64(f.moe.m.TopK)}
+	o := operator{kind: f.label, name: "dispatch, combine", class: "all-to-all", precision: string(f.moe.arithmetic.precision), m: tokens, n: float64(f.moe.m.In), k: float64(f.moe.m.TopK)}
 	x.mean.communicate(r, o, f.count, &way)
 }
 
@@ -224,15 +248,4 @@ func waveTime(t law.Time, wire, p float64) law.Time {
 		out.Weights, out.Act, out.KV = m*norm*t.Weights/memory, m*norm*t.Act/memory, m*norm*t.KV/memory
 	}
 	return out
-}
-
-// exchange is the dispatch and combine of one layer for a rank's rows, each TP
-// rank moving its share of them.
-func (s *Stepper) exchange(e *experts, rows float64) (dispatch, combine comm) {
-	if !s.dispatched() {
-		return comm{}, comm{}
-	}
-	l := s.config.Layout
-	mine := math.Ceil(rows / float64(l.TP))
-	return s.comms.dispatch(l.EP, mine, e.m), s.comms.combine(l.EP, mine, e.m)
 }

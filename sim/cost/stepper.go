@@ -177,7 +177,7 @@ func (s *Stepper) physics(p *part, seconds float64) {
 	}
 	for t := range p.link {
 		if p.link[t] > 0 && p.link[t] > within*s.comms.linkRate[t] {
-			test(s.comms.tierName(t)+" link utilisation", p.link[t]/s.comms.linkRate[t])
+			test(s.config.Topology.Tiers[t].Name+" link utilisation", p.link[t]/s.comms.linkRate[t])
 		}
 	}
 	if errs != nil {
