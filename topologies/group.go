@@ -3,10 +3,13 @@ package topologies
 import "math"
 
 // A group is ranks 0, stride, 2·stride … of contiguous ranks, spread evenly over
-// as few domains as hold it. Its levels are the tiers (and the package, for a
-// chip of several dies) at which members first meet.
+// as few domains as hold it. Its levels are the tiers at which members first meet.
 //
-// Bandwidths are a rank's: a die has its share of the package's links.
+// A rank is a die of a chip of several. Bandwidths are a rank's: a die has its
+// share of the package's links. A group inside one package uses the link between
+// the dies; a larger one is priced as if dies of one package met over the tier's
+// links too, which is how CloudMatrix384's tables read (they count ranks in dies
+// and fit without the die link).
 type group struct {
 	ranks  float64
 	levels [maxTiers + 1]level
@@ -34,11 +37,9 @@ func (t *Topology) meet(ranks, stride int) group {
 	g := group{ranks: float64(max(ranks, 1))}
 	dies, stride := max(t.Chip.Dies, 1), max(stride, 1)
 	below := 1.0
-	if dies > 1 && stride < dies {
-		if inside := spreadOver(g.ranks, dies/stride); inside > 1 {
-			g.add(t.packageLevel(inside))
-			below = inside
-		}
+	if g.ranks > 1 && ranks*stride <= dies {
+		g.add(t.packageLevel(g.ranks))
+		return g
 	}
 	for i := 0; i < len(t.Tiers) && below < g.ranks; i++ {
 		last := i == len(t.Tiers)-1
@@ -102,35 +103,39 @@ func (t *Topology) memberStride(i, stride int) int {
 	return max(1, stride/(t.below(i)*max(t.Chip.Dies, 1)))
 }
 
-// mesh fills in a full mesh: the group occupies a box of it, uses the box's
-// direct links alone, and routes dimension by dimension.
+// mesh fills in a full mesh: the group occupies a box of extents e and routes
+// dimension by dimension. In a dimension of d members it has e−1 direct lanes
+// and, with detours, d−e through members outside, of which relaying for others
+// takes half: c = e−1 + (d−e)/2 of the Σ(d−1) lanes a member has in all.
 //
-// All-to-all in extents e of a mesh with Σ(d−1) lanes a member: traffic that
-// turns in dimension i is 1−1/e of all and has e−1 lanes, so a rank can send
-// bw·e/Σ(d−1), the least over dimensions; of that 1−1/members goes to others.
+// All-to-all turns in the dimension with 1−1/e of all bytes, so a rank can send
+// bw·c/(1−1/e)/Σ(d−1), the least over dimensions; 1−1/members of that goes to others.
 func (l *level) mesh(tier *Tier, bw float64, stride int) {
-	lanes, left := float64(tier.lanes()), l.members
+	lane, left := bw/float64(tier.lanes())/tier.Oversubscription, l.members
 	least, turns, used := math.Inf(1), 0.0, 0.0
 	for _, d := range tier.Dims {
 		if stride >= d {
 			stride /= d
 			continue
 		}
-		extent := min(math.Ceil(left), float64(d/stride))
-		left, stride = left/max(extent, 1), 1
-		if extent <= 1 {
+		e := min(math.Ceil(left), float64(d/stride))
+		left, stride = left/max(e, 1), 1
+		if e <= 1 {
 			continue
 		}
-		least = min(least, extent)
-		used += extent - 1
+		c := e - 1
+		if tier.Detours {
+			c += (float64(d) - e) / 2
+		}
+		least = min(least, c/(1-1/e))
+		used += c
 		turns++
 	}
 	if used == 0 { // the stride steps over the whole mesh: one lane is left
-		least, used, turns = 1, 1, 1
+		least, used, turns = 2, 1, 1
 	}
-	over := tier.Oversubscription
-	l.spread = bw * least / lanes * (1 - 1/l.members) / over
-	l.ring = bw * used / lanes / over
+	l.spread = lane * least * (1 - 1/l.members)
+	l.ring = lane * used
 	l.steps = turns
 	l.far = tier.Tau.after(turns) / 1e9
 }

@@ -142,6 +142,9 @@ func (t *Topology) DefaultLibraries() (Libraries, error) {
 		}
 		*want.into = l
 	}
+	if out.Fused != nil && !out.Fused.Fused.timed { // no kernel of that kind runs on the chip's generation
+		out.Fused = nil
+	}
 	return out, nil
 }
 
@@ -179,6 +182,9 @@ func (t *Topology) parseLibrary(name string, data []byte, users []string) (*Libr
 	}
 	if err := doc.Err(); err != nil {
 		return nil, err
+	}
+	if len(t.Tiers) == 1 { // nothing leaves the innermost domain
+		l.Assumptions = slices.DeleteFunc(l.Assumptions, func(a string) bool { return strings.Contains(a, "_outer ") })
 	}
 	l.bind(t, &f)
 	return l, nil

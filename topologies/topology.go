@@ -46,6 +46,9 @@ type Tier struct {
 	// either counts against one bandwidth (CloudMatrix384's UB plane). Without it
 	// the two have links of their own (NVLink and InfiniBand).
 	SharesPorts bool
+	// Detours says that a full mesh also sends by way of the members outside a
+	// group (UB-Mesh's all-path routing), a relayed byte taking two links.
+	Detours bool
 	// OpticsEnergy is that of one pass through this tier's optical modules, in
 	// picojoules a bit; 0 when not stated.
 	OpticsEnergy float64

@@ -35,6 +35,7 @@ type tierFile struct {
 	Medium           string         `yaml:"medium"`
 	Fabric           string         `yaml:"fabric"`
 	SharesPorts      bool           `yaml:"shares_ports"`
+	Detours          bool           `yaml:"detours"`
 	OpticsEnergy     float64        `yaml:"optics_energy"`
 	Tau              tauFile        `yaml:"tau"`
 }
@@ -169,7 +170,7 @@ func (f *topologyFile) assumptions(doc *spec.Doc, data []byte) []string {
 func (t *tierFile) tier() Tier {
 	out := Tier{
 		Name: t.Name, Size: t.Size, Shape: t.Shape, Dims: t.Dims, Bandwidth: t.Bandwidth, Oversubscription: 1,
-		Medium: t.Medium, Fabric: t.Fabric, SharesPorts: t.SharesPorts, OpticsEnergy: t.OpticsEnergy,
+		Medium: t.Medium, Fabric: t.Fabric, SharesPorts: t.SharesPorts, Detours: t.Detours, OpticsEnergy: t.OpticsEnergy,
 		Tau: Tau{Endpoint: t.Tau.Endpoint, Software: t.Tau.Software, NsPerMetre: fibre},
 	}
 	if t.Oversubscription != nil {

@@ -23,11 +23,11 @@ func (l *TransferLaw) check(doc *spec.Doc) {
 	if l.law() == nil {
 		doc.Errorf("transfer.way", "must be read or write and have constants of that name, got %q", l.Way)
 	}
-	for name, m := range map[string]*MoveLaw{"read": l.Read, "write": l.Write} {
+	for i, m := range []*MoveLaw{l.Read, l.Write} {
 		if m == nil {
 			continue
 		}
-		path := "transfer." + name
+		path := "transfer." + []string{"read", "write"}[i]
 		checkTime(doc, path+".inner_us", m.InnerUs)
 		checkTime(doc, path+".outer_us", m.OuterUs)
 		checkShare(doc, path+".e_inner", m.Inner)
@@ -96,6 +96,8 @@ type FusedLaw struct {
 	Exposed float64              `yaml:"exposed"` // of the shorter side, at many tokens
 
 	Chip FusedChip `yaml:"-"`
+
+	timed bool // on the chip or an ancestor of it
 }
 
 // FusedChip is what differs by chip.
@@ -105,8 +107,7 @@ type FusedChip struct {
 }
 
 func (f *FusedLaw) bind(c *Chip) (own bool) {
-	var ok bool
-	if f.Chip, own, ok = perChip(f.For, c); !ok {
+	if f.Chip, own, f.timed = perChip(f.For, c); !f.timed {
 		f.Chip = f.For["default"]
 	}
 	return own
