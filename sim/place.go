@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/route"
 	"github.com/clustersim/clustersim/sim/spec"
@@ -37,25 +38,47 @@ func place(t *topologies.Topology, first, chips, instances int) placement {
 
 // handover is the way of the KV cache from the prefill to the decode pool: over the
 // innermost tier that spans both.
-func (r *run) handover() route.Handover {
+func (r *run) handover() (route.Handover, error) {
 	from, to := &r.pools[0], &r.pools[1]
 	t := r.inputs.Topology
 	return handoverBetween(t, from, to)
 }
 
-func handoverBetween(t *topologies.Topology, from, to *poolRun) route.Handover {
-	tier := t.Spanning(from.place.first, to.place.end-1)
-	lib := t.TransferLibrary()
-	const probe = 1 << 30
-	one := t.Transfer(lib, tier, probe)
-	perChip := probe / one.Bandwidth
-	ranks := func(p *poolRun) float64 {
-		l := p.stepper.Config().Layout
-		return perChip * float64(l.TP*l.PP) / float64(max(1, p.stepper.Config().Chip.Dies))
+// probeBytes is a transfer long enough to show the bandwidth alone.
+const probeBytes = 1 << 40
+
+func handoverBetween(t *topologies.Topology, from, to *poolRun) (route.Handover, error) {
+	libraries, err := t.DefaultLibraries()
+	if err != nil {
+		return route.Handover{}, err
 	}
-	h := route.Handover{Latency: des.FromSeconds(one.Latency), Egress: ranks(from), Ingress: ranks(to)}
+	tier := t.Path(from.place.first, to.place.end-1).Tier
+	one := t.Transfer(libraries.Transfer, max(tier, 0), probeBytes)
+	rank := probeBytes / one.Bandwidth
+	h := route.Handover{
+		Latency: des.FromSeconds(one.Latency),
+		Egress:  rank * float64(from.spec.RankChips), Ingress: rank * float64(to.spec.RankChips),
+	}
 	h.Rate = min(h.Egress, h.Ingress)
-	return h
+	return h, nil
+}
+
+// peak is the package's rate at the fastest precision that the pool computes in.
+func (p *poolRun) peak() float64 {
+	var load cost.Load
+	load.Sequences = 1
+	for j := range p.spec.Breaks {
+		load.Context[j] = 1 << cost.ContextShift
+	}
+	loads := make([]cost.Load, p.spec.Ranks)
+	for i := range loads {
+		loads[i] = load
+	}
+	var peak float64
+	for _, op := range p.stepper.Explain(loads).Operators {
+		peak = max(peak, float64(p.stepper.Config().Chip.Peak[topologies.Precision(op.Precision)]))
+	}
+	return peak
 }
 
 // deployed is a pool's hardware for the summary.
@@ -63,7 +86,7 @@ func (p *poolRun) deployed() deployed {
 	chip := p.stepper.Config().Chip
 	d := deployed{
 		Name: p.name, Chips: p.place.used, ChipsPerInstance: p.stepper.Chips(),
-		Peak: p.stepper.PeakFlops(), HBM: float64(chip.Memory.Bandwidth), TDP: float64(chip.Power),
+		Peak: p.peak(), HBM: float64(chip.Memory.Bandwidth), TDP: float64(chip.Power),
 		KVCapacity: p.spec.Memory.Free * int64(p.spec.Ranks) * int64(p.pool.Instances),
 	}
 	return d

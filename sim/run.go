@@ -22,7 +22,11 @@ func Run(ctx context.Context, s *Scenario, opt Options) (*Result, error) {
 		return nil, err
 	}
 	defer r.load.close()
-	cluster := route.NewCluster(r.config(opt), r.recorder)
+	config, err := r.config(opt)
+	if err != nil {
+		return nil, err
+	}
+	cluster := route.NewCluster(config, r.recorder)
 	partial, err := cluster.Run(ctx)
 	if err != nil {
 		return nil, r.load.explain(err)
@@ -135,8 +139,8 @@ func (r *run) deploy() error {
 	return nil
 }
 
-func (r *run) config(opt Options) route.Config {
-	c := route.Config{
+func (r *run) config(opt Options) (c route.Config, err error) {
+	c = route.Config{
 		Seed: r.scenario.Seed, Policy: r.policy,
 		Source: r.load.source, Loop: r.load.loop, FrontEnd: des.FromSeconds(r.inputs.Engine.Fitted.TTFTMs / 1e3),
 		Measure: r.load.measure, MeasureUntil: r.load.until, Initial: r.initial,
@@ -150,9 +154,9 @@ func (r *run) config(opt Options) route.Config {
 		c.Drafting = serve.NewDrafting(sc.Drafts, sc.Accepted)
 	}
 	if len(r.pools) == 2 {
-		c.Handover = r.handover()
+		c.Handover, err = r.handover()
 	}
-	return c
+	return c, err
 }
 
 // result is the report of a run that has ended.
@@ -172,7 +176,7 @@ func (r *run) result(c *route.Cluster, partial bool) (*Result, error) {
 	out.Warnings = dedupe(append(r.warnings, r.load.warnings...))
 	s := &summary{
 		Now: c.Now(), SLO: r.scenario.SLO, InFlight: c.InFlight(), Unfinished: c.Unfinished(),
-		KVBytesPerToken: r.inputs.Model.Count(1 << 20).KVBytesPerTokenFloat(),
+		KVBytesPerToken: r.inputs.Model.Count(1 << 20).KVBytesPerToken,
 	}
 	for i := range r.pools {
 		s.Pools = append(s.Pools, r.pools[i].deployed())

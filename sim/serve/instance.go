@@ -21,6 +21,7 @@ type Spec struct {
 	DecodeRows   int64   // rows a decoding sequence takes: 1 + drafts
 	PollSteps    int64   // steps between two looks at the queue
 	Watermark    int64   // KV bytes of a rank kept free when a request is admitted
+	RankChips    int     // ranks of the topology that one attention rank spans: TP·PP
 	BlockTokens  int     // of the prefix cache; 0 for none
 	BlockBytes   int64   // a block's KV bytes on a rank
 }
@@ -37,6 +38,7 @@ func NewSpec(pool int, stepper *cost.Stepper, blockTokens int) *Spec {
 		Pool: pool, Role: c.Role, Stepper: stepper, Memory: stepper.Memory(), Ranks: c.Layout.DP, Breaks: c.Model.Breaks,
 		MaxTokens: int64(c.MaxTokens), MaxSequences: int64(c.MaxSequences), DecodeRows: int64(1 + c.Drafts),
 		PollSteps: int64(max(1, c.Engine.PollSteps)), BlockTokens: blockTokens,
+		RankChips: c.Layout.TP * c.Layout.PP,
 	}
 	s.Watermark = s.Memory.Free / watermarkShare
 	if blockTokens > 0 {
@@ -99,6 +101,7 @@ type rank struct {
 	held       int64                   // KV bytes of requests that do not decode here (prefilling, arriving, handed off)
 	admitted   int64                   // requests that hold KV without decoding
 	prefilling int64                   // of them, those in the queue
+	prefix     *kv.Prefix              // nil when prompts share nothing
 }
 
 // joiner is a sequence in its first step here.
