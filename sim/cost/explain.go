@@ -90,6 +90,18 @@ func (r *recorder) other(kind, name string, c Cause, seconds float64) {
 	r.rows = append(r.rows, x)
 }
 
+// times does to the rows what part.times does to their sum.
+func (r *recorder) times(f float64) {
+	if r == nil {
+		return
+	}
+	for i := range r.rows {
+		for c := range r.rows[i].time {
+			r.rows[i].time[c] *= f
+		}
+	}
+}
+
 // stretch does to the rows what part.stretch does to their sum.
 func (r *recorder) stretch(f, tax float64) {
 	if r == nil {

@@ -221,6 +221,7 @@ func (s *Stepper) addFFN(list *[]ffn, f *models.FFN) {
 // score, and cost what the others do.
 func costOf(f *models.FFN) models.FFN {
 	c := *f
+	c.Label = ""
 	if f.MoE != nil {
 		m := *f.MoE
 		m.HashRouted, m.Extra = false, nil

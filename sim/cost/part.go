@@ -39,6 +39,13 @@ func (p *part) plus(q *part, f float64) {
 	p.kernels += q.kernels * f
 }
 
+// times makes it f parts like itself.
+func (p *part) times(f float64) {
+	q := *p
+	*p = part{}
+	p.plus(&q, f)
+}
+
 // scaleTime stretches time alone, work stays.
 func (p *part) scaleTime(f float64) {
 	for c := range p.time {

@@ -21,25 +21,26 @@ type counts struct {
 	rows, totalRows           int64 // main model
 	sequences, totalSequences int64 // of a draft pass, one row each
 	chunk, totalChunk         int64
-	head, totalHead           int64
+	head, draftHead           int64 // rows of the LM head: of the main model, of a draft
 }
 
 // gather turns loads into works and returns their mean and the counts.
-func (s *Stepper) gather(loads []Load) (mean work, c counts) {
+func (s *Stepper) gather(loads []Load, batches int64) (mean work, c counts) {
 	if len(loads) != len(s.works) {
 		panic(fmt.Sprintf("cost: %d loads for %d attention ranks (%s)", len(loads), len(s.works), s.describe()))
 	}
+	pp := int64(s.config.Layout.PP)
 	for i := range loads {
-		w := s.workOf(&loads[i])
+		w := s.workOf(&loads[i], pp*batches)
 		s.works[i] = w
 		mean.add(&w)
 		sequences, chunk := int64(w.sequences), int64(w.chunkTokens)
 		rows := sequences*int64(s.verify) + chunk
-		head := sequences*int64(s.verify) + loads[i].LastChunks
+		head := ceilDiv(loads[i].Sequences, pp)*int64(s.verify) + loads[i].LastChunks
 		c.rows, c.totalRows = max(c.rows, rows), c.totalRows+rows
 		c.sequences, c.totalSequences = max(c.sequences, sequences), c.totalSequences+sequences
 		c.chunk, c.totalChunk = max(c.chunk, chunk), c.totalChunk+chunk
-		c.head, c.totalHead = max(c.head, head), c.totalHead+head
+		c.head, c.draftHead = max(c.head, head), max(c.draftHead, ceilDiv(loads[i].Sequences, pp))
 	}
 	mean.scale(1 / float64(len(loads)))
 	return mean, c
@@ -48,7 +49,8 @@ func (s *Stepper) gather(loads []Load) (mean work, c counts) {
 // price puts a step together; with a recorder it also lists the operators, and
 // then prices everything anew instead of looking it up.
 func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
-	mean, c := s.gather(loads)
+	batches := s.batches(loads)
+	mean, c := s.gather(loads, batches)
 	if c.rows == 0 {
 		return
 	}
@@ -62,6 +64,12 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 		hidden += s.addDrafts(&layers, &comm, &imbalance, r, &c)
 	}
 	layers.plus(&attention, 1)
+	if batches > 1 {
+		layers.times(float64(batches))
+		comm.times(float64(batches))
+		imbalance *= float64(batches)
+		r.times(float64(batches))
+	}
 	imbalance += s.stages(&layers, &imbalance)
 
 	stretch := 1 + (s.config.Engine.Fitted.PrefillFactor-1)*float64(c.totalChunk)/float64(c.totalRows)
@@ -69,10 +77,12 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 	layers.stretch(stretch, tax)
 	imbalance *= stretch
 	r.stretch(stretch, tax)
-	hidden += s.overlap(&layers, &comm, r, &c)
+	if batches > 1 {
+		hidden += s.overlap(&layers, &comm, r)
+	}
 	layers.plus(&comm, 1)
 	s.addHead(&layers, r, &c)
-	s.addBoundary(&layers, r, &c)
+	s.addBoundary(&layers, r, loads)
 	s.addHost(&layers, r, loads, &c)
 	layers.time[Imbalance] += imbalance
 	r.other("imbalance", "slowest attention rank, heaviest expert rank", Imbalance, imbalance)
@@ -197,12 +207,27 @@ func (s *Stepper) coreTax(comm *part, c *counts) float64 {
 	return 1 / (1 - s.config.Engine.Fitted.CommCoresFraction)
 }
 
+// batches is in how many the step's rows are cut: two with two-batch overlap, when
+// there are experts elsewhere and at least two sequences or prompt tokens. Each
+// half runs every kernel and reads every weight.
+func (s *Stepper) batches(loads []Load) int64 {
+	if s.config.Layout.Overlap != TwoBatch || !s.mixed || !s.dispatched() {
+		return 1
+	}
+	for i := range loads {
+		if loads[i].Sequences+loads[i].ChunkTokens >= 2*int64(s.config.Layout.PP) {
+			return 2
+		}
+	}
+	return 1
+}
+
 // overlap takes what two-batch overlap hides off the communication: the engine's
 // fraction of the shorter of the two sides, one half's layers against the other
 // half's dispatch and combine.
-func (s *Stepper) overlap(layers, comm *part, r *recorder, c *counts) float64 {
+func (s *Stepper) overlap(layers, comm *part, r *recorder) float64 {
 	total := comm.total()
-	if s.config.Layout.Overlap != TwoBatch || total == 0 || c.rows < 2 {
+	if total == 0 {
 		return 0
 	}
 	hidden := s.config.Engine.Fitted.OverlapFraction * min(total, layers.total())
@@ -240,22 +265,32 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 
 // addBoundary books the sends between pipeline stages: PP − 1 of a micro-batch's
 // residual streams (HC × hidden, BF16).
-func (s *Stepper) addBoundary(p *part, r *recorder, c *counts) {
+func (s *Stepper) addBoundary(p *part, r *recorder, loads []Load) {
 	pp := s.config.Layout.PP
 	if pp == 1 {
 		return
 	}
 	width := float64(s.config.Model.Hidden * max(1, s.config.Model.HC))
-	b := s.comms.send(float64(c.rows) * width * 2 / float64(s.config.Layout.TP))
-	o := operator{kind: "all", name: "stage boundary", class: "send", precision: string(topologies.BF16), m: float64(c.rows), n: width, bytes: float64(c.rows) * width * 2}
+	rows := ceilDiv(busiest(loads, s.verify), int64(pp))
+	b := s.comms.send(float64(rows) * width * 2 / float64(s.config.Layout.TP))
+	o := operator{kind: "all", name: "stage boundary", class: "send", precision: string(topologies.BF16), m: float64(rows), n: width, bytes: float64(rows) * width * 2}
 	p.communicate(r, o, float64(pp-1), &b)
+}
+
+// busiest is the most rows that any rank has.
+func busiest(loads []Load, verify float64) int64 {
+	most := int64(0)
+	for i := range loads {
+		most = max(most, loads[i].Sequences*int64(verify)+loads[i].ChunkTokens)
+	}
+	return most
 }
 
 // addHead books the LM head and sampling of the main model, and of every draft.
 func (s *Stepper) addHead(p *part, r *recorder, c *counts) {
 	s.head(p, r, c.head, 1)
 	if s.config.Drafts > 0 {
-		s.head(p, r, c.sequences, float64(s.config.Drafts))
+		s.head(p, r, c.draftHead, float64(s.config.Drafts))
 	}
 }
 

@@ -17,6 +17,7 @@ type Stepper struct {
 	comms       comms
 	memory      Memory
 	breaks      int
+	mixed       bool    // some layer has experts
 	verify      float64 // rows a sequence decodes a step: 1 + drafts
 	smallKernel float64 // seconds
 	main, draft stack
@@ -48,6 +49,9 @@ func New(c Config) (*Stepper, error) {
 		s.smallKernel = max(e, laws.SmallKernel())
 	}
 	s.main, s.draft = s.stacks()
+	for i := range s.main.ffns {
+		s.mixed = s.mixed || s.main.ffns[i].moe != nil
+	}
 	s.memory = s.account()
 	if err := s.memory.unfit(s); err != nil {
 		return nil, err

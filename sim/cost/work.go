@@ -19,17 +19,17 @@ const tokenUnit = 1.0 / (1 << ContextShift)
 // workOf is a rank's micro-batch. With PP stages the step is the steady pipelined
 // cycle: the rank's batch is cut in PP micro-batches (rounded up), each passes
 // through every layer once, and while one is in a stage the others are in the rest.
-func (s *Stepper) workOf(l *Load) work {
-	pp := int64(s.config.Layout.PP)
+// Two-batch overlap cuts each of them in two.
+func (s *Stepper) workOf(l *Load, cuts int64) work {
 	w := work{sequences: float64(l.Sequences), chunkTokens: float64(l.ChunkTokens), chunks: float64(l.Chunks), prefix: float64(l.Prefix)}
 	share, chunkShare := 1.0, 1.0
-	if pp > 1 {
+	if cuts > 1 {
 		if l.Sequences > 0 {
-			w.sequences = float64(ceilDiv(l.Sequences, pp))
+			w.sequences = float64(ceilDiv(l.Sequences, cuts))
 			share = w.sequences / float64(l.Sequences)
 		}
 		if l.ChunkTokens > 0 {
-			w.chunkTokens = float64(ceilDiv(l.ChunkTokens, pp))
+			w.chunkTokens = float64(ceilDiv(l.ChunkTokens, cuts))
 			chunkShare = w.chunkTokens / float64(l.ChunkTokens)
 			w.chunks, w.prefix = max(1, w.chunks*chunkShare), w.prefix*chunkShare
 		}
