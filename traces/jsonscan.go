@@ -209,11 +209,14 @@ func wholeNumber(text []byte) (int64, bool) {
 // fixedPoint reads a decimal number times 10^places, rounded half away from
 // zero; without an exponent it is exact. It fails beyond ±2⁶².
 func fixedPoint(text []byte, places int) (int64, bool) {
+	if bytes.ContainsAny(text, "eE") {
+		return fromFloat(text, places)
+	}
 	digits, negative := bytes.CutPrefix(text, []byte("-"))
 	whole, fraction, point := bytes.Cut(digits, []byte("."))
 	v, ok := unsigned(whole)
 	if !ok || v > uint64(maxTime) || point && len(fraction) == 0 {
-		return fromFloat(text, places)
+		return 0, false
 	}
 	for i := range max(places+1, len(fraction)) {
 		c := byte('0')
@@ -222,7 +225,7 @@ func fixedPoint(text []byte, places int) (int64, bool) {
 		}
 		switch {
 		case c < '0' || c > '9':
-			return fromFloat(text, places)
+			return 0, false
 		case i < places && v > uint64(maxTime)/10-1:
 			return 0, false
 		case i < places:

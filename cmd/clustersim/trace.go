@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +63,24 @@ func (f *readFlags) open(c *cobra.Command, ref string) (traces.Source, error) {
 	opts.Start, opts.Duration = f.start.value, f.duration.value
 	opts.Stdin = c.InOrStdin()
 	opts.Warn = func(text string) { c.PrintErrln("warning: " + text) }
-	return traces.Open(ref, opts)
+	source, err := traces.Open(ref, opts)
+	if err != nil {
+		return nil, err
+	}
+	return interruptible{source, c.Context()}, nil
+}
+
+// interruptible is a source that ends with the context's error when it is cancelled.
+type interruptible struct {
+	traces.Source
+	ctx context.Context
+}
+
+func (s interruptible) Next() (traces.Request, error) {
+	if s.ctx != nil && s.ctx.Err() != nil {
+		return traces.Request{}, s.ctx.Err()
+	}
+	return s.Source.Next()
 }
 
 // textFlag is a flag of a type that reads and writes itself as text.
@@ -181,7 +199,7 @@ func newTraceGenerate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeTrace(c, out, source)
+			return writeTrace(c, out, interruptible{source, c.Context()})
 		},
 	}
 	f := c.Flags()
