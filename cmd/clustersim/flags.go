@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/topologies"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// scenarioFlag is a flag that sets one path of the scenario.
+type scenarioFlag struct {
+	name, path, kind, usage string
+}
+
+// scenarioFlags are set in this order, after the scenario file and before --set.
+var scenarioFlags = []scenarioFlag{
+	{"model", "model", "MODEL", "name, alias or path of a model, or a Hugging Face config.json"},
+	{"topo", "topology", "TOPOLOGY", "name or path of a topology; a size follows a colon: hgx-h100:64"},
+	{"trace", "trace.file", "FILE", `recorded requests to replay: a file, "-" for standard input, "sample" for the shipped one`},
+	{"trace-format", "trace.format", "FORMAT", "format of the trace, when it is not to be sniffed"},
+	{"trace-limit", "trace.limit", "N", "replay the first N requests only"},
+	{"rate-scale", "trace.rate_scale", "X", "offer the trace X times as fast"},
+	{"workload", "workload.profile", "PROFILE", "generated workload: name or path of a profile"},
+	{"rate", "workload.rate", "R", "offered requests a second; 80 % of capacity when not given"},
+	{"requests", "workload.requests", "N", "requests to measure"},
+	{"duration", "workload.duration", "TIME", "simulated time during which requests arrive, such as 5m"},
+	{"input-tokens", "workload.input_tokens", "DIST", "prompt lengths: 4096, uniform(819,1024), lognormal(mean=4000,p99=20000), exp(500)"},
+	{"output-tokens", "workload.output_tokens", "DIST", "answer lengths, in the same forms"},
+	{"arrivals", "workload.arrivals", "PROCESS", "poisson, gamma(CV), constant, burst or burst(N)"},
+	{"concurrency", "workload.concurrency", "N", "closed loop: N clients, each sends its next request when its last one ends"},
+	{"think-time", "workload.think_time", "TIME", "closed loop: pause of a client between requests"},
+	{"mode", "deployment.mode", "MODE", "auto, aggregated or disaggregated"},
+	{"engine", "deployment.engine", "ENGINE", "serving engine profile"},
+	{"kv-compress", "kv_compress", "KNOBS", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed"},
+	{"tau", "tau", "PARTS", "delay budget of links: optics=10ns,switch=150ns, or a preset: pluggable, lpo, npo, cpo, aspire100ns, tcp, rdma"},
+	{"slo", "slo", "LIMITS", "latency promised to a request: ttft=2s,tpot=50ms"},
+	{"seed", "seed", "N", "seed of every random draw"},
+}
+
+// given collects the values of a flag as text; the scenario's types read them.
+type given struct {
+	kind   string
+	values []string
+}
+
+func (g *given) String() string     { return strings.Join(g.values, " ") }
+func (g *given) Set(v string) error { g.values = append(g.values, v); return nil }
+func (g *given) Type() string       { return g.kind }
+
+// scenarioInput is what a command line says about the scenario.
+type scenarioInput struct {
+	flags                   map[string]*given
+	sets                    *given
+	modelDirs, topologyDirs []string
+}
+
+// addScenarioFlags declares the flags that all commands which take a scenario share.
+func addScenarioFlags(c *cobra.Command) *scenarioInput {
+	in := &scenarioInput{flags: map[string]*given{}, sets: &given{kind: "PATH=VALUE"}}
+	for _, f := range scenarioFlags {
+		g := &given{kind: f.kind}
+		in.flags[f.name] = g
+		c.Flags().Var(g, f.name, f.usage)
+	}
+	c.Flags().Var(in.sets, "set", "set any path of the scenario, such as deployment.decode.tp=4 (repeatable)")
+	c.Flags().StringArrayVar(&in.modelDirs, "models", nil, "folder of model files that go before the shipped ones (repeatable)")
+	c.Flags().StringArrayVar(&in.topologyDirs, "topologies", nil, "folder of topology files that go before the shipped ones (repeatable)")
+	c.Flags().SortFlags = false
+	in.complete(c)
+	return in
+}
+
+// options are the run's options that the flags and streams give.
+func (in *scenarioInput) options(c *cobra.Command) sim.Options {
+	return sim.Options{ModelDirs: in.modelDirs, TopologyDirs: in.topologyDirs, Stdin: c.InOrStdin()}
+}
+
+// scenario reads the file, if one is given, and puts the flags on top of it. All
+// faults of the flags are reported together.
+func (in *scenarioInput) scenario(c *cobra.Command, args []string) (*sim.Scenario, error) {
+	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1}
+	if len(args) > 0 {
+		var err error
+		if s, err = readScenarioFile(c, args[0]); err != nil {
+			return nil, err
+		}
+	}
+	var faults []string
+	note := func(err error) {
+		if err != nil {
+			faults = append(faults, err.Error())
+		}
+	}
+	note(in.chooseWorkload(s))
+	for _, f := range scenarioFlags {
+		note(in.flags[f.name].apply(s, f))
+	}
+	for _, set := range in.sets.values {
+		note(applySet(s, set))
+	}
+	if s.Model == "" {
+		note(fmt.Errorf("--model must be given (known: %s)", strings.Join(models.Names(), ", ")))
+	}
+	if s.Topology == "" {
+		note(fmt.Errorf("--topo must be given (known: %s)", strings.Join(topologies.Names(), ", ")))
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("%s", strings.Join(faults, "\n"))
+	}
+	return s, nil
+}
+
+// readScenarioFile reads a scenario; a name that is no file may be a mistyped command.
+func readScenarioFile(c *cobra.Command, name string) (*sim.Scenario, error) {
+	if name == "-" {
+		data, err := io.ReadAll(c.InOrStdin())
+		if err != nil {
+			return nil, failed(err)
+		}
+		return sim.ReadScenario("standard input", data)
+	}
+	data, err := os.ReadFile(name)
+	if err == nil {
+		return sim.ReadScenario(name, data)
+	}
+	if spec.IsPath(name) {
+		return nil, fmt.Errorf("scenario: %w", err)
+	}
+	var names []string
+	for _, sub := range c.Root().Commands() {
+		names = append(names, sub.Name())
+	}
+	return nil, fmt.Errorf("%q is neither a scenario file nor a command: %w", name, spec.UnknownName("command", name, names))
+}
+
+// chooseWorkload lets flags of one kind of workload replace a scenario file's of
+// the other kind, and refuses a mixture.
+func (in *scenarioInput) chooseWorkload(s *sim.Scenario) error {
+	var trace, workload []string
+	for _, f := range scenarioFlags {
+		switch head, _, _ := strings.Cut(f.path, "."); {
+		case len(in.flags[f.name].values) == 0:
+		case head == "trace":
+			trace = append(trace, "--"+f.name)
+		case head == "workload":
+			workload = append(workload, "--"+f.name)
+		}
+	}
+	switch {
+	case len(trace) > 0 && len(workload) > 0:
+		return fmt.Errorf("%s and %s exclude each other: a recorded trace keeps its own lengths and timestamps (--rate-scale changes its rate)",
+			strings.Join(trace, ", "), strings.Join(workload, ", "))
+	case len(trace) > 0:
+		s.Workload = nil
+	case len(workload) > 0:
+		s.Trace = nil
+	}
+	return nil
+}
+
+// apply sets the flag's path; a flag given twice is a slip, since only one of the
+// values could count.
+func (g *given) apply(s *sim.Scenario, f scenarioFlag) error {
+	if len(g.values) == 0 {
+		return nil
+	}
+	if len(g.values) > 1 {
+		return fmt.Errorf("--%s is given %d times: %s", f.name, len(g.values), strings.Join(g.values, ", "))
+	}
+	if f.name == "slo" {
+		return applySLO(s, g.values[0])
+	}
+	if err := s.Set(f.path, g.values[0]); err != nil {
+		return fmt.Errorf("--%s %s: %w", f.name, g.values[0], err)
+	}
+	return nil
+}
+
+func applySLO(s *sim.Scenario, text string) error {
+	for _, part := range strings.Split(text, ",") {
+		name, value, ok := strings.Cut(part, "=")
+		name = strings.TrimSpace(name)
+		if !ok || name != "ttft" && name != "tpot" {
+			return fmt.Errorf("--slo %s: want ttft=TIME, tpot=TIME or both, for example ttft=2s,tpot=50ms", text)
+		}
+		if err := s.Set("slo."+name, value); err != nil {
+			return fmt.Errorf("--slo %s: %w", text, err)
+		}
+	}
+	return nil
+}
+
+func applySet(s *sim.Scenario, set string) error {
+	path, value, ok := strings.Cut(set, "=")
+	if !ok {
+		return fmt.Errorf("--set %s: want PATH=VALUE, for example deployment.decode.tp=4", set)
+	}
+	if err := s.Set(path, value); err != nil {
+		return fmt.Errorf("--set %s: %w", set, err)
+	}
+	return nil
+}
+
+// complete offers the shipped names as values in the shell.
+func (in *scenarioInput) complete(c *cobra.Command) {
+	formats := func() (names []string) {
+		for _, f := range traces.Formats() {
+			names = append(names, f.Name)
+		}
+		return names
+	}
+	for flag, names := range map[string]func() []string{
+		"model":        func() []string { return models.Names() },
+		"topo":         func() []string { return topologies.Names(in.topologyDirs...) },
+		"workload":     traces.Profiles,
+		"engine":       cost.EngineNames,
+		"trace-format": formats,
+		"mode":         func() []string { return []string{"auto", "aggregated", "disaggregated"} },
+		"kv-compress": func() []string {
+			return []string{"uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="}
+		},
+		"tau": func() []string { return []string{"pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"} },
+		"set": sim.Paths,
+	} {
+		offer := func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			var fitting []string
+			for _, n := range names() {
+				if strings.HasPrefix(n, typed) {
+					fitting = append(fitting, n)
+				}
+			}
+			return fitting, cobra.ShellCompDirectiveDefault
+		}
+		// It fails only for a flag that was not declared just before.
+		if err := c.RegisterFlagCompletionFunc(flag, offer); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func flagNames(c *cobra.Command) []string {
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
+// file is one file of a folder that a command fills.
+type file struct {
+	name string
+	data []byte
+}
+
+// writeFiles writes a folder's files, making the folder when it is not there.
+func writeFiles(dir string, files []file) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return failed(err)
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.name), f.data, 0o666); err != nil {
+			return failed(err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+const planExamples = `  # the layouts of the whole supernode, best first
+  clustersim plan --model v4 --topo supernode8912
+
+  # which layouts keep 20 ms a token, and what rules the others out
+  clustersim plan --model llama-3.1-8b --topo hgx-h100:8 --slo ttft=500ms,tpot=20ms --all
+
+  # pool sizes for a layout of one's own
+  clustersim plan --model v3 --topo cloudmatrix384 --mode disaggregated --set deployment.decode.ep=320`
+
+func newPlanCommand() *cobra.Command {
+	var output string
+	var all bool
+	c := &cobra.Command{
+		Use:   "plan [scenario.yaml]",
+		Short: "Search the layout and pool sizes with the highest capacity within the SLO",
+		Long: `Prices layouts (TP, DP, EP, PP, aggregated and disaggregated pools) for the
+workload with the cost model alone, without simulating requests, and lists them by
+the requests a second that they sustain within the SLO. What the scenario fixes of
+a layout stays fixed.`,
+		Example: planExamples,
+		Args:    cobra.MaximumNArgs(1),
+	}
+	in := addScenarioFlags(c)
+	addOutputFlag(c, &output, "text or json", "text", "json")
+	c.Flags().BoolVar(&all, "all", false, "list every layout, also those that cannot run")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if output != "text" && output != "json" {
+			return fmt.Errorf("--output: %w", spec.UnknownName("format", output, []string{"text", "json"}))
+		}
+		s, err := in.scenario(c, args)
+		if err != nil {
+			return err
+		}
+		s, p, err := plan.Complete(c.Context(), s, in.options(c), plan.Options{LayoutOnly: true})
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			return failed(writeJSON(c.OutOrStdout(), p))
+		}
+		return failed(writePlan(c.OutOrStdout(), s, p, all))
+	}
+	return c
+}
+
+// writeJSON writes a value as people read it.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// shownLayouts is how many layouts the table has when not all are asked for.
+const shownLayouts = 12
+
+func writePlan(w io.Writer, s *sim.Scenario, p *plan.Plan, all bool) error {
+	fmt.Fprintf(w, "%s on %s, TTFT %s, TPOT %s\n%s\n\n", s.Model, s.Topology, s.SLO.TTFT, s.SLO.TPOT, s.Deployment.Why)
+	for _, text := range p.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", text)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "REQUESTS/S\tTOKENS/S/CHIP\tTTFT ms\tTPOT ms\tLAYOUT\tBOUND")
+	shown, hidden := 0, 0
+	for i := range p.Candidates {
+		c := &p.Candidates[i]
+		if !c.Fits {
+			continue
+		}
+		if !all && shown >= shownLayouts {
+			hidden++
+			continue
+		}
+		shown++
+		bound := c.Bound
+		if !c.MeetsSLO {
+			bound = c.WhyNot
+		}
+		fmt.Fprintf(t, "%.4g\t%.4g\t%.0f\t%.1f\t%s\t%s\n", c.CapacityRequestsPerS, c.OutputTokensPerSPerChip, c.TTFTMs, c.TPOTMs, c.Text, bound)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if hidden > 0 {
+		fmt.Fprintf(w, "… and %d more (--all)\n", hidden)
+	}
+	return writeRuledOut(w, p, all)
+}
+
+// writeRuledOut lists what cannot run: all of it, or how much.
+func writeRuledOut(w io.Writer, p *plan.Plan, all bool) error {
+	var out []*plan.Candidate
+	for i := range p.Candidates {
+		if c := &p.Candidates[i]; !c.Fits {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	if !all {
+		_, err := fmt.Fprintf(w, "\n%d layouts cannot run (--all says why)\n", len(out))
+		return err
+	}
+	fmt.Fprintf(w, "\ncannot run:\n")
+	for _, c := range out {
+		if _, err := fmt.Fprintf(w, "  %s: %s\n", c.Text, strings.ReplaceAll(c.WhyNot, "\n", "\n    ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}

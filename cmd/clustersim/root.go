@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// The exit codes, a stable surface.
+const (
+	exitDone        = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitSLOMissed   = 3
+	exitInterrupted = 130
+)
+
+// exit is an error that knows the process's exit code. Its text may be empty when
+// everything has been said. Errors of any other kind come from what the user gave:
+// flags, files, traces.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e exit) Unwrap() error { return e.err }
+
+// failed marks an error as the system's, not the user's input's.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exit{exitFailure, err}
+}
+
+// run is the whole process: arguments and streams in, exit code out.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(stderr, "clustersim: broken invariant: %v\n%s", r, debug.Stack())
+			code = exitFailure
+		}
+	}()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(stderr, "clustersim: %s\n", strings.TrimSuffix(text, "\n"))
+	}
+	var e exit
+	if errors.As(err, &e) {
+		return e.code
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	return exitUsage
+}
+
+func newRootCommand() *cobra.Command {
+	root := newRunCommand()
+	root.Use = "clustersim [scenario.yaml]"
+	root.Short = "Simulate LLM inference on a cluster of accelerators"
+	root.Long = `clustersim replays a request workload through a model's attention design on a
+topology of chips and reports latency, throughput and what bounded them. Without
+a command it runs one scenario (as "clustersim run").`
+	root.Version = version()
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetVersionTemplate("clustersim {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(commands()...)
+	return root
+}
+
+// commands are all there are, beside the root.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		newRunCommand(),
+		newPlanCommand(),
+		newSweepCommand(),
+		newModelCommand(),
+		newTraceCommand(),
+		newReportCommand(),
+	}
+}
+
+// version is that of the module, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
+			v = s.Value
+		}
+	}
+	if v == "" {
+		v = "(devel)"
+	}
+	return v + " " + info.GoVersion
+}
+
+// flagError adds the nearest flag to cobra's complaint about an unknown one.
+func flagError(c *cobra.Command, err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return fmt.Errorf("%w (%s --help)", err, c.CommandPath())
+	}
+	if near := spec.Nearest(name, flagNames(c)); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return fmt.Errorf("%w (%s --help)", err, c.CommandPath())
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/report"
+)
+
+// runFlags are those of a single run.
+type runFlags struct {
+	scenario      *scenarioInput
+	output        string
+	dir           string
+	requestsOut   string
+	metricsAddr   string
+	speed         float64
+	findCapacity  bool
+	sloStrict     bool
+	printScenario bool
+}
+
+const runExamples = `  # the whole supernode under load, with the best layout found
+  clustersim --model v4 --topo supernode8912
+
+  # replay a recorded trace, as JSON, with one row a request
+  clustersim --model v3 --topo cloudmatrix384 --trace azure_conv.csv.zst --output json --requests-out rows.parquet
+
+  # what if every optical hop took 10 ns
+  clustersim --model v4 --topo supernode8912 --tau optics=10ns
+
+  # a layout of one's own, and the rate it sustains within the SLO
+  clustersim --model llama-3.1-8b --topo hgx-h100:8 --mode aggregated --set deployment.serve.tp=1 --slo ttft=1s,tpot=30ms --find-capacity
+
+  # keep the resolved scenario and run it again
+  clustersim --model v4 --topo supernode8912 --print-scenario > scenario.yaml
+  clustersim scenario.yaml --rate 500`
+
+func newRunCommand() *cobra.Command {
+	f := &runFlags{}
+	c := &cobra.Command{
+		Use:   "run [scenario.yaml]",
+		Short: "Run one scenario: a model, a topology and a workload",
+		Long: `Runs a scenario from a file, from flags, or from a file with flags on top.
+Without --trace and --workload the chat profile is offered at 80 % of capacity;
+without a layout the best one within the SLO is searched for.`,
+		Example: runExamples,
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && c.Flags().NFlag() == 0 {
+				return c.Help()
+			}
+			return f.run(c, args)
+		},
+	}
+	f.scenario = addScenarioFlags(c)
+	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
+	c.Flags().StringVar(&f.dir, "out", "", "folder that receives result.json and scenario.yaml")
+	c.Flags().StringVar(&f.requestsOut, "requests-out", "", "file that receives one row a request: .csv, .jsonl or .parquet")
+	c.Flags().StringVar(&f.metricsAddr, "metrics-addr", "", "serve Prometheus metrics at this address during the run, such as :9464")
+	c.Flags().Float64Var(&f.speed, "speed", 0, "simulated seconds a wall second at most; 0 is as fast as possible")
+	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "search the highest rate with 90 % of requests within the SLO, and run at it")
+	c.Flags().BoolVar(&f.sloStrict, "slo-strict", false, "exit with 3 when less than 90 % of requests are within the SLO")
+	c.Flags().BoolVar(&f.printScenario, "print-scenario", false, "print the resolved scenario and stop")
+	return c
+}
+
+// addOutputFlag declares --output with its formats, the default first.
+func addOutputFlag(c *cobra.Command, into *string, usage string, formats ...string) {
+	c.Flags().StringVar(into, "output", formats[0], "format of what is printed: "+usage)
+	if err := c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
+	}
+}
+
+func (f *runFlags) run(c *cobra.Command, args []string) error {
+	write, err := report.Find(f.output)
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	s, err := f.scenario.scenario(c, args)
+	if err != nil {
+		return err
+	}
+	opt := f.scenario.options(c)
+	say := progressText(c)
+	s, p, err := plan.Complete(c.Context(), s, opt, plan.Options{Progress: say, FindCapacity: f.findCapacity})
+	if err != nil {
+		return err
+	}
+	if f.printScenario {
+		return printScenario(c, s)
+	}
+	r, err := f.simulate(c, s, p)
+	if err != nil {
+		return err
+	}
+	r.Warnings = append(p.Warnings, r.Warnings...)
+	r.Capacity = p.Capacity
+	if err := f.deliver(c, s, r, write); err != nil {
+		return err
+	}
+	return f.verdict(c, r)
+}
+
+// simulate runs a complete scenario, watched by the observer.
+func (f *runFlags) simulate(c *cobra.Command, s *sim.Scenario, p *plan.Plan) (r *sim.Result, err error) {
+	opt := p.Options
+	w, err := newObserver(c.Context(), observing{
+		Addr: f.metricsAddr, Speed: f.speed, Model: s.Model, Tiers: p.Tiers, Progress: terminal(c.ErrOrStderr()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = firstError(err, w.close()) }()
+	if f.metricsAddr != "" || f.speed > 0 || terminal(c.ErrOrStderr()) != nil {
+		opt.Observe, opt.ObserveEvents, opt.ObserveInterval = w.observe, observeEvents, w.interval()
+	}
+	if f.requestsOut != "" {
+		rows, err := newRequestWriter(f.requestsOut)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = firstError(err, rows.close()) }()
+		opt.OnRequest = rows.write
+	}
+	started := time.Now()
+	r, err = sim.Run(c.Context(), s, opt)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "simulated %.4g s in %.2f s\n", r.SimulatedS, time.Since(started).Seconds())
+	return r, nil
+}
+
+// observeEvents is how many events pass between two snapshots: some tens of
+// milliseconds of wall time.
+const observeEvents = 100_000
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deliver prints the result and fills the folder.
+func (f *runFlags) deliver(c *cobra.Command, s *sim.Scenario, r *sim.Result, write func(io.Writer, *sim.Result) error) error {
+	if f.dir != "" {
+		var result bytes.Buffer
+		if err := report.JSON(&result, r); err != nil {
+			return failed(err)
+		}
+		scenario, err := s.Marshal()
+		if err != nil {
+			return failed(err)
+		}
+		if err := writeFiles(f.dir, []file{{"result.json", result.Bytes()}, {"scenario.yaml", scenario}}); err != nil {
+			return err
+		}
+	}
+	return failed(write(c.OutOrStdout(), r))
+}
+
+// verdict is the exit code of a run that has been reported.
+func (f *runFlags) verdict(c *cobra.Command, r *sim.Result) error {
+	if c.Context().Err() != nil && r.Partial {
+		return exit{exitInterrupted, fmt.Errorf("interrupted; the result is partial")}
+	}
+	if f.sloStrict && r.Goodput.Fraction < plan.WithinSLO {
+		return exit{exitSLOMissed, fmt.Errorf("%.1f %% of requests are within the SLO (TTFT %s, TPOT %s); --slo-strict wants %.0f %%",
+			100*r.Goodput.Fraction, r.Goodput.SLO.TTFT, r.Goodput.SLO.TPOT, 100*plan.WithinSLO)}
+	}
+	return nil
+}
+
+func printScenario(c *cobra.Command, s *sim.Scenario) error {
+	text, err := s.Marshal()
+	if err != nil {
+		return failed(err)
+	}
+	_, err = c.OutOrStdout().Write(text)
+	return failed(err)
+}
+
+// progressText writes lines of progress to a terminal.
+func progressText(c *cobra.Command) func(string) {
+	w := terminal(c.ErrOrStderr())
+	if w == nil {
+		return nil
+	}
+	return func(text string) { fmt.Fprintln(w, text) }
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/sweep"
+)
+
+const sweepExamples = `  # what compressing the KV cache buys
+  clustersim sweep --model v4 --topo supernode8912 --kv-compress uncompressed --kv-compress csa=4,hca=128 --kv-compress csa=16,hca=512
+
+  # a grid: two tau budgets by three precisions of the cache
+  clustersim sweep --model v3 --topo nvl72 --tau cpo --tau pluggable --set deployment.precision.kv=bf16,fp8 --output csv
+
+  # prompt lengths, with commas inside the value
+  clustersim sweep --model v3 --topo cloudmatrix384 --set 'workload.input_tokens=1024,8192,"uniform(1000,9000)"' --fix-layout`
+
+// sweepFlags are those of a sweep.
+type sweepFlags struct {
+	scenario                *scenarioInput
+	output, dir             string
+	fixLayout, findCapacity bool
+	workers                 int
+}
+
+func newSweepCommand() *cobra.Command {
+	f := &sweepFlags{}
+	c := &cobra.Command{
+		Use:   "sweep [scenario.yaml]",
+		Short: "Run a grid of scenarios on all cores",
+		Long: `Runs every combination of values. --set PATH=V1,V2,… names any path of the
+scenario; values are separated by commas outside brackets and quotes. Any flag that
+is given several times (--kv-compress, --model, --tau, …) has one value each time.
+Points are run at 80 % of their own capacity unless a rate is given, each with its
+own best layout unless --fix-layout.`,
+		Example: sweepExamples,
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    f.run,
+	}
+	f.scenario = addScenarioFlags(c)
+	c.Flags().Lookup("set").Usage = "values of any path of the scenario: PATH=V1,V2,… (repeatable)"
+	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
+	c.Flags().StringVar(&f.dir, "out", "", "folder that receives sweep.json and scenario.yaml, the grid's base")
+	c.Flags().BoolVar(&f.fixLayout, "fix-layout", false, "all points share the layout that is best for the base scenario")
+	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "find each point's capacity to 2 % also where a rate is given")
+	c.Flags().IntVar(&f.workers, "workers", 0, "points at a time; 0 is one a core")
+	return c
+}
+
+func (f *sweepFlags) run(c *cobra.Command, args []string) error {
+	write, err := sweep.Find(f.output)
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	if f.workers < 0 {
+		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
+	}
+	axes, err := f.axes()
+	if err != nil {
+		return err
+	}
+	base, err := f.scenario.scenario(c, args)
+	if err != nil {
+		return err
+	}
+	opt := f.scenario.options(c)
+	if f.fixLayout {
+		if base, err = sweep.Fix(c.Context(), base, opt); err != nil {
+			return err
+		}
+	}
+	points, err := sweep.Grid(base, axes)
+	if err != nil {
+		return err
+	}
+	out := sweep.Run(c.Context(), points, sweep.Options{
+		Run: opt, Workers: f.workers, FindCapacity: f.findCapacity, Done: f.counter(c, len(points)),
+	})
+	return f.deliver(c, base, out, write)
+}
+
+// axes takes what has several values, or is --set, out of the flags: the axes are
+// in the order of the flags' help, then of --set.
+func (f *sweepFlags) axes() (axes []sweep.Axis, err error) {
+	for _, d := range scenarioFlags {
+		g := f.scenario.flags[d.name]
+		if len(g.values) < 2 {
+			continue
+		}
+		if d.name == "slo" {
+			return nil, fmt.Errorf("--slo is given %d times; sweep one limit with --set slo.tpot=30ms,50ms", len(g.values))
+		}
+		axes = append(axes, sweep.Axis{Path: d.path, Values: g.values})
+		g.values = g.values[:1]
+	}
+	for _, text := range f.scenario.sets.values {
+		a, err := sweep.ParseAxis(text)
+		if err != nil {
+			return nil, fmt.Errorf("--set %w", err)
+		}
+		axes = sweep.AddAxis(axes, a)
+	}
+	f.scenario.sets.values = nil
+	return axes, nil
+}
+
+// counter draws how many points are done on a terminal.
+func (f *sweepFlags) counter(c *cobra.Command, total int) func(*sweep.Outcome) {
+	w := terminal(c.ErrOrStderr())
+	if w == nil {
+		return nil
+	}
+	done := 0
+	return func(o *sweep.Outcome) {
+		done++
+		state := "done"
+		if o.Err != nil {
+			state, _, _ = strings.Cut(o.Err.Error(), "\n")
+		}
+		fmt.Fprintf(w, "%d/%d  point %d: %s\n", done, total, o.ID, state)
+	}
+}
+
+func (f *sweepFlags) deliver(c *cobra.Command, base *sim.Scenario, out []sweep.Outcome, write func(io.Writer, []sweep.Outcome) error) error {
+	if f.dir != "" {
+		var result bytes.Buffer
+		if err := sweep.JSON(&result, out); err != nil {
+			return failed(err)
+		}
+		scenario, err := base.Marshal()
+		if err != nil {
+			return failed(err)
+		}
+		if err := writeFiles(f.dir, []file{{"sweep.json", result.Bytes()}, {"scenario.yaml", scenario}}); err != nil {
+			return err
+		}
+	}
+	if err := write(c.OutOrStdout(), out); err != nil {
+		return failed(err)
+	}
+	faults, missing := 0, 0
+	for i := range out {
+		switch {
+		case out[i].Err != nil:
+			faults++
+		case out[i].Result == nil:
+			missing++
+		}
+	}
+	switch {
+	case missing > 0:
+		return exit{exitInterrupted, fmt.Errorf("interrupted; %d of %d points are missing", missing, len(out))}
+	case faults > 0:
+		return exit{exitUsage, fmt.Errorf("%d of %d points failed", faults, len(out))}
+	}
+	return nil
+}

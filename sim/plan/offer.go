@@ -1,0 +1,238 @@
+package plan
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+)
+
+// WithinSLO is the share of requests that must be within the SLO for a rate to
+// count as sustained.
+const WithinSLO = 0.9
+
+const (
+	offered  = 0.8  // of capacity, when no rate is given
+	idleLoad = 0.05 // of capacity, below which a trace is said to leave the system idle
+)
+
+// offer decides the rate and the number of requests where they are open.
+func (p *Plan) offer(ctx context.Context, s *sim.Scenario, o *Options) error {
+	if s.Trace != nil {
+		return p.replay(ctx, s, o)
+	}
+	w := s.Workload
+	if w.Concurrency > 0 {
+		if o.FindCapacity {
+			return fmt.Errorf("--find-capacity: a closed loop finds its own rate; leave out the concurrency")
+		}
+		if w.Requests == 0 {
+			w.Requests = max(1000, 4*int64(w.Concurrency))
+		}
+		return nil
+	}
+	if w.Rate == 0 || o.FindCapacity {
+		step := coarse
+		if o.FindCapacity {
+			step = fine
+		}
+		probe := func(ctx context.Context, rate float64) (float64, error) { return p.probe(ctx, s, rate) }
+		if err := p.settle(ctx, probe, step, o); err != nil {
+			return err
+		}
+	}
+	if w.Rate == 0 {
+		w.Rate = significant(offered * p.CapacityRequestsPerS)
+	}
+	if w.Requests == 0 && w.Duration == 0 {
+		w.Requests = p.requests(w.Rate)
+	}
+	return nil
+}
+
+// replay says when a trace leaves the deployment idle.
+func (p *Plan) replay(ctx context.Context, s *sim.Scenario, o *Options) error {
+	rate := p.demand.rate // as scaled
+	if o.FindCapacity {
+		if s.Trace.File == "-" || rate == 0 {
+			return fmt.Errorf("--find-capacity: the trace must be a file with requests at different times, so that it can be replayed at several rates")
+		}
+		probe := func(ctx context.Context, target float64) (float64, error) {
+			t := s.Clone()
+			t.Trace.RateScale *= target / rate
+			return p.within(ctx, t, 0)
+		}
+		if err := p.settle(ctx, probe, fine, o); err != nil {
+			return err
+		}
+	}
+	if load := rate / p.CapacityRequestsPerS; rate > 0 && load < idleLoad {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the trace offers %.3g requests/s, %.2g %% of the deployment's estimated capacity of %.4g; --rate-scale %g would offer %.0f %%",
+			rate, 100*load, p.CapacityRequestsPerS, significant(s.Trace.RateScale*offered/load), 100*offered))
+	}
+	return nil
+}
+
+// precision of a capacity: the ratio between a rate that is sustained and one that
+// is not, and how many probes may be spent on it.
+type precision struct {
+	ratio  float64
+	probes int
+}
+
+var (
+	coarse = precision{1.2, 4}
+	fine   = precision{1.02, 16}
+)
+
+// settle corrects the estimated capacity by probes: it steps up or down until a
+// sustained rate lies below one that is not, and then halves the ratio between them.
+// Capacity is the highest rate seen to be sustained.
+func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) (float64, error), to precision, o *Options) error {
+	rate, good, bad := p.CapacityRequestsPerS, 0.0, math.Inf(1)
+	for i := 0; i < to.probes && bad > good*to.ratio; i++ {
+		fraction, err := probe(ctx, rate)
+		if err != nil {
+			return err
+		}
+		o.say("probe at %.4g requests/s: %.1f %% of requests within the SLO", rate, 100*fraction)
+		if fraction >= WithinSLO {
+			good = rate
+		} else {
+			bad = rate
+		}
+		switch {
+		case good == 0:
+			rate = bad * 0.7
+		case math.IsInf(bad, 1):
+			rate = good * 1.25
+		default:
+			rate = math.Sqrt(good * bad)
+		}
+	}
+	if good == 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("no probed rate down to %.4g requests/s keeps %.0f %% of requests within the SLO", bad, 100*WithinSLO))
+		good = bad
+	}
+	p.CapacityRequestsPerS = significant(good)
+	p.Capacity = &sim.Capacity{RequestsPerS: p.CapacityRequestsPerS, OutputTokensPerSPerChip: p.CapacityRequestsPerS * p.demand.out / float64(p.chosen.chips)}
+	return nil
+}
+
+// Sizes of a probe.
+const (
+	probeInFlight = 20_000 // requests in flight that a probe's cluster is cut down to
+	probeMeasured = 8_000
+	probeLeast    = 3 // instances of the smaller pool
+	probeFinished = 0.95
+)
+
+// probe runs a cut of the deployment at a cut of the rate: instances are alike and
+// independent but for the router, so some of them show what all would do.
+func (p *Plan) probe(ctx context.Context, s *sim.Scenario, rate float64) (float64, error) {
+	t := s.Clone()
+	cut := p.cut(t, rate)
+	t.Workload.Rate = rate * cut
+	t.Workload.Duration = 0
+	t.Workload.Requests = probeMeasured
+	return p.within(ctx, t, probeFinished)
+}
+
+// cut takes instances out of the pools, in proportion, and returns the share of
+// the rate that the rest can be asked for.
+func (p *Plan) cut(t *sim.Scenario, rate float64) float64 {
+	d := &t.Deployment
+	pools := []*sim.Pool{d.Serve}
+	if d.Serve == nil {
+		pools = []*sim.Pool{d.Prefill, d.Decode}
+	}
+	least := math.MaxInt
+	for _, q := range pools {
+		least = min(least, q.Instances)
+	}
+	inFlight := rate * (p.chosen.ttft + p.demand.out*p.chosen.tpot)
+	keep := max(probeLeast, int(math.Ceil(float64(least)*probeInFlight/max(1, inFlight))))
+	if keep >= least {
+		return 1
+	}
+	share := 1.0
+	for _, q := range pools {
+		n := max(1, int(math.Round(float64(q.Instances)*float64(keep)/float64(least))))
+		share = min(share, float64(n)/float64(q.Instances))
+		q.Instances = n
+	}
+	return share
+}
+
+// within runs a scenario until a share of its measured requests has finished (0:
+// all) and returns the share of these that met the SLO. The longest answers are the
+// last to finish, and their latency a token is not unlike the others'.
+func (p *Plan) within(ctx context.Context, s *sim.Scenario, finished float64) (float64, error) {
+	slo := metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)}
+	opt := p.Options
+	var good, all int64
+	opt.OnRequest = func(c *metrics.Completion) {
+		if c.Measured {
+			all++
+			if slo.Met(c) {
+				good++
+			}
+		}
+	}
+	enough := int64(math.MaxInt64)
+	if finished > 0 {
+		enough = int64(finished * float64(s.Workload.Requests))
+	}
+	opt.ObserveEvents = 1024
+	opt.Observe = func(*metrics.Snapshot) bool { return all >= enough }
+	opt.ObserveInterval = 0
+	r, err := sim.Run(ctx, s, opt)
+	if err != nil {
+		return 0, err
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	lost := r.Requests.Rejected + r.Requests.Lost
+	return float64(good) / math.Max(1, float64(all+lost)), nil
+}
+
+// Limits of the number of requests of a run whose scenario names none.
+const (
+	mostInAll    = 1_000_000
+	mostMeasured = 200_000
+	fewest       = 20_000
+)
+
+// requests is how many to measure: enough for a stable 99th percentile, and no more
+// than leaves room, among a million in all, for those in flight at the start and for
+// those that keep the system loaded until the measured ones have finished.
+func (p *Plan) requests(rate float64) int64 {
+	life := p.chosen.ttft + p.demand.out*p.chosen.tpot
+	longest := p.chosen.ttft + float64(p.demand.longest.out)*p.chosen.tpot
+	room := mostInAll - rate*(life+longest)
+	return int64(min(mostMeasured, max(fewest, room)))
+}
+
+// significant keeps four digits, so that a printed rate is the rate.
+func significant(v float64) float64 {
+	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
+		return v
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(math.Abs(v)))-3)
+	if unit < 1 {
+		return math.Round(v*math.Round(1/unit)) / math.Round(1/unit)
+	}
+	return math.Round(v/unit) * unit
+}
+
+// limitSeconds is a latency limit in seconds; none is no limit.
+func limitSeconds(t des.Time) float64 {
+	if t <= 0 {
+		return math.Inf(1)
+	}
+	return t.Seconds()
+}

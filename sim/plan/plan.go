@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+)
+
+// Options steer the search; none of them changes its outcome.
+type Options struct {
+	Workers int // goroutines; 0 is GOMAXPROCS
+	// Progress is told what is being tried, for a person to read; nil for nobody.
+	Progress func(text string)
+	// LayoutOnly leaves the rate and the number of requests as they are.
+	LayoutOnly bool
+	// FindCapacity probes until capacity is known to 2 %.
+	FindCapacity bool
+}
+
+func (o *Options) say(format string, args ...any) {
+	if o.Progress != nil {
+		o.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// Plan is how a scenario was completed.
+type Plan struct {
+	Candidates []Candidate `json:"candidates"` // best first
+	Warnings   []string    `json:"warnings,omitempty"`
+	// Options are those to run with: standard input is as it was before the plan
+	// looked at the trace's head.
+	Options sim.Options `json:"-"`
+	// CapacityRequestsPerS is the rate that the deployment is thought to sustain
+	// within the SLO: the estimate, or what probe runs corrected it to.
+	CapacityRequestsPerS float64 `json:"-"`
+	// Capacity is set when FindCapacity asked for it.
+	Capacity *sim.Capacity `json:"-"`
+	Tiers    []string      `json:"-"` // of the topology, innermost first
+	// MeanContext is that of a sequence found decoding, in tokens, and KVBytes what
+	// one of that length holds in all layers.
+	MeanContext, KVBytes float64 `json:"-"`
+
+	demand demand
+	chosen deployed
+}
+
+// Candidate is one deployment and what it is thought to do at its capacity.
+type Candidate struct {
+	Layout                  sim.Deployment `json:"layout"`
+	Text                    string         `json:"text"`
+	Fits                    bool           `json:"fits"`
+	WhyNot                  string         `json:"why_not,omitempty"`
+	MeetsSLO                bool           `json:"meets_slo"`
+	CapacityRequestsPerS    float64        `json:"capacity_requests_per_s"`
+	OutputTokensPerSPerChip float64        `json:"output_tokens_per_s_per_chip"`
+	TTFTMs                  float64        `json:"ttft_ms"`
+	TPOTMs                  float64        `json:"tpot_ms"`
+	Bound                   string         `json:"bound"`
+}
+
+// ErrNoLayout says that no layout of a model fits a topology.
+var ErrNoLayout = errors.New("no layout fits")
+
+// Complete turns a scenario into one that sim.Run takes: layouts, pool sizes, rate
+// and number of requests that it leaves open are decided. What it fixes stays.
+func Complete(ctx context.Context, s *sim.Scenario, opt sim.Options, o Options) (*sim.Scenario, *Plan, error) {
+	if err := s.Validate(); err != nil {
+		return nil, nil, err
+	}
+	want := s.Deployment
+	out := s.Clone()
+	out.Defaults()
+	in, err := out.Load(opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &Plan{Options: opt}
+	sample, rate, err := takeSample(out, &p.Options)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.demand = newDemand(sample, in.Model.Breaks)
+	p.demand.rate = rate
+	p.MeanContext = p.demand.context[0]
+	p.KVBytes = float64(in.Model.KVBytes(int64(p.MeanContext)) + in.Model.KVStateBytes())
+	for _, t := range in.Topology.Tiers {
+		p.Tiers = append(p.Tiers, t.Name)
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if err := p.deploy(ctx, out, in, &want, &o); err != nil {
+		return nil, nil, err
+	}
+	if o.LayoutOnly {
+		return out, p, nil
+	}
+	if err := p.offer(ctx, out, &o); err != nil {
+		return nil, nil, err
+	}
+	return out, p, nil
+}
+
+// deploy decides the deployment, or prices the one that is given.
+func (p *Plan) deploy(ctx context.Context, s *sim.Scenario, in *sim.Inputs, want *sim.Deployment, o *Options) error {
+	pr := &pricer{
+		demand: p.demand, topology: in.Topology, breaks: in.Model.Breaks,
+		slo:     metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
+		stepper: func(pool *sim.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
+	}
+	q := &query{pricer: pr, want: want, inputs: in, scenario: s}
+	all, rejected, err := q.run(ctx, o.Workers)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return q.nothing(rejected)
+	}
+	p.chosen = all[0]
+	p.CapacityRequestsPerS = all[0].capacity
+	p.list(all, rejected)
+	searched := !q.complete()
+	d := p.Candidates[0].Layout
+	if searched {
+		d.Why = q.why(all, rejected)
+	} else {
+		d.Why = s.Deployment.Why
+	}
+	d.Precision, d.Engine, d.MTP = s.Deployment.Precision, s.Deployment.Engine, s.Deployment.MTP
+	d.Overlap, d.Routing = s.Deployment.Overlap, s.Deployment.Routing
+	s.Deployment = d
+	if p.chosen.over > 1 && searched {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("no layout meets the SLO (TTFT %s, TPOT %s); the one that misses it least is deployed: TTFT %.0f ms, TPOT %.1f ms",
+			s.SLO.TTFT, s.SLO.TPOT, 1e3*p.chosen.ttft, 1e3*p.chosen.tpot))
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package plan
+
+import (
+	"math"
+
+	"github.com/clustersim/clustersim/sim/cost"
+)
+
+// point is an operating point of one instance: how many sequences a rank decodes
+// and how many prompt tokens it takes in the mean step, and what follows.
+type point struct {
+	rate       float64 // requests a second of the instance
+	ttft, tpot float64 // s, mean request
+	over       float64 // the nine-in-ten request's latency over its limit, the worse of the two
+	limit      string  // which of the two that is
+}
+
+// least and beyond govern layouts that miss the SLO even when almost empty: they
+// are loaded until the latency is so many times the least.
+const beyond = 1.1
+
+// highest finds the largest load in [1, most] whose point is within the limits, by
+// bisection to 1/128; when not even 1 is, the largest within beyond of the least.
+func highest(most int64, at func(load int64) point) (int64, point) {
+	bound := 1.0
+	best := at(1)
+	if best.over > 1 {
+		bound = best.over * beyond
+	}
+	lo, hi := int64(1), most+1
+	for hi-lo > max(1, lo/128) {
+		mid := (lo + hi) / 2
+		if p := at(mid); p.over <= bound {
+			lo, best = mid, p
+		} else {
+			hi = mid
+		}
+	}
+	return lo, best
+}
+
+// decode: a token takes a step over the tokens that a step yields. A request pays
+// on top its wait for the step it joins, spread over its tokens; the tenth
+// shortest answer feels it most.
+func (b *bench) decode(out *priced) {
+	most, limit := b.mostSequences()
+	n, p := highest(most, b.decodeAt)
+	if n < most*127/128 {
+		limit = p.limit
+		if p.over <= 1 { // the batch fluctuates around its mean
+			ranks := float64(len(b.loads))
+			n = max(1, int64(headroom(float64(n)*ranks)/ranks))
+			p = b.decodeAt(n)
+		}
+	}
+	out.settle(p, limit)
+	b.demand.decodeLoads(b.loads, n)
+	out.cause = mainCause(b.st.Step(b.loads))
+}
+
+func (b *bench) decodeAt(n int64) point {
+	b.demand.decodeLoads(b.loads, n)
+	step := b.st.Step(b.loads).Time.Seconds()
+	tpot := step / b.accepted()
+	return point{
+		rate: float64(n) * float64(len(b.loads)) * b.accepted() / (step * b.demand.out),
+		tpot: tpot, limit: "TPOT",
+		over: (tpot + 0.5*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT),
+	}
+}
+
+// shortAnswer is the number of gaps between tokens of the tenth shortest answer.
+func (b *bench) shortAnswer() float64 { return float64(max(1, b.demand.outP10-1)) }
+
+// prefill: the load is a rank's mean prompt tokens in a step. Prompts that arrive
+// during a step go into the next one, so that a step is as long as what arrived
+// during the one before; the budget bounds it, and what does not fit waits.
+func (b *bench) prefill(out *priced) {
+	budget := int64(b.config.MaxTokens)
+	most := max(1, int64(busiest*float64(budget)))
+	c, p := highest(most, b.prefillAt)
+	limit := p.limit
+	if c >= most*127/128 {
+		limit = "prompt throughput"
+	}
+	out.settle(p, limit)
+	out.cause = mainCause(b.prefillStep(c, b.fullest(float64(c))))
+}
+
+func (b *bench) prefillAt(c int64) point {
+	ranks := float64(len(b.loads))
+	full := b.fullest(float64(c))
+	step := b.prefillStep(c, full).Time.Seconds()
+	own := func(prompt float64) float64 {
+		if int64(prompt) <= full {
+			return step
+		}
+		return b.prefillStep(c, int64(prompt)).Time.Seconds()
+	}
+	p := point{rate: float64(c) * ranks / (step * b.demand.in)}
+	p.ttft, p.over = b.firstToken(float64(c), float64(b.config.MaxTokens), step, own)
+	p.limit = "TTFT"
+	return p
+}
+
+// fullest is the prompt tokens of the fullest rank when the mean one has c: a
+// compound Poisson number of prompts each, cut at the budget.
+func (b *bench) fullest(c float64) int64 {
+	most := c + expectedMax(len(b.loads))*math.Sqrt(c*b.demand.inBiased)*spread
+	return int64(min(float64(b.config.MaxTokens), most))
+}
+
+// spread is how much of the variance of independent arrivals is left between ranks
+// when a router prefers the less loaded.
+const spread = 0.5
+
+func (b *bench) prefillStep(mean, full int64) cost.Step {
+	budget := int64(b.config.MaxTokens)
+	full = min(budget, max(full, mean))
+	for i := range b.loads {
+		b.loads[i] = cost.Load{}
+		c := mean
+		if i == 0 {
+			c = full
+		}
+		b.demand.addChunk(&b.loads[i], c, c >= budget)
+	}
+	return b.st.Step(b.loads)
+}
+
+// firstToken is the mean TTFT and the ninth decile's share of its limit, when ranks
+// take c of at most budget prompt tokens in steps of a length: the rest of the step
+// under way, the queue, then the steps of the prompt itself. The queue is M/G/k in
+// tokens (Sakasegawa, Bell Labs 1977), k the ranks of one instance, with an
+// exponential tail.
+func (b *bench) firstToken(c, budget, step float64, own func(prompt float64) float64) (mean, over float64) {
+	d := &b.demand
+	k := float64(len(b.loads))
+	rho := min(c/budget, 0.999)
+	wait := d.inBiased * (step / budget) / 2 * math.Pow(rho, math.Sqrt(2*(k+1))-1) / (k * (1 - rho))
+	chunks := func(prompt float64) float64 {
+		return math.Max(0, math.Ceil(prompt/budget)-1)*step + own(min(prompt, budget))
+	}
+	front := b.config.Engine.Fitted.TTFTMs / 1e3
+	mean = front + step/2 + wait + chunks(d.in)
+	p90 := float64(d.inP90)
+	tail := front + 0.9*step + wait*math.Log(10) + chunks(p90)
+	return mean, tail / (limitSeconds(b.slo.TTFT) * max(1, p90/longPrompt))
+}
+
+// mixed: in balance a step that yields n·accepted tokens a rank ends that many
+// answers' share of requests, and as many prompts must be taken in.
+func (b *bench) mixed(out *priced) {
+	most, limit := b.mostSequences()
+	rows := int64(1 + b.config.Drafts)
+	most = max(1, min(most, (int64(b.config.MaxTokens)-1)/rows))
+	n, p := highest(most, b.mixedAt)
+	if n < most*127/128 {
+		limit = p.limit
+		if p.over <= 1 {
+			ranks := float64(len(b.loads))
+			n = max(1, int64(headroom(float64(n)*ranks)/ranks))
+			p = b.mixedAt(n)
+		}
+	}
+	out.settle(p, limit)
+	_, _, c, chunk := b.balance(n)
+	out.cause = mainCause(b.mixedStep(n, c, chunk))
+}
+
+// balance is a rank's room for prompt tokens beside n sequences, its share of
+// requests a step, their prompt tokens c, and the tokens of a step that has a chunk.
+func (b *bench) balance(n int64) (room, requests, c, chunk float64) {
+	d := &b.demand
+	room = max(1, float64(b.config.MaxTokens)-float64(n)*float64(1+b.config.Drafts))
+	requests = float64(n) * b.accepted() / d.out
+	c = requests * d.in
+	chunk = min(room, max(c, d.in/math.Ceil(d.in/room)))
+	return room, requests, c, chunk
+}
+
+func (b *bench) mixedAt(n int64) point {
+	room, requests, c, chunk := b.balance(n)
+	b.demand.decodeLoads(b.loads, n)
+	plain := b.st.Step(b.loads).Time.Seconds()
+	busy := b.mixedStep(n, c, chunk).Time.Seconds()
+	ranks := float64(len(b.loads))
+	some := 1 - math.Pow(1-min(1, c/chunk), ranks) // some rank has a chunk
+	step := (1-some)*plain + some*busy
+	tpot := step / b.accepted()
+	p := point{rate: requests * ranks / step, tpot: tpot, limit: "TPOT"}
+	p.over = (tpot + 0.5*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT)
+	var overTTFT float64
+	p.ttft, overTTFT = b.firstToken(c, room, busy, func(float64) float64 { return busy })
+	if overTTFT > p.over {
+		p.over, p.limit = overTTFT, "TTFT"
+	}
+	if c > busiest*room && p.over <= 1 {
+		p.over, p.limit = c/(busiest*room), "prompt throughput"
+	}
+	return p
+}
+
+// mixedStep is a step in which one rank has a chunk and the others their mean.
+func (b *bench) mixedStep(n int64, c, chunk float64) cost.Step {
+	b.demand.decodeLoads(b.loads, n)
+	for i := range b.loads {
+		share := c
+		if i == 0 {
+			share = chunk
+		}
+		b.demand.addChunk(&b.loads[i], int64(share), false)
+	}
+	return b.st.Step(b.loads)
+}
+
+func (out *priced) settle(p point, limit string) {
+	out.rate, out.ttft, out.tpot, out.over, out.limit = p.rate, p.ttft, p.tpot, p.over, limit
+}
+
+// mainCause is the largest cause of a step with its share.
+func mainCause(s cost.Step) string {
+	best := 0
+	for i := range s.Causes {
+		if s.Causes[i] > s.Causes[best] {
+			best = i
+		}
+	}
+	return share(cost.CauseNames[best], float64(s.Causes[best])/max(1, float64(s.Time)))
+}

@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// longPrompt is the prompt length up to which the TTFT limit holds as it is; for
+// longer ones it grows in proportion.
+const longPrompt = 8192
+
+// busiest is the highest share of a server's time that a layout is planned for:
+// queues without bound begin at 1.
+const busiest = 0.97
+
+// priced is a pool layout in one role and what one instance of it can do.
+type priced struct {
+	pool   sim.Pool // Instances is 0: how many there are is decided later
+	role   cost.Role
+	chips  int
+	layout string
+	whyNot string // it cannot run at all
+
+	rate  float64 // requests a second that an instance sustains
+	ttft  float64 // s, mean, at that rate; 0 for decode
+	tpot  float64 // s, mean, at that rate; 0 for prefill
+	over  float64 // latency over its limit at that rate; 1 and less meets the SLO
+	limit string  // what keeps the rate from being higher
+	cause string  // where most of a step goes
+	// transferBytes of a mean prompt's cache, held beside the layout since it
+	// depends on the formats.
+	transferBytes float64
+}
+
+// pricer prices pool layouts for one demand. It is read-only and may be shared.
+type pricer struct {
+	demand   demand
+	slo      metrics.SLO
+	topology *topologies.Topology
+	breaks   []int64
+	stepper  func(*sim.Pool, cost.Role) (*cost.Stepper, error)
+}
+
+// price finds the highest rate of one instance, over the prompt budgets worth
+// trying: the engine's own and, where prompts hold tokens up, smaller ones.
+func (p *pricer) price(pool sim.Pool, role cost.Role) priced {
+	best := p.priceBudget(pool, role)
+	if best.whyNot != "" || role == cost.Decode || pool.MaxTokens != 0 {
+		return best
+	}
+	full := best.pool.MaxTokens
+	for budget := full / 2; budget >= max(512, full/16); budget /= 2 {
+		pool.MaxTokens = budget
+		if c := p.priceBudget(pool, role); c.whyNot == "" && c.better(&best) {
+			best = c
+		}
+	}
+	return best
+}
+
+// better orders layouts of one role and size: within the limits by rate, beyond
+// them by how far.
+func (c *priced) better(o *priced) bool {
+	if (c.over <= 1) != (o.over <= 1) {
+		return c.over <= 1
+	}
+	if c.over > 1 && math.Abs(c.over-o.over) > 0.01*o.over {
+		return c.over < o.over
+	}
+	return c.rate > 1.005*o.rate
+}
+
+func (p *pricer) priceBudget(pool sim.Pool, role cost.Role) priced {
+	out := priced{pool: pool, role: role}
+	out.layout = poolText(&pool)
+	st, err := p.stepper(&pool, role)
+	if err != nil {
+		out.whyNot = err.Error()
+		return out
+	}
+	c := st.Config()
+	out.pool.MaxTokens = c.MaxTokens
+	out.chips = st.Chips()
+	b := &bench{pricer: p, st: st, config: c, memory: st.Memory(), loads: make([]cost.Load, c.Layout.DP)}
+	out.transferBytes = float64(b.memory.TransferBytes(int64(p.demand.in)))
+	if longest := b.memory.SequenceBytes(p.demand.longest.in + p.demand.longest.out); role != cost.Prefill && longest > b.memory.Free {
+		out.whyNot = fmt.Sprintf("the workload's longest request (%d + %d tokens) needs %s of KV cache, a rank has %s",
+			p.demand.longest.in, p.demand.longest.out, gib(longest), gib(b.memory.Free))
+		return out
+	}
+	switch role {
+	case cost.Prefill:
+		b.prefill(&out)
+	case cost.Decode:
+		b.decode(&out)
+	default:
+		b.mixed(&out)
+	}
+	return out
+}
+
+// bench is the pricing of one pool layout: a stepper and room for its loads.
+type bench struct {
+	*pricer
+	st     *cost.Stepper
+	config cost.Config
+	memory cost.Memory
+	loads  []cost.Load
+}
+
+func (b *bench) accepted() float64 { return max(1, b.config.Accepted) }
+
+// mostSequences is how many sequences a rank may decode in the mean: what the
+// engine allows and the cache holds, less the room for fluctuation that keeps
+// nine in ten moments below the limit.
+func (b *bench) mostSequences() (n int64, limit string) {
+	d := &b.demand
+	var one [models.MaxBreaks]int64
+	for j := range one {
+		one[j] = int64(d.context[j] * (1 << cost.ContextShift))
+	}
+	mean := float64(b.memory.KVBytes(one, 1))
+	sd := mean * d.contextSD[0] / max(1, d.context[0])
+	free := float64(b.memory.Free)
+	// n·mean + 1.28·√n·rms = free, rms² = mean² + sd²: a compound Poisson number of caches.
+	rms := 1.28 * math.Sqrt(mean*mean+sd*sd)
+	root := (-rms + math.Sqrt(rms*rms+4*mean*free)) / (2 * mean)
+	byMemory := root * root
+	limit = "KV cache"
+	if most := headroom(float64(b.config.MaxSequences)*float64(len(b.loads))) / float64(len(b.loads)); most < byMemory {
+		byMemory, limit = most, "max_sequences"
+	}
+	return max(1, int64(byMemory)), limit
+}
+
+// headroom is the mean of a Poisson number that stays at or below most nine
+// times in ten.
+func headroom(most float64) float64 {
+	r := (-1.28 + math.Sqrt(1.28*1.28+4*most)) / 2
+	return max(1, r*r)
+}

@@ -1,0 +1,173 @@
+package plan
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
+)
+
+// deployed is a whole deployment: instances of one layout, or of two.
+type deployed struct {
+	mode            string
+	first, second   *priced // prefill and decode, or serve and nil
+	n1, n2          int
+	capacity        float64 // requests a second
+	ttft, tpot      float64 // s, at capacity, KV transfer included
+	over            float64
+	limit           string
+	chips           int
+	outputPerChip   float64 // tokens a second
+	prefillInExcess float64 // prefill capacity over decode capacity
+}
+
+// job is one layout to price in one role.
+type job struct {
+	pool sim.Pool
+	role cost.Role
+}
+
+// priceAll prices jobs on workers goroutines; the order of results is that of jobs.
+func (p *pricer) priceAll(ctx context.Context, jobs []job, workers int) ([]priced, error) {
+	out := make([]priced, len(jobs))
+	next := make(chan int)
+	var wait sync.WaitGroup
+	for range max(1, min(workers, len(jobs))) {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for i := range next {
+				out[i] = p.price(jobs[i].pool, jobs[i].role)
+			}
+		}()
+	}
+	for i := range jobs {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+	return out, ctx.Err()
+}
+
+// splitter puts instances of priced layouts on the topology.
+type splitter struct {
+	place  place
+	demand *demand
+	slo    float64 // TTFT, s
+	// transfer is the seconds that the mean prompt's cache takes between pools.
+	transfer func(p *priced) float64
+	fixed1   int // instances that the user fixed, 0 when not
+	fixed2   int
+}
+
+// aggregated fills the topology with instances of one layout.
+func (s *splitter) aggregated(p *priced) (deployed, bool) {
+	n := s.place.fit(0, p.chips)
+	if s.fixed1 > 0 {
+		if n < s.fixed1 {
+			return deployed{}, false
+		}
+		n = s.fixed1
+	}
+	if n == 0 {
+		return deployed{}, false
+	}
+	d := deployed{mode: "aggregated", first: p, n1: n, capacity: float64(n) * p.rate, ttft: p.ttft, tpot: p.tpot, over: p.over, limit: p.limit}
+	return s.finish(d), true
+}
+
+// disaggregated finds the split of the topology with the highest capacity: prefill
+// on the first chips, decode behind. Capacity is that of the poorer pool, so it
+// rises and then falls with the number of prefill instances.
+func (s *splitter) disaggregated(p, d *priced) (deployed, bool) {
+	at := func(n int) (n2 int, capacity float64) {
+		next, ok := s.place.end(0, p.chips, n)
+		if !ok {
+			return 0, 0
+		}
+		n2 = s.place.fit(next, d.chips)
+		if s.fixed2 > 0 {
+			if n2 < s.fixed2 {
+				return 0, 0
+			}
+			n2 = s.fixed2
+		}
+		return n2, min(float64(n)*p.rate, float64(n2)*d.rate)
+	}
+	most := s.place.fit(0, p.chips)
+	best := deployed{mode: "disaggregated", first: p, second: d}
+	lo, hi := 1, most
+	if s.fixed1 > 0 {
+		lo, hi = s.fixed1, min(most, s.fixed1)
+	}
+	// The crossing of the two capacities, then its neighbourhood: packing makes
+	// decode's side a staircase.
+	cross := lo + sort.Search(max(0, hi-lo+1), func(i int) bool {
+		n2, _ := at(lo + i)
+		return float64(lo+i)*p.rate >= float64(n2)*d.rate
+	})
+	for n := max(lo, cross-neighbours); n <= min(hi, cross+neighbours); n++ {
+		if n2, c := at(n); n2 > 0 && c > best.capacity {
+			best.n1, best.n2, best.capacity = n, n2, c
+		}
+	}
+	if best.n1 == 0 {
+		return best, false
+	}
+	// The first token leaves when the cache has arrived.
+	best.ttft = p.ttft + s.transfer(p)
+	best.tpot = d.tpot
+	best.over = max(p.over+s.transfer(p)/s.slo, d.over)
+	best.limit = d.limit
+	best.prefillInExcess = float64(best.n1) * p.rate / (float64(best.n2) * d.rate)
+	if best.prefillInExcess < 1 {
+		best.limit = p.limit
+	}
+	return s.finish(best), true
+}
+
+const neighbours = 64
+
+func (s *splitter) finish(d deployed) deployed {
+	d.chips = d.n1 * d.first.chips
+	if d.second != nil {
+		d.chips += d.n2 * d.second.chips
+	}
+	d.outputPerChip = d.capacity * s.demand.out / float64(d.chips)
+	return d
+}
+
+// sameCapacity is how close two capacities are called equal; the deployment on
+// fewer chips, then of smaller instances, is then preferred.
+const sameCapacity = 0.002
+
+// rank orders deployments best first: within the SLO by capacity, beyond it by how
+// far, then by capacity.
+func rank(all []deployed) {
+	slices.SortStableFunc(all, func(a, b deployed) int {
+		return cmp.Or(
+			cmp.Compare(a.beyond(), b.beyond()),
+			-cmp.Compare(grade(a.capacity, sameCapacity), grade(b.capacity, sameCapacity)),
+			cmp.Compare(a.chips, b.chips),
+			cmp.Compare(a.first.chips, b.first.chips))
+	})
+}
+
+// beyond is 0 within the SLO, and counts steps of 5 % beyond it.
+func (d *deployed) beyond() float64 {
+	if d.over <= 1 {
+		return 0
+	}
+	return 1 + grade(d.over, 0.05)
+}
+
+// grade makes figures equal that differ little, in a way that is an order.
+func grade(v, step float64) float64 { return math.Floor(math.Log(v) / step) }

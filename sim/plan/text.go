@@ -1,0 +1,165 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
+)
+
+// poolText is a pool's layout as people write it: TP1 DP64 EP64 +16 experts.
+func poolText(p *sim.Pool) string {
+	l := cost.Layout{TP: max(1, p.TP), DP: max(1, p.DP), EP: max(1, p.EP), PP: max(1, p.PP), Redundant: p.Experts.Redundant}
+	return l.String()
+}
+
+// text is a deployment in a line.
+func (d *deployed) text() string {
+	if d.second == nil {
+		return fmt.Sprintf("%d × %s", d.n1, d.first.layout)
+	}
+	return fmt.Sprintf("prefill %d × %s, decode %d × %s", d.n1, d.first.layout, d.n2, d.second.layout)
+}
+
+// bound says what keeps the capacity from being higher, and where the time of the
+// poorer pool's steps goes.
+func (d *deployed) bound() string {
+	if d.second != nil && d.prefillInExcess >= 1 {
+		return fmt.Sprintf("decode: %s; %s", d.limit, d.second.cause)
+	}
+	if d.second != nil {
+		return fmt.Sprintf("prefill: %s; %s", d.limit, d.first.cause)
+	}
+	return fmt.Sprintf("%s; %s", d.limit, d.first.cause)
+}
+
+func share(cause string, fraction float64) string {
+	return fmt.Sprintf("%.0f %% %s", 100*fraction, cause)
+}
+
+func gib(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
+
+// list fills the candidates: the deployments in order, then the layouts that
+// cannot be deployed.
+func (p *Plan) list(all []deployed, rejected []priced) {
+	for i := range all {
+		d := &all[i]
+		p.Candidates = append(p.Candidates, Candidate{
+			Layout: d.layout(), Text: d.text(), Fits: true, MeetsSLO: d.over <= 1, WhyNot: d.whyNot(),
+			CapacityRequestsPerS: d.capacity, OutputTokensPerSPerChip: d.outputPerChip,
+			TTFTMs: 1e3 * d.ttft, TPOTMs: 1e3 * d.tpot, Bound: d.bound(),
+		})
+	}
+	for i := range rejected {
+		r := &rejected[i]
+		pool := r.pool
+		c := Candidate{Text: string(r.role) + " " + r.layout, WhyNot: r.whyNot}
+		switch r.role {
+		case cost.Prefill:
+			c.Layout = sim.Deployment{Mode: "disaggregated", Prefill: &pool}
+		case cost.Decode:
+			c.Layout = sim.Deployment{Mode: "disaggregated", Decode: &pool}
+		default:
+			c.Layout = sim.Deployment{Mode: "aggregated", Serve: &pool}
+		}
+		p.Candidates = append(p.Candidates, c)
+	}
+}
+
+func (d *deployed) layout() sim.Deployment {
+	first := d.first.pool
+	first.Instances = d.n1
+	if d.second == nil {
+		return sim.Deployment{Mode: d.mode, Serve: &first}
+	}
+	second := d.second.pool
+	second.Instances = d.n2
+	return sim.Deployment{Mode: d.mode, Prefill: &first, Decode: &second}
+}
+
+// whyNot says by how much a deployment misses the SLO.
+func (d *deployed) whyNot() string {
+	if d.over <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("misses the SLO by %.0f %% even when almost empty (TTFT %.0f ms, TPOT %.1f ms)", 100*(d.over-1), 1e3*d.ttft, 1e3*d.tpot)
+}
+
+// why tells in two or three sentences what was chosen, what it beat and what was
+// ruled out.
+func (q *query) why(all []deployed, rejected []priced) string {
+	best := &all[0]
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s sustains an estimated %.4g requests/s (%.4g output tokens/s a chip, TTFT %.0f ms, TPOT %.1f ms), bound by %s.",
+		best.text(), best.capacity, best.outputPerChip, 1e3*best.ttft, 1e3*best.tpot, best.bound())
+	if best.over > 1 {
+		fmt.Fprintf(&b, " No layout meets the SLO; this one misses it least.")
+	}
+	if o := q.rival(all, func(d *deployed) bool { return d.mode == best.mode && d.key() != best.key() }); o != nil {
+		fmt.Fprintf(&b, " Next of its kind: %s, %s.", o.text(), versus(o, best))
+	}
+	if o := q.rival(all, func(d *deployed) bool { return d.mode != best.mode }); o != nil {
+		fmt.Fprintf(&b, " Best %s: %s, %s.", o.mode, o.text(), versus(o, best))
+	}
+	if n := len(rejected); n > 0 {
+		r := &rejected[n-1]
+		for i := range rejected { // the widest that does not fit tells most
+			if rejected[i].ranks() > r.ranks() {
+				r = &rejected[i]
+			}
+		}
+		reason, _, _ := strings.Cut(r.whyNot, "\n")
+		fmt.Fprintf(&b, " %d layouts cannot run, such as %s %s: %s.", n, r.role, r.layout, strings.TrimSuffix(reason, "."))
+	}
+	return b.String()
+}
+
+func (c *priced) ranks() int { return max(1, c.pool.TP) * max(1, c.pool.DP) * max(1, c.pool.PP) }
+
+// key tells deployments of different layouts apart.
+func (d *deployed) key() string {
+	if d.second == nil {
+		return d.first.layout
+	}
+	return d.first.layout + "|" + d.second.layout
+}
+
+func (q *query) rival(all []deployed, is func(*deployed) bool) *deployed {
+	for i := range all {
+		if is(&all[i]) {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// versus says how a deployment compares with the chosen one.
+func versus(o, best *deployed) string {
+	if o.over > 1 && best.over <= 1 {
+		return fmt.Sprintf("misses the SLO by %.0f %%", 100*(o.over-1))
+	}
+	return fmt.Sprintf("%.0f %% of the capacity (%s)", 100*o.capacity/best.capacity, o.bound())
+}
+
+// nothing is the error when no layout fits: the reason of each kind that comes
+// nearest, the one with most ranks.
+func (q *query) nothing(rejected []priced) error {
+	if len(rejected) == 0 {
+		return fmt.Errorf("%w: %s has %d chips", ErrNoLayout, q.topology.Name, q.topology.Chips)
+	}
+	most := map[cost.Role]*priced{}
+	for i := range rejected {
+		r := &rejected[i]
+		if m := most[r.role]; m == nil || r.ranks() > m.ranks() {
+			most[r.role] = r
+		}
+	}
+	var b strings.Builder
+	for _, role := range []cost.Role{cost.Mixed, cost.Prefill, cost.Decode} {
+		if r := most[role]; r != nil {
+			fmt.Fprintf(&b, "\n%s %s: %s", role, r.layout, r.whyNot)
+		}
+	}
+	return fmt.Errorf("%w: %s on %s (%d chips); the widest tried:%s", ErrNoLayout, q.inputs.Model.Name, q.topology.Name, q.topology.Chips, b.String())
+}

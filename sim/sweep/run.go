@@ -1,0 +1,109 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plan"
+)
+
+// Options steer a sweep; none of them but FindCapacity changes its results.
+type Options struct {
+	Run     sim.Options // shared by all points; OnRequest, Observe and Stdin are not used
+	Workers int         // points at a time; 0 is GOMAXPROCS
+	// FindCapacity probes each point until its capacity is known to 2 %.
+	FindCapacity bool
+	// Done is told of every point that has ended, in the order in which they end,
+	// one at a time; nil for nobody.
+	Done func(o *Outcome)
+}
+
+// Outcome is one point with what came of it: a result or an error, or neither when
+// an interruption came first.
+type Outcome struct {
+	ID     int
+	Set    []Setting
+	Result *sim.Result
+	Err    error
+	// MeanContext is that of a sequence found decoding, in tokens, and KVBytes what
+	// one of that length holds, all layers.
+	MeanContext, KVBytes float64
+}
+
+// Run plans and runs every point. When the context ends, points that have not
+// finished are left without result.
+func Run(ctx context.Context, points []Point, o Options) []Outcome {
+	out := make([]Outcome, len(points))
+	for i, p := range points {
+		out[i] = Outcome{ID: p.ID, Set: p.Set}
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	next := make(chan int)
+	var wait sync.WaitGroup
+	var telling sync.Mutex
+	for range min(o.Workers, len(points)) {
+		wait.Go(func() {
+			for i := range next {
+				out[i].run(ctx, points[i].Scenario, &o)
+				if o.Done != nil && ctx.Err() == nil {
+					telling.Lock()
+					o.Done(&out[i])
+					telling.Unlock()
+				}
+			}
+		})
+	}
+	for i := range points {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+	return out
+}
+
+// run plans and simulates one point.
+func (out *Outcome) run(ctx context.Context, s *sim.Scenario, o *Options) {
+	opt := sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs}
+	s, p, err := plan.Complete(ctx, s, opt, plan.Options{Workers: 1, FindCapacity: o.FindCapacity})
+	if err != nil {
+		out.fail(ctx, err)
+		return
+	}
+	out.MeanContext, out.KVBytes = p.MeanContext, p.KVBytes
+	r, err := sim.Run(ctx, s, p.Options)
+	if err != nil {
+		out.fail(ctx, err)
+		return
+	}
+	if r.Partial {
+		return
+	}
+	r.Warnings = append(p.Warnings, r.Warnings...)
+	r.Capacity = p.Capacity
+	out.Result = r
+}
+
+func (out *Outcome) fail(ctx context.Context, err error) {
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		out.Err = err
+	}
+}
+
+// Fix completes the base scenario's layout, for a grid whose points are to share it.
+func Fix(ctx context.Context, base *sim.Scenario, opt sim.Options) (*sim.Scenario, error) {
+	planned, _, err := plan.Complete(ctx, base, opt, plan.Options{LayoutOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	fixed := base.Clone()
+	fixed.Deployment = planned.Deployment
+	return fixed, nil
+}

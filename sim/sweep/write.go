@@ -1,0 +1,246 @@
+package sweep
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// Format is one way of writing a sweep.
+type Format struct {
+	Name  string
+	Write func(w io.Writer, outcomes []Outcome) error
+}
+
+// Formats are all there are, the default first.
+var Formats = []Format{{"text", Table}, {"json", JSON}, {"csv", CSV}}
+
+// Find is the writer of a format's name.
+func Find(name string) (func(io.Writer, []Outcome) error, error) {
+	names := make([]string, len(Formats))
+	for i, f := range Formats {
+		if f.Name == name {
+			return f.Write, nil
+		}
+		names[i] = f.Name
+	}
+	return nil, spec.UnknownName("format", name, names)
+}
+
+// column is one figure of a point: its name in CSV, its heading in the table, and
+// its value as shown in each.
+type column struct {
+	name, heading string
+	digits        int // significant digits in the table
+	of            func(o *Outcome) (v float64, ok bool)
+}
+
+func always(f func(*Outcome) float64) func(*Outcome) (float64, bool) {
+	return func(o *Outcome) (float64, bool) { return f(o), true }
+}
+
+var columns = []column{
+	{"kv_bytes_per_token", "KV B/TOKEN", 5, always(func(o *Outcome) float64 { return o.Result.KV.BytesPerToken })},
+	{"mean_context_tokens", "CONTEXT", 4, always(func(o *Outcome) float64 { return o.MeanContext })},
+	{"kv_bytes_at_mean_context", "KV MB", 4, always(func(o *Outcome) float64 { return o.KVBytes })},
+	{"capacity_requests_per_s", "CAPACITY req/s", 4, func(o *Outcome) (float64, bool) {
+		if o.Result.Capacity == nil {
+			return 0, false
+		}
+		return o.Result.Capacity.RequestsPerS, true
+	}},
+	{"requests_per_s", "req/s", 4, always(func(o *Outcome) float64 { return o.Result.Throughput.RequestsPerS })},
+	{"output_tokens_per_s", "OUTPUT tok/s", 4, always(func(o *Outcome) float64 { return o.Result.Throughput.OutputTokensPerS })},
+	{"output_tokens_per_s_per_chip", "tok/s/CHIP", 4, always(func(o *Outcome) float64 { return o.Result.Throughput.OutputTokensPerSPerChip })},
+	{"ttft_ms_p50", "TTFT ms p50", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TTFT.P50 })},
+	{"ttft_ms_p99", "p99", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TTFT.P99 })},
+	{"tpot_ms_p50", "TPOT ms p50", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TPOT.P50 })},
+	{"tpot_ms_p99", "p99", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TPOT.P99 })},
+	{"goodput_fraction", "IN SLO", 4, always(func(o *Outcome) float64 { return o.Result.Goodput.Fraction })},
+}
+
+// Table writes one line a point for people, then what each point was bound by and
+// where it failed.
+func Table(w io.Writer, outcomes []Outcome) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	heading := []string{"#"}
+	if len(outcomes) > 0 {
+		for _, set := range outcomes[0].Set {
+			heading = append(heading, short(set.Path))
+		}
+	}
+	for _, c := range columns {
+		heading = append(heading, c.heading)
+	}
+	fmt.Fprintln(t, strings.Join(append(heading, "BOUND BY", "LAYOUT"), "\t"))
+	for i := range outcomes {
+		fmt.Fprintln(t, strings.Join(tableRow(&outcomes[i]), "\t"))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Err != nil {
+			if _, err := fmt.Fprintf(w, "\npoint %d: %v\n", o.ID, o.Err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// short is the last part of a path.
+func short(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
+func tableRow(o *Outcome) []string {
+	row := []string{strconv.Itoa(o.ID)}
+	for _, set := range o.Set {
+		row = append(row, set.Value)
+	}
+	if o.Result == nil {
+		return append(row, status(o))
+	}
+	for _, c := range columns {
+		v, ok := c.of(o)
+		switch {
+		case !ok:
+			row = append(row, "–")
+		case c.name == "kv_bytes_at_mean_context":
+			row = append(row, significant(v/1e6, c.digits))
+		default:
+			row = append(row, significant(v, c.digits))
+		}
+	}
+	b := o.Result.Bound()
+	return append(row, fmt.Sprintf("%s %s %.0f %%", b.Phase, b.Cause, 100*b.Fraction), Layout(o.Result))
+}
+
+// status says why a point has no result, in a few words.
+func status(o *Outcome) string {
+	if o.Err == nil {
+		return "interrupted"
+	}
+	line, _, _ := strings.Cut(o.Err.Error(), "\n")
+	if utf8.RuneCountInString(line) > 80 {
+		line = string([]rune(line)[:79]) + "…"
+	}
+	return "failed: " + line
+}
+
+func significant(v float64, digits int) string {
+	s := strconv.FormatFloat(v, 'g', digits, 64)
+	if strings.Contains(s, "e+") {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return s
+}
+
+// Layout is a result's deployment in a few words.
+func Layout(r *sim.Result) string {
+	one := func(name string, p *sim.PoolInfo) string {
+		s := fmt.Sprintf("%s%d × TP%d DP%d EP%d", name, p.Instances, p.Layout.TP, p.Layout.DP, p.Layout.EP)
+		if p.Layout.PP > 1 {
+			s += fmt.Sprintf(" PP%d", p.Layout.PP)
+		}
+		return s
+	}
+	if d := &r.Deployment; d.Serve != nil {
+		return one("", d.Serve)
+	} else if d.Prefill != nil && d.Decode != nil {
+		return one("P ", d.Prefill) + ", " + one("D ", d.Decode)
+	}
+	return ""
+}
+
+// CSV writes one row a point with full precision.
+func CSV(w io.Writer, outcomes []Outcome) error {
+	c := csv.NewWriter(w)
+	row := []string{"id"}
+	if len(outcomes) > 0 {
+		for _, set := range outcomes[0].Set {
+			row = append(row, set.Path)
+		}
+	}
+	for _, col := range columns {
+		row = append(row, col.name)
+	}
+	if err := c.Write(append(row, "bound_phase", "bound_cause", "bound_fraction", "layout", "chips", "error")); err != nil {
+		return err
+	}
+	for i := range outcomes {
+		if err := c.Write(csvRow(&outcomes[i])); err != nil {
+			return err
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+func csvRow(o *Outcome) []string {
+	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	row := []string{strconv.Itoa(o.ID)}
+	for _, set := range o.Set {
+		row = append(row, set.Value)
+	}
+	if o.Result == nil {
+		row = append(row, make([]string, len(columns)+5)...)
+		if o.Err != nil {
+			return append(row, o.Err.Error())
+		}
+		return append(row, "interrupted")
+	}
+	for _, c := range columns {
+		if v, ok := c.of(o); ok {
+			row = append(row, number(v))
+		} else {
+			row = append(row, "")
+		}
+	}
+	b := o.Result.Bound()
+	return append(row, b.Phase, b.Cause, number(b.Fraction), Layout(o.Result), strconv.Itoa(o.Result.Deployment.Chips), "")
+}
+
+// document is the JSON of a sweep, a stable surface.
+type document struct {
+	Version int         `json:"version"`
+	Partial bool        `json:"partial,omitempty"` // some points were interrupted
+	Points  []pointJSON `json:"points"`
+}
+
+type pointJSON struct {
+	ID     int               `json:"id"`
+	Set    map[string]string `json:"set"`
+	Result *sim.Result       `json:"result,omitempty"`
+	Error  string            `json:"error,omitempty"`
+}
+
+// JSON writes the points with their whole results.
+func JSON(w io.Writer, outcomes []Outcome) error {
+	d := document{Version: sim.ResultVersion, Points: make([]pointJSON, len(outcomes))}
+	for i := range outcomes {
+		o := &outcomes[i]
+		p := pointJSON{ID: o.ID, Set: map[string]string{}, Result: o.Result}
+		for _, set := range o.Set {
+			p.Set[set.Path] = set.Value
+		}
+		switch {
+		case o.Err != nil:
+			p.Error = o.Err.Error()
+		case o.Result == nil:
+			p.Error, d.Partial = "interrupted", true
+		}
+		d.Points[i] = p
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(d)
+}
