@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+func newChipCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "chip",
+		Short: "List chips and print one's peaks, memory and operator constants",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newChipList(), newChipShow())
+	return c
+}
+
+func newChipList() *cobra.Command {
+	var f topoFlags
+	c := &cobra.Command{
+		Use: "list", Short: "List the chips", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var rows []chipShown
+			for _, name := range topologies.ChipNames(f.dirs...) {
+				chip, err := topologies.LoadChip(name, f.dirs...)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, newChipShown(chip))
+			}
+			return writeShown(c.OutOrStdout(), f.output, rows, func(w io.Writer) { printChips(w, rows) })
+		},
+	}
+	f.bind(c)
+	return c
+}
+
+func newChipShow() *cobra.Command {
+	var f topoFlags
+	c := &cobra.Command{
+		Use:     "show NAME",
+		Short:   "Print a chip's peaks, memory, operator constants and assumptions",
+		Example: "  clustersim chip show 950dt\n  clustersim chip show h100 --output json",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			chip, err := topologies.LoadChip(args[0], f.dirs...)
+			if err != nil {
+				return err
+			}
+			shown := newChipShown(chip)
+			return writeShown(c.OutOrStdout(), f.output, shown, shown.print)
+		},
+	}
+	f.bind(c)
+	return c
+}
+
+// chipShown is the JSON of chip show, a stable surface.
+type chipShown struct {
+	Name            string                                `json:"name"`
+	Aliases         []string                              `json:"aliases"`
+	Vendor          string                                `json:"vendor"`
+	Year            int                                   `json:"year"`
+	Confidence      string                                `json:"confidence"`
+	Source          string                                `json:"source"`
+	Lineage         []string                              `json:"lineage"` // itself, then whose operator constants it inherits
+	Dies            int                                   `json:"dies"`
+	Cores           int                                   `json:"cores"`
+	Peak            map[topologies.Precision]spec.Compute `json:"peak"`
+	MemoryBytes     int64                                 `json:"memory_bytes"`
+	MemoryBandwidth spec.Bandwidth                        `json:"memory_bandwidth"`
+	Power           spec.Power                            `json:"power"`
+	Operators       []operatorShown                       `json:"operators"`
+	Assumptions     []string                              `json:"assumptions"`
+}
+
+type operatorShown struct {
+	Class          string             `json:"class"`
+	Variant        string             `json:"variant"`
+	Constants      map[string]float64 `json:"constants"`
+	Rows           int                `json:"rows"`
+	MedianErrorPct float64            `json:"median_error_pct"`
+	P90ErrorPct    float64            `json:"p90_error_pct"`
+	Source         string             `json:"source"`
+	Assumed        bool               `json:"assumed"`
+}
+
+func newChipShown(c *topologies.Chip) chipShown {
+	s := chipShown{
+		Name: c.Name, Aliases: append([]string{}, c.Aliases...), Vendor: c.Vendor, Year: c.Year, Confidence: c.Confidence, Source: c.Source,
+		Lineage: c.Lineage(), Dies: c.Dies, Cores: c.Cores, Peak: c.Peak, MemoryBytes: int64(c.Memory.Capacity),
+		MemoryBandwidth: c.Memory.Bandwidth, Power: c.Power, Operators: []operatorShown{}, Assumptions: append([]string{}, c.Assumptions...),
+	}
+	for _, class := range slices.Sorted(maps.Keys(c.Operators)) {
+		for _, variant := range slices.Sorted(maps.Keys(c.Operators[class])) {
+			k := c.Operators[class][variant]
+			s.Operators = append(s.Operators, operatorShown{class, variant, k.Values, k.Rows, k.MedianErrorPct, k.P90ErrorPct, k.Source, k.Assumed})
+		}
+	}
+	return s
+}
+
+func printChips(w io.Writer, rows []chipShown) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "CHIP\tALIASES\tVENDOR\tYEAR\tBF16\tFP8\tFP4\tINT8\tMEMORY\tBANDWIDTH\tPOWER\tCONSTANTS OF\tCONFIDENCE")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%.4g GiB\t%s\t%s\t%s\t%s\n", r.Name, strings.Join(r.Aliases, ", "), r.Vendor, r.Year,
+			r.peak(topologies.BF16), r.peak(topologies.FP8), r.peak(topologies.FP4), r.peak(topologies.INT8),
+			float64(r.MemoryBytes)/(1<<30), r.MemoryBandwidth, r.power(), r.constantsOf(), r.Confidence)
+	}
+	t.Flush()
+}
+
+func (s chipShown) peak(p topologies.Precision) string {
+	if s.Peak[p] == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.4g T", float64(s.Peak[p])/1e12)
+}
+
+func (s chipShown) power() string {
+	if s.Power == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%g W", float64(s.Power))
+}
+
+func (s chipShown) constantsOf() string {
+	if len(s.Operators) > 0 || len(s.Lineage) < 2 {
+		return "its own"
+	}
+	return strings.Join(s.Lineage[1:], ", ")
+}
+
+func (s chipShown) print(w io.Writer) {
+	printChips(w, []chipShown{s})
+	fmt.Fprintf(w, "\nsource: %s\n", s.Source)
+	if s.Dies > 1 {
+		fmt.Fprintf(w, "%d dies, each a rank\n", s.Dies)
+	}
+	if len(s.Operators) > 0 {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "\nOPERATOR\tVARIANT\tTIMINGS\tMEDIAN, P90 ERROR\tCONSTANTS")
+		for _, o := range s.Operators {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.Class, o.Variant, o.timings(), o.errors(), constantsText(o.Constants))
+		}
+		t.Flush()
+	}
+	printAssumptions(w, s.Assumptions)
+}
+
+func (o operatorShown) timings() string {
+	if o.Assumed {
+		return "assumed"
+	}
+	return fmt.Sprint(o.Rows)
+}
+
+func (o operatorShown) errors() string {
+	if o.Rows == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3g, %.3g %%", o.MedianErrorPct, o.P90ErrorPct)
+}
+
+func constantsText(values map[string]float64) string {
+	parts := make([]string, 0, len(values))
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		parts = append(parts, fmt.Sprintf("%s=%.4g", k, values[k]))
+	}
+	return strings.Join(parts, " ")
+}
