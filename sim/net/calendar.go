@@ -22,7 +22,7 @@ func (c *calendar) set(flows []flow, place int, e end) {
 
 func (c *calendar) remove(flows []flow, place int) {
 	heap := *c
-	flows[heap[place].id].place = -1
+	flows[heap[place].slot].place = -1
 	last := heap[len(heap)-1]
 	*c = heap[:len(heap)-1]
 	if place < len(*c) {
@@ -38,11 +38,11 @@ func (c *calendar) up(flows []flow, i int, e end) {
 			break
 		}
 		heap[i] = heap[parent]
-		flows[heap[i].id].place = int32(i)
+		flows[heap[i].slot].place = int32(i)
 		i = parent
 	}
 	heap[i] = e
-	flows[e.id].place = int32(i)
+	flows[e.slot].place = int32(i)
 }
 
 func (c *calendar) down(flows []flow, i int, e end) {
@@ -59,9 +59,9 @@ func (c *calendar) down(flows []flow, i int, e end) {
 			break
 		}
 		heap[i] = heap[child]
-		flows[heap[i].id].place = int32(i)
+		flows[heap[i].slot].place = int32(i)
 		i = child
 	}
 	heap[i] = e
-	flows[e.id].place = int32(i)
+	flows[e.slot].place = int32(i)
 }

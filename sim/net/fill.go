@@ -59,9 +59,8 @@ func (n *Net) fill() {
 	w.queue = w.queue[:0]
 	for _, index := range w.moved {
 		for seat := n.links[index].first; seat >= 0; {
-			f := &n.flows[seat/maxLinks]
-			n.setRate(f, seat/maxLinks)
-			seat = f.next[seat%maxLinks]
+			n.setRate(seat / maxLinks)
+			seat = n.flows[seat/maxLinks].next[seat%maxLinks]
 		}
 	}
 }
@@ -145,12 +144,13 @@ func (n *Net) touch(index int32) {
 }
 
 // setRate gives a flow the lowest of its cap and its links' levels.
-func (n *Net) setRate(f *flow, id int32) {
+func (n *Net) setRate(slot int32) {
+	f := &n.flows[slot]
 	rate := n.elsewhere(f, -1).rate
 	if rate == f.rate {
 		return
 	}
 	f.hi, f.lo = f.left(n.now)
 	f.since, f.rate = n.now, rate
-	n.due.set(n.flows, int(f.place), end{f.finish(), id})
+	n.due.set(n.flows, int(f.place), end{f.finish(), f.id, slot})
 }

@@ -68,7 +68,7 @@ func (n *naive) advance(now des.Time) {
 		n.move(at)
 		for id := int32(0); len(n.flows) > 0 && id < 1000; id++ {
 			if f := n.flows[id]; f != nil && f.left.Sign() == 0 {
-				n.pending = append(n.pending, end{at, id})
+				n.pending = append(n.pending, end{at: at, id: id})
 				delete(n.flows, id)
 			}
 		}

@@ -26,7 +26,9 @@ const (
 // Net is a set of links and the flows on them. Times never go back.
 type Net struct {
 	links []link
-	flows []flow // by id
+	flows []flow  // by slot
+	spare []int32 // slots that are free
+	slots []int32 // by id, -1 when not in flight
 	due   calendar
 	now   des.Time
 
@@ -47,13 +49,14 @@ type link struct {
 // contended says whether the link can be full: caps beyond its capacity.
 func (l *link) contended() bool { return l.demand > l.capacity }
 
-// flow is one transfer. Its seats id·6+k are its places in the lists of its links.
+// flow is one transfer. Its seats slot·6+k are its places in the lists of its links.
 type flow struct {
 	bytes      int64
 	hi, lo     uint64 // left to move at since, in bytes·grain
 	rate       uint64 // bytes a second · fraction
 	limit      uint64 // bytes a second: the cap, no more than any of its links
 	since      des.Time
+	id         int32
 	place      int32 // in the calendar, -1 when not in flight
 	links      [maxLinks]int32
 	next, prev [maxLinks]int32 // seats
@@ -62,8 +65,8 @@ type flow struct {
 
 // end is a moment at which a flow has moved its last byte.
 type end struct {
-	at des.Time
-	id int32
+	at       des.Time
+	id, slot int32
 }
 
 // New makes a net of idle links, one for each capacity in bytes a second. A link
@@ -84,30 +87,46 @@ func New(capacities []float64) *Net {
 // returned it. Zero bytes are there at once; a link that is named twice counts once.
 func (n *Net) Start(now des.Time, id int32, bytes int64, links []int32, rateCap float64) {
 	n.advance(now)
-	for int(id) >= len(n.flows) {
-		n.flows = append(n.flows, flow{place: -1})
+	if bytes < 0 || len(links) > maxLinks {
+		panic(fmt.Sprintf("net: at %d ns flow %d starts with %d bytes on %d links", now, id, bytes, len(links)))
 	}
-	f := &n.flows[id]
-	if f.place >= 0 || bytes < 0 || len(links) > maxLinks {
-		panic(fmt.Sprintf("net: at %d ns flow %d starts with %d bytes on %d links, in flight: %t", now, id, bytes, len(links), f.place >= 0))
-	}
-	f.bytes, f.since, f.rate, f.hops = bytes, now, 0, 0
-	f.hi, f.lo = bits.Mul64(uint64(bytes), grain)
+	slot := n.seat(id)
+	f := &n.flows[slot]
+	*f = flow{id: id, bytes: bytes, since: now}
 	if bytes == 0 {
-		n.due.push(n.flows, end{now, id})
+		n.due.push(n.flows, end{now, id, slot})
 		return
 	}
+	f.hi, f.lo = bits.Mul64(uint64(bytes), grain)
 	f.limit = maxFlowRate
 	if rateCap > 0 {
 		f.limit = max(1, uint64(min(rateCap, maxFlowRate)))
 	}
-	n.join(f, id, links)
+	n.join(f, slot, links)
 	f.rate = f.limit * fraction
-	n.due.push(n.flows, end{f.finish(), id})
+	n.due.push(n.flows, end{f.finish(), id, slot})
+}
+
+// seat finds a slot for a flow that is not in flight. Slots are as many as there ever
+// were flows in flight, however large the ids.
+func (n *Net) seat(id int32) (slot int32) {
+	for int(id) >= len(n.slots) {
+		n.slots = append(n.slots, -1)
+	}
+	if n.slots[id] >= 0 {
+		panic(fmt.Sprintf("net: at %d ns flow %d starts and is still in flight", n.now, id))
+	}
+	if last := len(n.spare) - 1; last >= 0 {
+		slot, n.spare = n.spare[last], n.spare[:last]
+	} else {
+		slot, n.flows = int32(len(n.flows)), append(n.flows, flow{})
+	}
+	n.slots[id] = slot
+	return slot
 }
 
 // join seats a flow on its links, and queues those that can now be full.
-func (n *Net) join(f *flow, id int32, links []int32) {
+func (n *Net) join(f *flow, slot int32, links []int32) {
 	for i, l := range links {
 		if seen(links[:i], l) {
 			continue
@@ -117,7 +136,7 @@ func (n *Net) join(f *flow, id int32, links []int32) {
 		f.limit = min(f.limit, n.links[l].capacity)
 	}
 	for k := range f.hops {
-		l, seat := &n.links[f.links[k]], id*maxLinks+int32(k)
+		l, seat := &n.links[f.links[k]], slot*maxLinks+int32(k)
 		f.prev[k], f.next[k] = -1, l.first
 		if l.first >= 0 {
 			n.flows[l.first/maxLinks].prev[l.first%maxLinks] = seat
@@ -214,18 +233,20 @@ func (n *Net) advance(now des.Time) {
 	for n.fill(); len(n.due) > 0 && n.due[0].at < now; n.fill() {
 		n.now = n.due[0].at
 		for len(n.due) > 0 && n.due[0].at == n.now {
-			n.ended = append(n.ended, end{n.now, n.retire()})
+			n.ended = append(n.ended, end{at: n.now, id: n.retire()})
 		}
 	}
 	n.now = now
 }
 
 // retire takes the flow that ends first off its links.
-func (n *Net) retire() int32 {
-	id := n.due[0].id
+func (n *Net) retire() (id int32) {
+	e := n.due[0]
 	n.due.remove(n.flows, 0)
-	n.leave(&n.flows[id])
-	return id
+	n.leave(&n.flows[e.slot])
+	n.slots[e.id] = -1
+	n.spare = append(n.spare, e.slot)
+	return e.id
 }
 
 // left is what remains to be moved at a moment, in bytes·grain.
