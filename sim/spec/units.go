@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -87,6 +88,10 @@ func scaled(text, want string, value float64, prefix string, binary bool) (float
 
 // UnmarshalText reads a size with its unit.
 func (b *Bytes) UnmarshalText(text []byte) error {
+	if n, ok := wholeBytes(string(text)); ok {
+		*b = n
+		return nil
+	}
 	v, prefix, _, err := quantity(string(text), wantBytes, "B")
 	if err != nil {
 		return err
@@ -100,6 +105,17 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	}
 	*b = Bytes(math.Round(v))
 	return nil
+}
+
+// wholeBytes reads a whole number with its unit exactly: a float holds no more than 2^53.
+func wholeBytes(text string) (Bytes, bool) {
+	text = strings.TrimSpace(text)
+	end := len(text) - len(strings.TrimLeft(text, "0123456789"))
+	prefix, isBytes := strings.CutSuffix(strings.TrimSpace(text[end:]), "B")
+	factor := decimalPrefix[prefix] + binaryPrefix[prefix] // 0 when in neither
+	n, err := strconv.ParseUint(text[:end], 10, 63)
+	hi, lo := bits.Mul64(n, uint64(factor))
+	return Bytes(lo), isBytes && factor > 0 && err == nil && hi == 0 && lo <= math.MaxInt64
 }
 
 // MarshalText writes the shortest exact form.

@@ -116,7 +116,7 @@ func TestWrittenForms(t *testing.T) {
 		v    encoding.TextMarshaler
 		want string
 	}{
-		{Bytes(80 << 30), "80GiB"}, {Bytes(144e9), "144GB"}, {Bytes(584), "584B"}, {Bytes(0), "0B"}, {Bytes(math.MaxInt64), "9223372036854775807B"},
+		{Bytes(80 << 30), "80GiB"}, {Bytes(144e9), "144GB"}, {Bytes(584), "584B"}, {Bytes(0), "0B"}, {Bytes(math.MaxInt64), "9223372036854775807B"}, {Bytes(1<<53 + 1), "9007199254740993B"},
 		{Bandwidth(900e9), "900GB/s"}, {Bandwidth(50e9), "50GB/s"}, {Bandwidth(3.35e12), "3.35TB/s"}, {Bandwidth(0.5), "0.5B/s"},
 		{Compute(989e12), "989TFLOPS"}, {Power(1400), "1400W"}, {Duration(2100), "2.1us"}, {Duration(2e9), "2s"},
 	} {

@@ -48,21 +48,37 @@ size: 3
 	}
 }
 
-func TestErrorsHavePositionsAndPlainWords(t *testing.T) {
-	for _, c := range []struct{ in, want string }{
-		// Unknown keys: the nearest of those that may stand there, else all of them.
+// refused is a file and all that is said of it.
+type refused struct{ in, want string }
+
+func check(t *testing.T, cases []refused) {
+	t.Helper()
+	for _, c := range cases {
+		var s system
+		err := Parse("x.yaml", []byte(c.in), &s).Err()
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%q:\n%v\nwant\n%s", c.in, err, c.want)
+		}
+	}
+}
+
+// Unknown keys come with the nearest of those that may stand there, else with all of them;
+// keys given twice are found at any depth.
+func TestKeysAreChecked(t *testing.T) {
+	check(t, []refused{
 		{"nam: x\nhbm:\n  capasity: 1GB", `x.yaml:1:1: unknown key "nam"; did you mean "name"?` + "\n" +
 			`x.yaml:3:3: hbm: unknown key "capasity"; did you mean "capacity"?`},
 		{"hmb: 1", `x.yaml:1:1: unknown key "hmb"; did you mean "hbm"?`},
 		{"hbm: {name: x}", `x.yaml:1:7: hbm: unknown key "name" (known: bandwidth, capacity)`},
 		{"tiers:\n- size: 1\n- seize: 2", `x.yaml:3:3: tiers[1]: unknown key "seize"; did you mean "size"?`},
 		{"? |\n  two\n  lines\n: x", `x.yaml:1:3: unknown key "two\nlines\n" (known: count, floor, hbm, name, on, peak, power, share, size, sizes, tiers)`},
-
-		// Keys given twice, at any depth.
 		{"name: a\nname: b", `x.yaml:2:1: key "name" is given twice, first on line 1`},
 		{"hbm:\n  capacity: 1GB\n  capacity: 2GB", `x.yaml:3:3: hbm: key "capacity" is given twice, first on line 2`},
+	})
+}
 
-		// Types.
+func TestTypesAreChecked(t *testing.T) {
+	check(t, []refused{
 		{"count: abc", `x.yaml:1:8: count: want a whole number, got "abc"`},
 		{"count: 1.5", `x.yaml:1:8: count: want a whole number, got 1.5`},
 		{"count: [1]", `x.yaml:1:8: count: want a whole number, got a list`},
@@ -77,8 +93,11 @@ func TestErrorsHavePositionsAndPlainWords(t *testing.T) {
 		{"peak: [1]", `x.yaml:1:7: peak: want a rate such as 989TFLOPS or 1504TOPS, got a list`},
 		{"- 1", `x.yaml:1:1: want keys with values, got a list`},
 		{"3", `x.yaml:1:1: want keys with values, got 3`},
+	})
+}
 
-		// Units.
+func TestUnitsAreChecked(t *testing.T) {
+	check(t, []refused{
 		{"hbm: {capacity: 80}", `x.yaml:1:17: hbm.capacity: "80" has no unit; want a size such as 80GiB, 144GB or 584B`},
 		{"hbm: {capacity: -1GB}", `x.yaml:1:17: hbm.capacity: "-1GB" must not be negative`},
 		{"hbm: {capacity: 9EB, bandwidth: 1e300PB/s}", `x.yaml:1:33: hbm.bandwidth: "1e300PB/s" is too large; want a bandwidth such as 900GB/s or 400Gb/s`},
@@ -87,8 +106,11 @@ func TestErrorsHavePositionsAndPlainWords(t *testing.T) {
 		{"sizes: {kv: 3qB}", `x.yaml:1:13: sizes.kv: "3qB": unknown unit prefix "q"; want a size such as 80GiB, 144GB or 584B`},
 		{"floor: 5", `x.yaml:1:8: floor: "5" is not a duration; want a duration such as 2s, 50ms, 2.1us or 10ns`},
 		{"power: fast", `x.yaml:1:8: power: "fast" does not start with a finite number; want a power such as 700W`},
+	})
+}
 
-		// What is not one document of plain YAML.
+func TestAFileIsOneDocumentOfPlainYAML(t *testing.T) {
+	check(t, []refused{
 		{"", "x.yaml: the file is empty"},
 		{"# nothing\n", "x.yaml: the file is empty"},
 		{"null", "x.yaml: the file is empty"},
@@ -106,13 +128,7 @@ func TestErrorsHavePositionsAndPlainWords(t *testing.T) {
 		{"name: a\n  b: c", `x.yaml:2:4: mapping values are not allowed in this context`},
 		{"name: ab\x00", `x.yaml:1:9: control character 0x00 in a text file`},
 		{"name: é\nb: \xff", `x.yaml:2:4: byte 0xff is not UTF-8 text`},
-	} {
-		var s system
-		err := Parse("x.yaml", []byte(c.in), &s).Err()
-		if err == nil || err.Error() != c.want {
-			t.Errorf("%q:\n%v\nwant\n%s", c.in, err, c.want)
-		}
-	}
+	})
 }
 
 func TestErrorsComeTogetherInTheOrderOfTheirLines(t *testing.T) {
