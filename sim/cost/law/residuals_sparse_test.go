@@ -16,24 +16,66 @@ func dsaDecodeRows(system, kv string, median float64) residual {
 			if kv == "fp8" {
 				width = 656
 			}
-			hidden, qRank, qk, nope, dv, index := 7168.0, 1536.0, 192.0, 128.0, 128.0, 64.0
-			if strings.Contains(r.s("model"), "GLM") {
-				hidden, qRank, qk, nope, dv, index = 6144, 2048, 256, 192, 256, 32
-			}
+			g := dsaOf(r)
 			x := Decode{
 				Batch: b, Rows: b, Heads: h, KV8: kv == "fp8", Entries: min(n, 2048), KVBytes: width * b * min(n, 2048),
-				CoreFlops: 2 * 1088 * b * h * min(n, 2048), Linear: mlaLinears(Variant(r.s("gemm_type")), b, hidden, qRank, qk, nope, dv, h),
+				CoreFlops: 2 * 1088 * b * h * min(n, 2048), Linear: g.linears(r, b, h),
 			}
 			if !strings.Contains(r.s("op_name"), "skip") {
 				x.Keys, x.IndexBytes, x.TopKActive = n, 132*b*n, n > 2048
-				params := qRank*index*128 + hidden*128 + hidden*index
-				if x.Linear.Variant == FP8Block {
-					x.Linear.Bytes, x.Linear.Flops8 = x.Linear.Bytes+params, x.Linear.Flops8+2*params*b
-				} else {
-					x.Linear.Bytes, x.Linear.Flops16 = x.Linear.Bytes+2*params, x.Linear.Flops16+2*params*b
-				}
+				g.indexer(&x.Linear, b)
 			}
 			return s.DSADecode(&x).Total() * 1e6
+		},
+	}
+}
+
+// dsa is the shape of a DSA block.
+type dsa struct{ hidden, qRank, qk, nope, dv, index float64 }
+
+func dsaOf(r row) dsa {
+	if strings.Contains(r.s("model"), "GLM") {
+		return dsa{6144, 2048, 256, 192, 256, 32}
+	}
+	return dsa{7168, 1536, 192, 128, 128, 64}
+}
+
+func (g dsa) linears(r row, tokens, heads float64) Linears {
+	return mlaLinears(Variant(r.s("gemm_type")), tokens, g.hidden, g.qRank, g.qk, g.nope, g.dv, heads)
+}
+
+// indexer adds the indexer's projections.
+func (g dsa) indexer(l *Linears, tokens float64) {
+	params := g.qRank*g.index*128 + g.hidden*128 + g.hidden*g.index
+	if l.Variant == FP8Block {
+		l.Bytes, l.Flops8 = l.Bytes+params, l.Flops8+2*params*tokens
+		return
+	}
+	l.Bytes, l.Flops16 = l.Bytes+2*params, l.Flops16+2*params*tokens
+}
+
+// dsaContextRows are the indexer path's; most of them stand on the host's floor,
+// which is given for BF16 and FP8 blocks in µs.
+func dsaContextRows(system, kernel string, host16, host8, median float64) residual {
+	return residual{
+		name: "dsa prefill " + kernel + " " + system, system: system, table: "dsa_context_module_perf", stride: 7, median: median,
+		keep: func(r row) bool {
+			return strings.Contains(r.s("kernel_source"), "dsa_indexer_"+kernel) && r.f("step") < 131072
+		},
+		predict: func(s *Set, r row) float64 {
+			b, l, from, h, g := r.f("batch_size"), r.f("isl"), r.f("step"), r.f("num_heads"), dsaOf(r)
+			selected, scored := b*(ramp(from+l, 2048)-ramp(from, 2048)), b*(ramp(from+l, 1e12)-ramp(from, 1e12))
+			x := Prefill{
+				Tokens: b * l, CoreFlops: 2 * 1088 * h * selected, GatherBytes: 1152 * selected, IndexFlops: 2 * g.index * 128 * scored,
+				ScoreBytes: 4 * scored, ActBytes: SparseActBytes(b*l, g.hidden, h, 544), Linear: g.linears(r, b*l, h), HostFloor: host16 * 1e-6,
+			}
+			if r.s("kv_cache_dtype") == "fp8" {
+				x.KV8, x.GatherBytes = true, 656*selected
+			}
+			if g.indexer(&x.Linear, b*l); x.Linear.Variant == FP8Block {
+				x.HostFloor = host8 * 1e-6
+			}
+			return s.DSAPrefill(&x).Total() * 1e6
 		},
 	}
 }

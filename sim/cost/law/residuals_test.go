@@ -22,6 +22,8 @@ var residuals = []residual{
 	mlaDecodeRows("h100_sxm", "fp8_block", 3.9), mlaDecodeRows("b200_sxm", "fp8_block", 5.3), mlaDecodeRows("b200_sxm", "nvfp4", 4.0),
 	mlaContextRows("h100_sxm", "bfloat16", 2.4), mlaContextRows("b200_sxm", "bfloat16", 4.0), mlaContextRows("h100_sxm", "fp8_block", 8.2),
 	dsaDecodeRows("h100_sxm", "bfloat16", 6.1), dsaDecodeRows("h100_sxm", "fp8", 5.9), dsaDecodeRows("b200_sxm", "fp8", 7.1),
+	dsaContextRows("h100_sxm", "flashmla_sparse", 1081, 1480, 4.5), dsaContextRows("h100_sxm", "flashmla_kv", 1171, 1572, 5.8),
+	dsaContextRows("b200_sxm", "trtllm", 1030, 1395, 3.0),
 	v4DecodeRows("h100_sxm", "csa", 4.5), v4DecodeRows("b200_sxm", "csa", 7.4), v4DecodeRows("h100_sxm", "hca", 4.8), v4DecodeRows("b200_sxm", "hca", 7.7),
 	v4ContextRows("h100_sxm", "csa", 6.7), v4ContextRows("b200_sxm", "csa", 6.8), v4ContextRows("h100_sxm", "hca", 4.9), v4ContextRows("b200_sxm", "hca", 6.7),
 	mhcRows("h100_sxm", 7), mhcRows("b200_sxm", 4),
