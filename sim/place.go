@@ -87,9 +87,18 @@ func (p *poolRun) deployed() deployed {
 	d := deployed{
 		Name: p.name, Chips: p.place.used, ChipsPerInstance: p.stepper.Chips(),
 		Peak: p.peak(), HBM: float64(chip.Memory.Bandwidth), TDP: float64(chip.Power),
+		KVParts:    p.kvParts(),
 		KVCapacity: p.spec.Memory.Free * int64(p.spec.Ranks) * int64(p.pool.Instances),
 	}
 	return d
+}
+
+// kvParts is how many chips of a rank hold different parts of a sequence's cache:
+// TP·PP when heads and layers are cut, 1 when every chip keeps all of it.
+func (p *poolRun) kvParts() float64 {
+	const long = 1 << 20
+	m := &p.spec.Memory
+	return float64(m.TransferBytes(long)) / float64(m.SequenceBytes(long))
 }
 
 func (r *run) deployment() DeploymentInfo {

@@ -20,6 +20,7 @@ type Result struct {
 	Warnings    []string       `json:"warnings"`
 	Requests    Requests       `json:"requests"`
 	SimulatedS  float64        `json:"simulated_s"`
+	WarmupS     float64        `json:"warmup_s,omitempty"` // of it, before the measured window: left out
 	Throughput  Throughput     `json:"throughput"`
 	Latency     Latency        `json:"latency"`
 	Goodput     Goodput        `json:"goodput"`

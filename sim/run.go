@@ -155,8 +155,18 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 	}
 	if len(r.pools) == 2 {
 		c.Handover, err = r.handover()
+		if r.load.stationary != nil {
+			c.Warmup = r.warmup()
+		}
 	}
 	return c, err
+}
+
+// warmup is how long a prefill pool that starts empty is given to fill: three times
+// the TTFT promised to a mean prompt.
+func (r *run) warmup() des.Time {
+	ttft := float64(r.scenario.SLO.TTFT) * max(1, r.load.stationary.MeanInput()/metrics.LongPrompt)
+	return 3 * des.Time(ttft)
 }
 
 // result is the report of a run that has ended.
@@ -185,6 +195,7 @@ func (r *run) result(c *route.Cluster, partial bool) (*Result, error) {
 		s.Tiers = append(s.Tiers, tierLinks{Name: t.Name, Bandwidth: float64(t.Bandwidth)})
 	}
 	out.Deployment = r.deployment()
+	out.WarmupS = c.Warmup().Seconds()
 	if err := summarise(r.recorder, s, out); err != nil {
 		return nil, err
 	}

@@ -30,7 +30,8 @@ type deployed struct {
 	Peak             float64 // FLOP/s of a package at the fastest precision that the pool computes in
 	HBM              float64 // bytes/s of a package
 	TDP              float64 // W of a package, 0 when not published
-	KVCapacity       int64   // bytes, all instances
+	KVCapacity       int64   // bytes, all instances, of one chip of each rank
+	KVParts          float64 // chips of a rank that hold different parts of the cache (the others hold copies)
 }
 
 // tierLinks is the bandwidth that a chip has on one tier of the topology.
@@ -142,13 +143,14 @@ func spans(s metrics.Spans) RequestSpans {
 	}
 }
 
-// kv is of the pool that decodes: the only one, or the one that is not prefill.
+// kv is of the pool that decodes: the only one, or the one that is not prefill. A
+// byte of cache counts once, however many chips of a rank keep a copy of it.
 func (s *summary) kv(m *metrics.Summary) KV {
 	k := KV{BytesPerToken: s.KVBytesPerToken, Preemptions: m.Preemptions}
 	for i := range s.Pools {
 		if s.Pools[i].Name != metrics.PhaseNames[metrics.Prefill] {
-			k.CapacityBytes += s.Pools[i].KVCapacity
-			k.PeakBytes += m.KVPeak[i]
+			k.CapacityBytes += int64(float64(s.Pools[i].KVCapacity) * s.Pools[i].KVParts)
+			k.PeakBytes += int64(float64(m.KVPeak[i]) * s.Pools[i].KVParts)
 		}
 	}
 	if m.PrefixQueries > 0 {

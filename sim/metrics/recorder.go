@@ -7,9 +7,9 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 )
 
-// longPrompt is the prompt length in tokens up to which SLO.TTFT holds as it is;
+// LongPrompt is the prompt length in tokens up to which SLO.TTFT holds as it is;
 // beyond, it grows in proportion to the prompt.
-const longPrompt = 8192
+const LongPrompt = 8192
 
 // Config is what a Recorder must know before the run.
 type Config struct {
@@ -204,8 +204,8 @@ func (c *Completion) TPOT() (ns float64, ok bool) {
 func (s SLO) Met(c *Completion) bool {
 	if s.TTFT > 0 {
 		bound := float64(s.TTFT)
-		if c.InputTokens > longPrompt {
-			bound *= float64(c.InputTokens) / longPrompt
+		if c.InputTokens > LongPrompt {
+			bound *= float64(c.InputTokens) / LongPrompt
 		}
 		if float64(c.FirstToken-c.Arrival) > bound {
 			return false

@@ -24,12 +24,17 @@ type Config struct {
 	Loop     *traces.ClosedLoop // closed loop
 	FrontEnd des.Time           // from arrival to queue: HTTP, tokenisation
 
-	// Measured requests are the first Measure ones and those that arrive before
-	// MeasureUntil; all when both are 0. The run ends when all of them have
+	// Measured requests are the first Measure ones after the warm-up, or those that
+	// arrive in the first MeasureUntil after it; all when both are 0. The run ends when all of them have
 	// finished; when requests end before that, it ends with the last.
 	Measure      int64
 	MeasureUntil des.Time
-	Initial      []Initial // in flight at time 0
+	Initial      []Initial // decoding at the end of the warm-up
+	// Warmup lets the prefill pool fill before anything counts: what it finishes
+	// before then is among Initial already and ends there. Then the measured
+	// window opens and Initial starts to decode. 0 when aggregated: prompts wait
+	// for no longer than a few steps there.
+	Warmup des.Time
 
 	Observe         func(*metrics.Snapshot) (stop bool)
 	ObserveEvents   int64
@@ -106,7 +111,7 @@ func NewCluster(cfg Config, recorder *metrics.Recorder) *Cluster {
 		}
 		entities += p.Instances
 	}
-	c.clock = des.NewWinner(2*entities + 3)
+	c.clock = des.NewWinner(2*entities + 4)
 	if len(c.pools) == 2 {
 		c.net = net.New(c.ports())
 	}
@@ -128,7 +133,7 @@ func (c *Cluster) ports() []float64 {
 }
 
 // The entities of the clock, lowest first at equal times: ends of steps, transfers,
-// arrivals, starts of steps, the observer. A step that starts at a moment sees all
+// arrivals, starts of steps, the observer, the end of the warm-up. A step that starts at a moment sees all
 // that happened at it.
 func (c *Cluster) instances() int {
 	last := &c.pools[len(c.pools)-1]
@@ -138,6 +143,7 @@ func (c *Cluster) transferEntity() int { return c.instances() }
 func (c *Cluster) arrivalEntity() int  { return c.instances() + 1 }
 func (c *Cluster) startEntity() int    { return c.instances() + 2 }
 func (c *Cluster) observeEntity() int  { return 2*c.instances() + 2 }
+func (c *Cluster) warmupEntity() int   { return 2*c.instances() + 3 }
 
 // Run lets the cluster run until every measured request has finished, the context
 // ends or the observer stops it; the last two leave the run partial.
@@ -145,7 +151,11 @@ func (c *Cluster) Run(ctx context.Context) (partial bool, err error) {
 	if err := c.arrivals.start(); err != nil {
 		return false, err
 	}
-	c.begin()
+	if c.cfg.Warmup > 0 {
+		c.clock.Set(c.warmupEntity(), c.cfg.Warmup)
+	} else {
+		c.begin()
+	}
 	c.clock.Set(c.arrivalEntity(), c.arrivals.at())
 	if c.cfg.Observe != nil && c.cfg.ObserveInterval > 0 {
 		c.clock.Set(c.observeEntity(), c.cfg.ObserveInterval)
@@ -187,6 +197,11 @@ func (c *Cluster) act(entity int) error {
 		return c.arrive()
 	case entity < c.observeEntity():
 		c.startStep(entity - c.startEntity())
+	case entity == c.warmupEntity():
+		c.clock.Set(entity, des.Never)
+		c.bookIdle()
+		c.recorder.OpenWindow(c.now)
+		c.begin()
 	default:
 		c.observe()
 		c.clock.Set(entity, c.now+c.cfg.ObserveInterval)
@@ -211,7 +226,7 @@ func (c *Cluster) enough() bool {
 	case c.cfg.Measure > 0:
 		return c.measured >= c.cfg.Measure
 	case c.cfg.MeasureUntil > 0:
-		return c.arrivals.at() >= c.cfg.MeasureUntil+c.cfg.FrontEnd
+		return c.arrivals.at() >= c.cfg.Warmup+c.cfg.MeasureUntil+c.cfg.FrontEnd
 	}
 	return false
 }
@@ -270,3 +285,6 @@ func (c *Cluster) observe() {
 
 // Unfinished is the number of measured requests that have not finished.
 func (c *Cluster) Unfinished() int64 { return c.measured - c.finished }
+
+// Warmup is the time before the measured window.
+func (c *Cluster) Warmup() des.Time { return c.cfg.Warmup }

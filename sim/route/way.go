@@ -49,10 +49,12 @@ func (c *Cluster) arrive() error {
 // measures reports whether a request that arrived then belongs to the measured ones.
 func (c *Cluster) measures(arrival des.Time) bool {
 	switch {
+	case arrival < c.cfg.Warmup:
+		return false
 	case c.cfg.Measure > 0:
 		return c.measured < c.cfg.Measure
 	case c.cfg.MeasureUntil > 0:
-		return arrival < c.cfg.MeasureUntil
+		return arrival < c.cfg.Warmup+c.cfg.MeasureUntil
 	}
 	return true
 }
@@ -157,6 +159,11 @@ func (c *Cluster) finishStep(entity int) {
 		c.complete(h)
 	}
 	for _, h := range in.Prefilled {
+		if c.now < c.cfg.Warmup {
+			in.Abandon(h, c.now)
+			c.complete(h)
+			continue
+		}
 		c.waiting.push(h, c.now)
 	}
 	c.place()
@@ -222,13 +229,13 @@ func (c *Cluster) complete(h int32) {
 		Queue: r.Queue, Prefill: r.Prefill, KVTransfer: r.KVTransfer, Decode: r.Decode, Preempted: r.Preempted,
 		InputTokens: int64(r.Input), OutputTokens: int64(r.Output), CachedTokens: int64(r.Cached),
 		Preemptions: r.Preemptions, PrefillInstance: r.PrefillInstance, DecodeInstance: r.Instance,
-		Initial: r.Initial, Measured: r.Measured,
+		Initial: r.Initial || c.now < c.cfg.Warmup, Measured: r.Measured,
 	}
 	c.recorder.Complete(&done)
 	if r.Measured {
 		c.finished++
 	}
-	if c.cfg.OnRequest != nil && !r.Initial {
+	if c.cfg.OnRequest != nil && !done.Initial {
 		c.cfg.OnRequest(&done)
 	}
 	c.table.Free(h)

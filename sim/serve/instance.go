@@ -173,6 +173,12 @@ func (in *Instance) HandedOver(h int32) {
 	in.ranks[from.Rank].admitted--
 }
 
+// Abandon ends a request whose prompt has been prefilled, without decoding it.
+func (in *Instance) Abandon(h int32, now des.Time) {
+	in.Release(h)
+	in.shared.Table.At(h).firstToken(now)
+}
+
 // BookIdle books the time without work up to now, when a measured window begins or
 // ends.
 func (in *Instance) BookIdle(now des.Time) {
