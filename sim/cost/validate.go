@@ -46,7 +46,7 @@ func (c *Config) check() error {
 			fail("%s: must be from 1 to %d, got %d", d.name, 1<<24, d.v)
 		}
 	}
-	if len(errs) > 0 {
+	if c.Model == nil || c.Topology == nil || c.Chip == nil || min(l.TP, l.DP, l.PP, l.EP) < 1 {
 		return errors.Join(errs...)
 	}
 	errs = append(errs, c.checkChips(), c.checkExperts(), c.checkDrafts())
