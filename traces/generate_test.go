@@ -77,6 +77,8 @@ func TestEveryProfileGenerates(t *testing.T) {
 		near(t, name+": mean input", stats.Input.Mean, w.MeanInput(), 0.03)
 		near(t, name+": mean output", stats.Output.Mean, w.Output.Mean(), 0.03)
 		near(t, name+": rate", stats.Rate, 20, 0.03)
+		cv := max(1, w.Arrivals.arg) // Poisson has no argument
+		near(t, name+": cv of gaps", stats.CV, cv, 0.03)
 		reused := w.MeanReused() / w.MeanInput()
 		if reused > 0 { // a block that is not full, and the cold start, are lost
 			if got := stats.Prefix.HitRate; got > reused+0.002 || got < reused-0.02 {

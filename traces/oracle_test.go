@@ -1,6 +1,8 @@
 package traces
 
 import (
+	"bytes"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -156,6 +158,29 @@ func TestRealServeGen(t *testing.T) {
 	for _, want := range []string{"15 of 162 clients", "chunk-15,", "chunk-148"} {
 		if !strings.Contains(warned, want) {
 			t.Errorf("warning %q lacks %q", warned, want)
+		}
+	}
+}
+
+// TestRealTracesConvert: written in our own format and read back, nothing has changed.
+func TestRealTracesConvert(t *testing.T) {
+	for _, file := range []string{"azure2023_conv.csv.zst", "mooncake_conversation_trace.jsonl.zst", "llmservingsim_sharegpt_qwen3-32b.jsonl.zst"} {
+		src, err := Open(shared(t, file), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := src.BlockTokens()
+		want := readAll(t, src)
+		var b bytes.Buffer
+		if _, err := Write(&b, &listSource{requests: want, block: block}, nil); err != nil {
+			t.Fatal(err)
+		}
+		back, err := Read("converted", io.NopCloser(&b), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readAll(t, back); back.BlockTokens() != block || !equalRequests(got, want) {
+			t.Errorf("%s: differs after converting", file)
 		}
 	}
 }

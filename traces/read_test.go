@@ -277,6 +277,19 @@ func TestOptionsByHand(t *testing.T) {
 	})
 }
 
+// TestStartIsInAndEndIsOut for requests exactly on the edges.
+func TestStartIsInAndEndIsOut(t *testing.T) {
+	if got := read(t, mooncakeText, Options{Duration: 3e9}); len(got) != 1 {
+		t.Errorf("%d requests before 3 s, want 1", len(got))
+	}
+	if got := read(t, mooncakeText, Options{Duration: 3e9 + 1}); len(got) != 2 {
+		t.Errorf("%d requests up to 3 s, want 2", len(got))
+	}
+	if got := read(t, mooncakeText, Options{Start: 3e9}); len(got) != 1 || got[0].Arrival != 0 {
+		t.Errorf("from 3 s on: %+v, want one at 0", got)
+	}
+}
+
 // TestTwiceTheRateHalvesTimes on even nanoseconds, where halves are exact.
 func TestTwiceTheRateHalvesTimes(t *testing.T) {
 	once, twice := read(t, mooncakeText, Options{RateScale: 1}), read(t, mooncakeText, Options{RateScale: 2})

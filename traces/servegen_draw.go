@@ -41,7 +41,8 @@ func startServeGen(in *input, clients []*serveGenClient) *serveGenRows {
 }
 
 // skipTo passes over the windows that end before a moment: their requests would
-// be left out one by one.
+// be left out one by one. What follows is drawn from the streams' beginning, so it
+// has the same statistics as in the whole trace, not the same requests.
 func (c *clientCursor) skipTo(seconds float64) {
 	c.window = sort.Search(len(c.windows), func(i int) bool { return c.windows[i].end > seconds }) - 1
 	c.at = -1

@@ -3,6 +3,7 @@ package traces
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -71,6 +72,25 @@ func TestServeGenCounts(t *testing.T) {
 	near(t, "share of 10", tens/first, 0.25, 0.01)
 }
 
+// TestServeGenWindowsAreStationary: with windows of a few gaps, starting each with a
+// whole gap, or the next one where the last ended, would miss the rate by a third.
+func TestServeGenWindowsAreStationary(t *testing.T) {
+	var windows strings.Builder
+	const n, seconds = 4000, 10
+	for i := range n {
+		fmt.Fprintf(&windows, "%d,1,3,%s\n", i*seconds, []string{"Gamma,0.1111111111111111,9", "Weibull,0.5,0.5"}[i%2])
+	}
+	text := archive(t, "chunk-0-trace.csv", windows.String(), "chunk-0-dataset.json", lengths)
+	var counts [2]float64
+	for seed := range uint64(5) {
+		for _, r := range read(t, text, Options{Seed: seed}) {
+			counts[int(r.Arrival.Seconds()/seconds)%2] += 1.0 / (5 * n / 2)
+		}
+	}
+	near(t, "Gamma windows", counts[0], seconds, 0.06)
+	near(t, "Weibull windows", counts[1], seconds, 0.06)
+}
+
 func TestServeGenIsOfItsSeed(t *testing.T) {
 	text := two(t)
 	a, b, c := read(t, text, Options{Seed: 1}), read(t, text, Options{Seed: 1}), read(t, text, Options{Seed: 2})
@@ -96,9 +116,9 @@ func TestServeGenStart(t *testing.T) {
 
 func TestServeGenLeavesOutClientsWithoutLengths(t *testing.T) {
 	var warned string
-	text := archive(t, "x/chunk-0-trace.csv", steady, "x/chunk-0-dataset.json", lengths, "x/chunk-7-trace.csv", steady)
+	text := archive(t, "x/chunk-0-trace.csv", steady, "x/chunk-0-dataset.json", lengths, "x/chunk-7-trace.csv", "0,1,1,Gamma,1,1\n200,6,1,Gamma,1,1\n300,0,0,,0,0\n")
 	got := read(t, text, Options{Seed: 1, Warn: func(s string) { warned = s }})
-	if warned != "f: 1 of 2 clients have no dataset file and are left out, with 50.0 % of the requests: chunk-7" {
+	if warned != "f: 1 of 2 clients have no dataset file and are left out, with 21.1 % of the requests: chunk-7" {
 		t.Errorf("warned %q", warned)
 	}
 	// A client's draws are its own: the other one's absence changes none of them.
