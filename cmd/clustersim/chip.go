@@ -125,7 +125,7 @@ func (s chipShown) peak(p topologies.Precision) string {
 	if s.Peak[p] == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.4g T", float64(s.Peak[p])/1e12)
+	return fmt.Sprintf("%.5g T", float64(s.Peak[p])/1e12)
 }
 
 func (s chipShown) power() string {

@@ -118,7 +118,7 @@ func showTopo(w io.Writer, name string, f topoFlags) error {
 		t, err = t.WithTau(overrides)
 	}
 	if err != nil {
-		return fmt.Errorf("--tau: %w", err)
+		return err
 	}
 	shown := newTopoShown(t)
 	return writeShown(w, f.output, shown, func(w io.Writer) { shown.print(w, t) })
