@@ -8,7 +8,7 @@ import (
 )
 
 // Stats is what one pass over a source measures. Memory grows with distinct
-// lengths and distinct prefix blocks only.
+// lengths, prefix blocks and sessions only.
 type Stats struct {
 	Requests int64   `json:"requests"`
 	SpanS    float64 `json:"span_s"`         // from the first arrival to the last
