@@ -264,7 +264,7 @@ func (c *Cluster) begin() {
 			c.table.Free(h)
 			continue
 		}
-		r.LastToken = 0
+		r.Since, r.LastToken = c.now, c.now
 		c.recorder.Initial()
 		p.instances[instance].Join(h)
 		c.wake(p, instance)
