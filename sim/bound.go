@@ -32,20 +32,19 @@ var causeGroups = [cost.NumCauses]struct{ group, part string }{
 	cost.Imbalance:     {"imbalance", "waiting for the slowest rank"},
 }
 
+// idleTie is how far two pools' idle shares may differ and still count as equally
+// short of capacity.
+const idleTie = 0.05
+
 // Bound names the phase that is short of capacity, and in it the group of causes
-// that takes the most working time. With separate pools that phase is the one whose
-// instances idle less; where they are shared, the one with more working time.
+// that takes the most working time.
 func (r *Result) Bound() Bound {
-	prefill, decode := &r.Causes.Prefill, &r.Causes.Decode
-	phase, shares := metrics.Decode, decode
-	shared := r.Deployment.Prefill == nil
+	phase, shares := metrics.Decode, &r.Causes.Decode
 	switch {
-	case decode.working() == 0 && prefill.working() == 0:
+	case r.Causes.Prefill.working() == 0 && shares.working() == 0:
 		return Bound{Sentence: "Nothing ran."}
-	case decode.working() == 0,
-		shared && r.Causes.NS.Prefill.working() > r.Causes.NS.Decode.working(),
-		!shared && prefill.working() > decode.working():
-		phase, shares = metrics.Prefill, prefill
+	case r.prefillIsShort():
+		phase, shares = metrics.Prefill, &r.Causes.Prefill
 	}
 	b := StepBound(phase, shares.List())
 	if shares.Idle > 0.5 {
@@ -53,6 +52,24 @@ func (r *Result) Bound() Bound {
 			strings.ToLower(b.Sentence[:1])+b.Sentence[1:])
 	}
 	return b
+}
+
+// prefillIsShort compares the phases. Where instances are shared, the one with more
+// working time is short. Of separate pools it is the one whose instances idle less;
+// where both are about as busy, the one whose latency is nearer its bound.
+func (r *Result) prefillIsShort() bool {
+	prefill, decode := &r.Causes.Prefill, &r.Causes.Decode
+	switch {
+	case prefill.working() == 0 || decode.working() == 0:
+		return decode.working() == 0
+	case r.Deployment.Prefill == nil:
+		return r.Causes.NS.Prefill.working() > r.Causes.NS.Decode.working()
+	}
+	slo := &r.Goodput.SLO
+	if ahead := decode.Idle - prefill.Idle; ahead > idleTie || ahead < -idleTie || slo.TTFT == 0 || slo.TPOT == 0 {
+		return ahead > 0
+	}
+	return r.Latency.TTFT.P90/slo.TTFT.Seconds() > r.Latency.TPOT.P90/slo.TPOT.Seconds()
 }
 
 // StepBound is the same for one step, or any other split of a phase's time.

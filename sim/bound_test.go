@@ -55,6 +55,10 @@ func TestBoundPicksThePhaseThatIsShort(t *testing.T) {
 	}{
 		{"decode idles less", Result{Deployment: separate, Causes: Causes{Prefill: slack, Decode: busy}}, "decode"},
 		{"prefill idles less", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: slack}}, "prefill"},
+		{"as busy, TTFT nearer its bound", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: busy},
+			Goodput: Goodput{SLO: SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1800}, TPOT: Distribution{P90: 40}}}, "prefill"},
+		{"as busy, TPOT nearer its bound", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: busy},
+			Goodput: Goodput{SLO: SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1500}, TPOT: Distribution{P90: 40}}}, "decode"},
 		{"shared, more time in prefill", Result{Deployment: shared, Causes: Causes{Prefill: slack, Decode: busy,
 			NS: CausesNS{Prefill: PhaseNS{Compute: 9}, Decode: PhaseNS{HBMKV: 5, Idle: 100}}}}, "prefill"},
 		{"shared, more time in decode", Result{Deployment: shared, Causes: Causes{Prefill: slack, Decode: busy,

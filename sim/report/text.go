@@ -19,6 +19,9 @@ func Text(w io.Writer, r *sim.Result) error {
 	p.rates(r)
 	p.causes(r)
 	p.resources(r)
+	if r.Deployment.Why != "" {
+		p.list("why this layout", []string{r.Deployment.Why})
+	}
 	p.list("warnings", r.Warnings)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -56,9 +59,6 @@ func (p *page) head(r *sim.Result) {
 	p.pool("prefill", d.Prefill)
 	p.pool("decode", d.Decode)
 	p.pool("serve", d.Serve)
-	if d.Why != "" {
-		p.field("layout", "%s", d.Why)
-	}
 	q := &r.Requests
 	p.field("requests", "%s arrived, %s completed, %s measured; %s in flight at the start, %s at the end; %s rejected, %s lost",
 		count(q.Arrived), count(q.Completed), count(q.Measured), count(q.Initial), count(q.InFlight), count(q.Rejected), count(q.Lost))
