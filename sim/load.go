@@ -41,8 +41,9 @@ type Inputs struct {
 	Warnings []string
 	Digests  []Input
 
-	asked *models.Model // before substitutions
-	dirs  []string
+	asked     *models.Model // before substitutions
+	libraries *topologies.Libraries
+	dirs      []string
 }
 
 // Load resolves the model, topology and engine that a scenario names.
@@ -69,6 +70,11 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	if in.Engine, err = s.engine(t.Chip); err != nil {
 		return nil, err
 	}
+	libraries, err := cost.LoadLibraries(t, in.Engine)
+	if err != nil {
+		return nil, err
+	}
+	in.libraries = &libraries
 	var notes []string
 	if in.Model, notes, err = cost.Substitute(m, t.Chip); err != nil {
 		return nil, err
@@ -108,7 +114,7 @@ func (in *Inputs) digest(kind, name string, content any) {
 
 // Stepper is the cost model of a pool's instances in a role.
 func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, error) {
-	topology, model := in.Topology, in.Model
+	topology, model, libraries := in.Topology, in.Model, in.libraries
 	if p.Chip != "" {
 		chip, err := topologies.LoadChip(p.Chip, in.dirs...)
 		if err != nil {
@@ -118,7 +124,7 @@ func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, 
 			if model, _, err = cost.Substitute(in.asked, chip); err != nil {
 				return nil, err
 			}
-			topology = topology.WithChip(chip)
+			topology, libraries = topology.WithChip(chip), nil
 		}
 	}
 	accepted, err := in.accepted(s)
@@ -141,7 +147,7 @@ func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, 
 		drafts = 0
 	}
 	return cost.New(cost.Config{
-		Model: model, Topology: topology, Chip: topology.Chip, Layout: layout, Engine: in.Engine, Role: role,
+		Model: model, Topology: topology, Chip: topology.Chip, Layout: layout, Engine: in.Engine, Libraries: libraries, Role: role,
 		Drafts: drafts, Accepted: accepted, MaxTokens: p.MaxTokens, MaxSequences: p.MaxSequences,
 	})
 }

@@ -29,11 +29,14 @@ type comms struct {
 }
 
 func newComms(c *Config) (comms, error) {
-	libs, err := c.libraries()
-	if err != nil {
-		return comms{}, err
+	if c.Libraries == nil {
+		libs, err := LoadLibraries(c.Topology, c.Engine)
+		if err != nil {
+			return comms{}, err
+		}
+		c.Libraries = &libs
 	}
-	m := comms{topology: c.Topology, libs: libs, layout: c.Layout, dies: max(1, c.Chip.Dies)}
+	m := comms{topology: c.Topology, libs: *c.Libraries, layout: c.Layout, dies: max(1, c.Chip.Dies)}
 	if len(c.Topology.Tiers) > MaxTiers {
 		return comms{}, fmt.Errorf("topology: %s has %d tiers; a step keeps bytes of at most %d", c.Topology.Name, len(c.Topology.Tiers), MaxTiers)
 	}
@@ -51,9 +54,10 @@ func newComms(c *Config) (comms, error) {
 	return m, nil
 }
 
-// libraries are the topology's defaults with those that the engine names instead.
-func (c *Config) libraries() (topologies.Libraries, error) {
-	libs, err := c.Topology.DefaultLibraries()
+// LoadLibraries reads the topology's default libraries with those that the engine
+// names instead.
+func LoadLibraries(t *topologies.Topology, e *Engine) (topologies.Libraries, error) {
+	libs, err := t.DefaultLibraries()
 	if err != nil {
 		return libs, err
 	}
@@ -61,14 +65,14 @@ func (c *Config) libraries() (topologies.Libraries, error) {
 		name string
 		into **topologies.Library
 	}{
-		{c.Engine.Libraries.AllReduce, &libs.AllReduce}, {c.Engine.Libraries.Dispatch, &libs.Decode}, {c.Engine.Libraries.Prefill, &libs.Prefill},
+		{e.Libraries.AllReduce, &libs.AllReduce}, {e.Libraries.Dispatch, &libs.Decode}, {e.Libraries.Prefill, &libs.Prefill},
 	} {
 		if x.name == "" {
 			continue
 		}
-		l, err := c.Topology.Library(x.name)
+		l, err := t.Library(x.name)
 		if err != nil {
-			return libs, fmt.Errorf("engine %s: %w", c.Engine.Name, err)
+			return libs, fmt.Errorf("engine %s: %w", e.Name, err)
 		}
 		*x.into = l
 	}

@@ -139,11 +139,14 @@ const (
 // Config is everything the cost of a step depends on. Zero MaxTokens,
 // MaxSequences and PageTokens take the engine's values for the role.
 type Config struct {
-	Model        *models.Model
-	Topology     *topologies.Topology
-	Chip         *topologies.Chip // nil: the topology's
-	Layout       Layout
-	Engine       *Engine // nil: DefaultEngine of the chip
+	Model    *models.Model
+	Topology *topologies.Topology
+	Chip     *topologies.Chip // nil: the topology's
+	Layout   Layout
+	Engine   *Engine // nil: DefaultEngine of the chip
+	// Libraries are those of LoadLibraries; nil loads them. They are only read, so
+	// that many steppers may share them.
+	Libraries    *topologies.Libraries
 	Role         Role    // empty: Mixed
 	Drafts       int     // MTP drafts a step
 	Accepted     float64 // mean tokens a verify step yields; the engine's clock uses it, the step's cost does not
