@@ -31,9 +31,9 @@ func (s *Stepper) gather(loads []Load, batches int64) (mean work, c counts) {
 	}
 	pp := int64(s.config.Layout.PP)
 	for i := range loads {
-		w := s.workOf(&loads[i], pp*batches)
-		s.works[i] = w
-		mean.add(&w)
+		w := &s.works[i]
+		w.fill(&loads[i], s.verify, pp*batches)
+		mean.add(w)
 		sequences, chunk := int64(w.sequences), int64(w.chunkTokens)
 		rows := sequences*int64(s.verify) + chunk
 		head := ceilDiv(loads[i].Sequences, pp)*int64(s.verify) + loads[i].LastChunks
@@ -56,8 +56,7 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 	}
 	var attention, layers, comm part
 	s.meanAttention(&attention, r, &mean, &c)
-	slowest := s.slowestAttention(&c, attention.total())
-	imbalance := max(0, slowest-attention.total())
+	imbalance := s.waiting(&mean, &c)
 
 	hidden := s.addStack(&layers, &comm, &imbalance, r, &s.main, c.rows, c.totalRows, c.chunk > 0, 1)
 	if s.config.Drafts > 0 {
@@ -118,22 +117,30 @@ func (s *Stepper) meanAttention(p *part, r *recorder, w *work, c *counts) {
 	}
 }
 
-// slowestAttention is the longest that any rank spends in attention; with one
-// rank it is the mean's.
-func (s *Stepper) slowestAttention(c *counts, mean float64) float64 {
+// waiting is how much longer the slowest rank is in attention than the mean one.
+// In a step without prompts the projections, padded to the same rows on every
+// rank, cancel and are left out.
+func (s *Stepper) waiting(mean *work, c *counts) float64 {
 	if len(s.works) == 1 {
-		return mean
+		return 0
+	}
+	rows := float64(c.rows)
+	if c.chunk == 0 {
+		rows = 0
 	}
 	slowest := 0.0
 	for i := range s.works {
-		w := &s.works[i]
-		t := s.attentionSeconds(s.main.attentions, w, float64(c.rows))
-		if s.config.Drafts > 0 {
-			t += s.draftAttentionSeconds(w, c)
-		}
-		slowest = max(slowest, t)
+		slowest = max(slowest, s.rankSeconds(&s.works[i], c, rows))
 	}
-	return slowest
+	return max(0, slowest-s.rankSeconds(mean, c, rows))
+}
+
+func (s *Stepper) rankSeconds(w *work, c *counts, rows float64) float64 {
+	t := s.attentionSeconds(s.main.attentions, w, rows)
+	if s.config.Drafts > 0 {
+		t += s.draftAttentionSeconds(w, c)
+	}
+	return t
 }
 
 func (s *Stepper) draftAttentionSeconds(w *work, c *counts) float64 {

@@ -148,7 +148,7 @@ func TestPairSum(t *testing.T) {
 }
 
 func BenchmarkDecodeStep(b *testing.B) {
-	for _, ranks := range []int{1, 16, 128} {
+	for _, ranks := range []int{4, 16, 128} {
 		b.Run(fmt.Sprintf("model=v4/ranks=%d", ranks), func(b *testing.B) {
 			layout := Layout{DP: ranks, EP: ranks}
 			topology := "supernode8912"

@@ -16,40 +16,54 @@ type work struct {
 
 const tokenUnit = 1.0 / (1 << ContextShift)
 
-// workOf is a rank's micro-batch. With PP stages the step is the steady pipelined
-// cycle: the rank's batch is cut in PP micro-batches (rounded up), each passes
-// through every layer once, and while one is in a stage the others are in the rest.
-// Two-batch overlap cuts each of them in two.
-func (s *Stepper) workOf(l *Load, cuts int64) work {
-	w := work{sequences: float64(l.Sequences), chunkTokens: float64(l.ChunkTokens), chunks: float64(l.Chunks), prefix: float64(l.Prefix)}
-	share, chunkShare := 1.0, 1.0
+// fill makes w a rank's micro-batch. With PP stages the step is the steady
+// pipelined cycle: the rank's batch is cut in PP micro-batches (rounded up), each
+// passes through every layer once, and while one is in a stage the others are in
+// the rest. Two-batch overlap cuts each of them in two.
+func (w *work) fill(l *Load, verify float64, cuts int64) {
+	w.sequences = float64(l.Sequences)
+	share := tokenUnit
+	if cuts > 1 && l.Sequences > 0 {
+		w.sequences = float64(ceilDiv(l.Sequences, cuts))
+		share *= w.sequences / float64(l.Sequences)
+	}
+	w.rows = w.sequences * verify
+	for j := range w.context {
+		w.context[j] = float64(l.Context[j]) * share
+	}
+	if l.ChunkTokens > 0 {
+		w.fillChunks(l, cuts)
+	} else if w.chunkTokens > 0 {
+		w.chunkTokens, w.chunks, w.prefix, w.pairs = 0, 0, 0, [models.MaxBreaks]float64{}
+	}
+}
+
+func (w *work) fillChunks(l *Load, cuts int64) {
+	w.chunkTokens, w.chunks, w.prefix = float64(l.ChunkTokens), float64(l.Chunks), float64(l.Prefix)
+	share := 1.0
 	if cuts > 1 {
-		if l.Sequences > 0 {
-			w.sequences = float64(ceilDiv(l.Sequences, cuts))
-			share = w.sequences / float64(l.Sequences)
-		}
-		if l.ChunkTokens > 0 {
-			w.chunkTokens = float64(ceilDiv(l.ChunkTokens, cuts))
-			chunkShare = w.chunkTokens / float64(l.ChunkTokens)
-			w.chunks, w.prefix = max(1, w.chunks*chunkShare), w.prefix*chunkShare
-		}
+		w.chunkTokens = float64(ceilDiv(l.ChunkTokens, cuts))
+		share = w.chunkTokens / float64(l.ChunkTokens)
+		w.chunks, w.prefix = max(1, w.chunks*share), w.prefix*share
 	}
-	w.rows = w.sequences * s.verify
-	for j := range s.breaks {
-		w.context[j] = float64(l.Context[j]) * tokenUnit * share
-		w.pairs[j] = float64(l.Pairs[j]) * chunkShare
+	for j := range w.pairs {
+		w.pairs[j] = float64(l.Pairs[j]) * share
 	}
-	return w
 }
 
 func (w *work) add(v *work) {
 	w.sequences += v.sequences
 	w.rows += v.rows
+	for j := range w.context {
+		w.context[j] += v.context[j]
+	}
+	if v.chunkTokens == 0 {
+		return
+	}
 	w.chunkTokens += v.chunkTokens
 	w.chunks += v.chunks
 	w.prefix += v.prefix
-	for j := range w.context {
-		w.context[j] += v.context[j]
+	for j := range w.pairs {
 		w.pairs[j] += v.pairs[j]
 	}
 }
