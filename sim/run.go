@@ -79,12 +79,16 @@ func prepare(s *Scenario, opt Options) (*run, error) {
 		r.load.close()
 		return nil, err
 	}
-	names := make([]string, len(r.pools))
+	names, chips := make([]string, len(r.pools)), make([]int, len(r.pools))
 	for i := range r.pools {
-		names[i] = r.pools[i].name
+		names[i], chips[i] = r.pools[i].name, r.pools[i].stepper.Chips()
+	}
+	links := make([]float64, len(r.inputs.Topology.Tiers))
+	for i, t := range r.inputs.Topology.Tiers {
+		links[i] = float64(t.Bandwidth)
 	}
 	r.recorder = metrics.NewRecorder(metrics.Config{
-		Pools: names, Expect: r.load.measure,
+		Pools: names, Expect: r.load.measure, Chips: chips, Links: links,
 		SLO: metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
 	})
 	if r.load.stationary != nil {

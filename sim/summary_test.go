@@ -49,7 +49,7 @@ func recorded() (*metrics.Recorder, *summary) {
 		Now: 10 * second,
 		Pools: []deployed{
 			{Name: "prefill", Chips: 2, ChipsPerInstance: 2, Peak: 1e12, HBM: 1e10, TDP: 1000, KVCapacity: 1000},
-			{Name: "decode", Chips: 8, ChipsPerInstance: 4, Peak: 1e12, HBM: 1e10, TDP: 500, KVCapacity: 100},
+			{Name: "decode", Chips: 8, ChipsPerInstance: 4, Peak: 1e12, HBM: 1e10, TDP: 500, KVCapacity: 50, KVParts: 2},
 		},
 		Tiers: []tierLinks{{"board", 1e9}, {"fabric", 1e8}},
 		SLO:   SLO{TTFT: spec.Duration(2 * second), TPOT: spec.Duration(second / 20)}, InFlight: 1, Unfinished: 1, KVBytesPerToken: 3.5,
@@ -88,7 +88,7 @@ func TestSummaryClosedForm(t *testing.T) {
 		"MBU":         {r.Utilisation.MBU, 101e9 / 1000e9},
 		"link":        {r.Utilisation.Links["board"], 8e9 / 100e9},
 		"link unused": {r.Utilisation.Links["fabric"], 0},
-		"KV peak":     {float64(r.KV.PeakBytes), 60},
+		"KV peak":     {float64(r.KV.PeakBytes), 120},
 		"KV capacity": {float64(r.KV.CapacityBytes), 100},
 		"hits":        {r.KV.PrefixHitRate, 0.4},
 		"preemptions": {float64(r.KV.Preemptions), 1},
