@@ -15,12 +15,10 @@ import (
 )
 
 // Open is the source of a scenario's trace.
-func (t *Trace) Open(seed uint64, stdin io.Reader) (traces.Source, error) {
-	o := traces.Options{Format: t.Format, Limit: t.Limit, RateScale: t.RateScale, Seed: seed}
-	if t.File == "-" && stdin != nil {
-		return traces.Read("standard input", io.NopCloser(stdin), o)
-	}
-	return traces.Open(t.File, o)
+func (t *Trace) Open(seed uint64, stdin io.Reader, warn func(string)) (traces.Source, error) {
+	return traces.Open(t.File, traces.Options{
+		Format: t.Format, Limit: t.Limit, RateScale: t.RateScale, Seed: seed, Stdin: stdin, Warn: warn,
+	})
 }
 
 // Generator is the scenario's workload as the generator takes it; what the profile
@@ -76,11 +74,12 @@ func (s *Scenario) open(opt Options) (*workload, error) {
 }
 
 func (s *Scenario) openTrace(opt Options) (*workload, error) {
-	source, err := s.Trace.Open(s.Seed, opt.Stdin)
+	out := &workload{name: s.Trace.File}
+	source, err := s.Trace.Open(s.Seed, opt.Stdin, func(w string) { out.warnings = append(out.warnings, w) })
 	if err != nil {
 		return nil, err
 	}
-	out := &workload{source: source, blockTokens: source.BlockTokens(), name: s.Trace.File}
+	out.source, out.blockTokens = source, source.BlockTokens()
 	if file, err := os.Open(s.Trace.File); err == nil {
 		defer file.Close()
 		sum := sha256.New()

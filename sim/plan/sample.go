@@ -49,7 +49,7 @@ func sampleTrace(s *sim.Scenario, opt *sim.Options) (sample []lengths, rate floa
 		stdin = io.TeeReader(rest, &head)
 		defer func() { opt.Stdin = io.MultiReader(&head, rest) }()
 	}
-	source, err := s.Trace.Open(s.Seed, stdin)
+	source, err := s.Trace.Open(s.Seed, stdin, nil)
 	if err != nil {
 		return nil, 0, err
 	}

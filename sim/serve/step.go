@@ -17,6 +17,9 @@ func (in *Instance) Start(now des.Time) bool {
 	work, kv := false, int64(0)
 	in.promptTokens, in.decoding = 0, 0
 	for i := range in.ranks {
+		if in.vacant(i) {
+			continue
+		}
 		used := in.used(i)
 		for used > in.spec.Memory.Free && in.loads[i].Sequences > 0 {
 			in.evict(i, now)
@@ -40,6 +43,13 @@ func (in *Instance) Start(now des.Time) bool {
 	in.now = in.spec.Stepper.Step(in.loads)
 	in.Busy, in.End = true, now+in.now.Time
 	return true
+}
+
+// vacant reports that a rank holds nothing and waits for nothing: most ranks of a
+// lightly loaded supernode.
+func (in *Instance) vacant(rankIndex int) bool {
+	rk := &in.ranks[rankIndex]
+	return rk.held == 0 && rk.queue.count == 0 && in.loads[rankIndex].Sequences == 0
 }
 
 // advance lets every decoding sequence's context grow by one step: the sums grow
@@ -171,12 +181,13 @@ func (in *Instance) finishChunks(now des.Time) (first int64) {
 		}
 		in.prefilled(c.request, r, now)
 	}
-	in.chunks = in.chunks[:0]
 	for i := range in.loads {
-		l := &in.loads[i]
-		l.ChunkTokens, l.Chunks, l.LastChunks, l.Prefix = 0, 0, 0, 0
-		l.Pairs = [len(l.Pairs)]int64{}
+		if l := &in.loads[i]; l.Chunks > 0 {
+			l.ChunkTokens, l.Chunks, l.LastChunks, l.Prefix = 0, 0, 0, 0
+			l.Pairs = [len(l.Pairs)]int64{}
+		}
 	}
+	in.chunks = in.chunks[:0]
 	return first
 }
 
