@@ -1,0 +1,366 @@
+package topologies
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; -update rewrites it\n%s", file, got)
+	}
+}
+
+// Every system loads, and its tiers are these.
+func TestTiersGolden(t *testing.T) {
+	var b strings.Builder
+	for _, name := range append(Names(), "hgx-h100:512", "nvl72:144", "vr-nvl72:576", "l40s:3") {
+		x := system(t, name)
+		fmt.Fprintf(&b, "%s %d × %s\n", x.Name, x.Chips, x.Chip.Name)
+		for i, tier := range x.Tiers {
+			d := x.TierDelays(i)
+			bw, _ := tier.Bandwidth.MarshalText()
+			fmt.Fprintf(&b, "  %-9s %5d %-9s %-8s τ %-7s worst %-8s mean %s\n", tier.Name, tier.Size, tier.Shape, bw, tier.Tau.Path(), d.Worst, d.Mean)
+		}
+		for _, a := range x.Assumptions {
+			if !strings.Contains(a, " is assumed: ") {
+				t.Errorf("%s: assumption %q", name, a)
+			}
+		}
+	}
+	golden(t, "tiers.golden", b.String())
+}
+
+func TestEveryChipLoads(t *testing.T) {
+	names := ChipNames()
+	if len(names) < 24 {
+		t.Errorf("%d chips, want at least 24", len(names))
+	}
+	for _, n := range names {
+		c, err := LoadChip(n)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if c.Name != n {
+			t.Errorf("chips/%s.yaml calls itself %s", n, c.Name)
+		}
+		if len(c.Operators) == 0 && c.Ancestor == "" {
+			t.Errorf("%s has neither operator constants nor an ancestor", n)
+		}
+		for _, a := range c.Aliases {
+			if same, err := LoadChip(a); err != nil || same.Name != n {
+				t.Errorf("alias %s of %s: %v", a, n, err)
+			}
+		}
+	}
+}
+
+func TestAliasesAreUnique(t *testing.T) {
+	for _, n := range Names() {
+		x := system(t, n)
+		for _, a := range append(x.Aliases, x.Name) {
+			if same := system(t, a); same.Name != n {
+				t.Errorf("%s of %s means %s", a, n, same.Name)
+			}
+		}
+	}
+	if system(t, "nvl72").Name != "gb200-nvl72" {
+		t.Error("nvl72 must mean gb200-nvl72")
+	}
+}
+
+// Every system has libraries for everything, and every library works on every system.
+func TestEveryLibraryOnEverySystem(t *testing.T) {
+	for _, n := range append(Names(), "hgx-h100:64", "l40s:16") {
+		x := system(t, n)
+		ls, err := x.DefaultLibraries()
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for name, c := range every(x, ls, min(16, x.Chips), 1, 1e6, decodeMoE(0, 256, 7168)) {
+			if c.Total() <= 0 {
+				t.Errorf("%s: %s costs %v", n, name, c)
+			}
+		}
+		for _, l := range LibraryNames() {
+			if _, err := x.Library(l); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// What nobody timed on a chip or its links is said.
+func TestAssumedLibraries(t *testing.T) {
+	for ref, want := range map[string]string{
+		"supernode8912":  "cann: its constants are fitted on other chips and assumed for ascend950dt",
+		"hgx-mi300x":     "deepep-ll: its constants are fitted on other chips and assumed for mi300x",
+		"hgx-h100:64":    "nccl: its constants are fitted on nvlink and assumed for the infiniband links of tier leaf",
+		"tpu-v5p-pod":    "ici: ring.chips is assumed",
+		"gb300-nvl72":    "trtllm-alltoall: its constants are fitted on other chips and assumed for gb300",
+		"nvl576":         "nccl: its constants are fitted on other chips and assumed for rubin-ultra",
+		"cloudmatrix384": "cann: dispatch[0].a_us = 17 is assumed",
+	} {
+		ls, err := system(t, ref).DefaultLibraries()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(ls.Assumptions(), "\n"); !strings.Contains(all, want) {
+			t.Errorf("%s: want %q among\n%s", ref, want, all)
+		}
+	}
+	ls, _ := system(t, "cloudmatrix384").DefaultLibraries()
+	if all := strings.Join(ls.Assumptions(), "\n"); strings.Contains(all, "assumed for ascend910c") {
+		t.Errorf("the 910C is what CANN was timed on:\n%s", all)
+	}
+}
+
+func TestWithChip(t *testing.T) {
+	x := system(t, "supernode8912")
+	pr, err := LoadChip("950pr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	y := x.WithChip(pr)
+	if y.Chip.Name != "ascend950pr" || x.Chip.Name != "ascend950dt" {
+		t.Errorf("%s and %s", y.Chip.Name, x.Chip.Name)
+	}
+	all := strings.Join(y.Assumptions, "\n")
+	if strings.Contains(all, "ascend950dt") || !strings.Contains(all, "ascend950pr") || !strings.Contains(all, "supernode.bandwidth") {
+		t.Errorf("assumptions must be the system's and the new chip's:\n%s", all)
+	}
+	if back := y.WithChip(x.Chip); strings.Join(back.Assumptions, "\n") != strings.Join(x.Assumptions, "\n") {
+		t.Error("changing back must give the same assumptions")
+	}
+}
+
+func TestConstantsInherit(t *testing.T) {
+	const base = "source: test\nconfidence: low\nvendor: V\npeak: {bf16: 1TFLOPS}\nmemory: {capacity: 1GiB, bandwidth: 1TB/s}\n"
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("chips/old.yaml", "name: old\n"+base+"operators: {gemm: {bf16: {t0_us: 2.5, ec: 1, rows: 7, median_error_pct: 3, p90_error_pct: 9, source: tables}}}\n")
+	write("chips/new.yaml", "name: new\nancestor: old\n"+base+"operators: {moe: {bf16: {t0_us: 9, source: tables}}}\n")
+	write("chips/knot.yaml", "name: knot\nancestor: loop\n"+base)
+	write("chips/loop.yaml", "name: loop\nancestor: knot\n"+base)
+	write("mine.yaml", "name: mine\naliases: [own]\nsource: x\nconfidence: low\nchip: new\nchips: 2\ntiers: [{name: n, shape: switch, bandwidth: 1GB/s, tau: {hops: [{switch: 1ns}]}}]\n")
+	x, err := Load("own", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gemm, ok := x.Chip.Constants("gemm", "bf16")
+	if !ok || !gemm.Assumed || gemm.Values["t0_us"] != 2.5 || gemm.Rows != 7 || gemm.P90ErrorPct != 9 || len(gemm.Values) != 2 {
+		t.Errorf("inherited %+v, %v", gemm, ok)
+	}
+	if moe, ok := x.Chip.Constants("moe", "bf16"); !ok || moe.Assumed {
+		t.Errorf("own %+v, %v", moe, ok)
+	}
+	if _, ok := x.Chip.Constants("gemm", "fp4"); ok {
+		t.Error("nobody has gemm fp4")
+	}
+	if _, err := LoadChip("knot", dir); err == nil || !strings.Contains(err.Error(), "comes back to knot") {
+		t.Errorf("a circle of ancestors: %v", err)
+	}
+	if _, err := Load(filepath.Join(dir, "mine.yaml"), dir); err != nil {
+		t.Error(err)
+	}
+	if _, err := x.DefaultLibraries(); err != nil {
+		t.Errorf("a vendor without libraries of its own: %v", err)
+	}
+}
+
+const goodTopology = `name: x
+source: here
+confidence: high
+chip: h100
+chips: 64
+tiers:
+  - {name: node, size: 8, shape: switch, bandwidth: 450GB/s, tau: {endpoint: 1ns, hops: [{switch: 1ns}]}}
+  - {name: pod, size: 64, shape: full-mesh, dims: [2, 4], bandwidth: 50GB/s, tau: {hops: [{switch: 1ns, metres: 2}]}}
+assumptions:
+  - {path: "tiers[1].bandwidth", because: guess}
+`
+
+func TestTopologyErrors(t *testing.T) {
+	if _, err := ParseTopology("x.yaml", []byte(goodTopology)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"450GB/s", "0GB/s", "x.yaml:7:53: tiers[0].bandwidth: must be positive"},
+		{"450GB/s", "450", "x.yaml:7:53"},
+		{"bandwidth: 450GB/s", "bandwith: 450GB/s", `did you mean "bandwidth"`},
+		{"chip: h100", "chip: h10", `did you mean "h100"`},
+		{"shape: switch", "shape: swich", `did you mean "switch"`},
+		{"dims: [2, 4]", "dims: [2, 3]", "multiply to 6, but the tier joins 8 members"},
+		{"dims: [2, 4]", "dims: [2, -4]", "extents must be 1 to"},
+		{"dims: [2, 4]", "dims: []", "needs 1 to 6 extents"},
+		{"size: 8", "size: 0", "must be 1 to 10000000 chips"},
+		{"size: 8", "size: 64", "must be more than the tier below"},
+		{"size: 8", "size: 7", "must be whole domains"},
+		{"chips: 64", "chips: 65", "must span all 65 chips"},
+		{"chips: 64", "chips: -1", "chips: must be 1 to"},
+		{"chips: 64", "chips: 64\nunit: 7", "must be at least 1 and divide chips"},
+		{"name: pod", "name: node", "two tiers are called"},
+		{"name: pod", "name: optics", "no part or preset of --tau"},
+		{"name: pod", "name: p.q", "without dots"},
+		{"{switch: 1ns}", "{switch: 1ns}, {switch: -2ns}", "must not be negative"},
+		{"{switch: 1ns, metres: 2}", "{switch: 1ns, metres: 2}, {switch: 1ns}", "has one hop"},
+		{"{switch: 1ns, metres: 2}", "", "must be 1 to 64 links"},
+		{"metres: 2", "metres: -2", "metres: must be 0 to"},
+		{"metres: 2", "metres: .inf", "metres: must be 0 to"},
+		{"bandwidth: 450GB/s", "bandwidth: 450GB/s, oversubscription: 0.5", "oversubscription: must be 1 (none)"},
+		{"bandwidth: 450GB/s", "bandwidth: 450GB/s, oversubscription: 0", "oversubscription: must be 1 (none)"},
+		{"endpoint: 1ns", "endpoint: 11s", "must be 0 to 10s"},
+		{"tiers[1].bandwidth\"", "tiers[2].bandwidth\"", "names no field of this file"},
+		{"because: guess", "because: \"\"", "because must say why"},
+		{"source: here", "", "source: is missing"},
+		{"confidence: high", "confidence: hgh", `did you mean "high"`},
+		{"name: x", "name: a b", "must be a word"},
+	} {
+		text := strings.Replace(goodTopology, c.old, c.new, 1)
+		if _, err := ParseTopology("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s → %s: %v\nwant %q in it", c.old, c.new, err, c.want)
+		}
+	}
+	bad := strings.NewReplacer("450GB/s", "0GB/s", "dims: [2, 4]", "dims: [3, 4]", "chip: h100", "chip: h1000").Replace(goodTopology)
+	_, err := ParseTopology("x.yaml", []byte(bad))
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("want three faults at once, got %v", err)
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for ref, want := range map[string]string{
+		"hgx-h100:12":      "multiples of 8",
+		"supernode8912:64": "fixed size of 8912",
+		"hgx-h100:0":       "number of chips",
+		"hgx-h100:x":       "number of chips",
+		"hgx-h100:":        "number of chips",
+		"nvl72:73":         "multiples of 4",
+		"hgx-h10":          `did you mean "hgx-h100"`,
+		"supernode8192":    `did you mean "supernode8912"`,
+		"no/such.yaml":     "no such file",
+		"../x":             "no such file",
+		"":                 "unknown topology",
+	} {
+		if _, err := Load(ref); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q in it", ref, err, want)
+		}
+	}
+	for ref, tiers := range map[string]int{"hgx-h100": 1, "hgx-h100:8": 1, "hgx-h100:16": 2, "hgx-h100:256": 2, "hgx-h100:264": 3, "hgx-h100:16384": 3, "nvl72:4": 1, "nvl72:76": 2, "supernode8912:8912": 2} {
+		x := system(t, ref)
+		if len(x.Tiers) != tiers || x.Tiers[tiers-1].Size != x.Chips {
+			t.Errorf("%s: %d tiers, the last of %d chips; want %d", ref, len(x.Tiers), x.Tiers[len(x.Tiers)-1].Size, tiers)
+		}
+		if again := system(t, x.Name); again.Chips != x.Chips {
+			t.Errorf("%s calls itself %s, which is another", ref, x.Name)
+		}
+	}
+}
+
+func FuzzTopology(f *testing.F) {
+	for _, n := range Names() {
+		data, err := shipped.ReadFile(n + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data), 0)
+	}
+	f.Add(goodTopology, 128)
+	f.Add(smallTorus, 96)
+	f.Fuzz(func(t *testing.T, text string, chips int) {
+		if chips < 0 || chips > maxChips {
+			chips = 0
+		}
+		x, err := parseTopology("x.yaml", []byte(text), chips, nil)
+		if err != nil {
+			return
+		}
+		if x.Chips < 1 || len(x.Tiers) < 1 || x.Tiers[len(x.Tiers)-1].Size != x.Chips || x.Bisection() <= 0 {
+			t.Fatalf("%d chips, bisection %s", x.Chips, x.Bisection())
+		}
+		if p := x.Path(0, x.Chips-1); x.Chips > 1 && (p.Tau < 0 || p.Bandwidth <= 0) {
+			t.Fatalf("%+v", p)
+		}
+		ls, err := x.DefaultLibraries()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range every(x, ls, min(x.Chips, 100), 1, 1e6, decodeMoE(0, 256, 7168)) {
+			if !(c.Total() >= 0) || c.Total() > 1e12 {
+				t.Fatalf("%s costs %v", name, c)
+			}
+		}
+	})
+}
+
+func FuzzChip(f *testing.F) {
+	for _, n := range []string{"h100", "ascend910c", "rubin-ultra"} {
+		data, err := shipped.ReadFile("chips/" + n + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Add("name: a\noperators: {gemm: {x: {a: .nan, rows: -1, source: 3}}}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := ParseChip("x.yaml", []byte(text))
+		if err != nil {
+			return
+		}
+		if c.Peak[BF16] <= 0 || c.Memory.Capacity <= 0 || c.Memory.Bandwidth <= 0 || c.Dies < 1 {
+			t.Fatalf("%+v", c)
+		}
+		c.Constants("gemm", "bf16")
+	})
+}
+
+func FuzzLibrary(f *testing.F) {
+	x := system(f, "hgx-h100:16")
+	for _, n := range LibraryNames() {
+		data, err := shipped.ReadFile("libraries/" + n + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := x.ParseLibrary("x.yaml", []byte(text))
+		if err != nil {
+			return
+		}
+		ls := Libraries{AllReduce: l, Collective: l, Decode: l, Prefill: l, Transfer: l, Fused: l}
+		for name, c := range every(x, ls, 16, 1, 1e6, decodeMoE(0, 256, 7168)) {
+			if !(c.Latency >= 0 && c.Bandwidth >= 0 && c.Tau <= c.Latency*(1+1e-9)) {
+				t.Fatalf("%s costs %+v", name, c)
+			}
+		}
+	})
+}
