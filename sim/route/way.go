@@ -1,8 +1,10 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
@@ -197,7 +199,8 @@ func (c *Cluster) setTransfer() {
 }
 
 // transfer starts the transfers that are due and ends those that are over: their
-// requests are out of the prefill instance, and decode from the next step on.
+// requests are out of the prefill instance, and decode from the next step on; those
+// that arrive together join in the order of their numbers.
 func (c *Cluster) transfer() {
 	from, to := c.prefilling(), c.serving()
 	for !c.moving.empty() && c.moving.first().at <= c.now {
@@ -209,6 +212,9 @@ func (c *Cluster) transfer() {
 		c.net.Start(c.now, h, from.Spec.Memory.TransferBytes(int64(r.Target)), links[:], c.cfg.Handover.Rate)
 	}
 	c.done = c.net.Finished(c.now, c.done[:0])
+	slices.SortFunc(c.done, func(a, b int32) int {
+		return cmp.Compare(c.table.At(a).Number, c.table.At(b).Number)
+	})
 	for _, h := range c.done {
 		r := c.table.At(h)
 		source := int(r.From.Instance)

@@ -95,7 +95,10 @@ func (in *Instance) evict(rankIndex int, now des.Time) {
 	r.Filled, r.Cached = 0, 0
 	r.Preemptions++
 	r.book(now, spanDecode)
-	r.LastToken, r.lost = now, true
+	r.lost = true
+	if stepsDone > 0 {
+		r.LastToken = now
+	}
 	in.shared.Recorder.Preempted()
 	if in.spec.Role == cost.Mixed {
 		in.ranks[rankIndex].queue.pushFront(in.shared.Table, h)

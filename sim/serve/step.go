@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/clustersim/clustersim/sim/cost"
@@ -139,7 +140,7 @@ func (in *Instance) Finish() {
 		in.Completed = append(in.Completed, e.request)
 	}
 	slices.SortFunc(in.Completed, func(a, b int32) int {
-		return int(int64(in.shared.Table.At(a).Number) - int64(in.shared.Table.At(b).Number))
+		return cmp.Compare(in.shared.Table.At(a).Number, in.shared.Table.At(b).Number)
 	})
 	first := in.finishChunks(now)
 	in.report(first)
