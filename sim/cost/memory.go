@@ -196,7 +196,9 @@ func (s *Stepper) stageWeights(stage int) []WeightPart {
 		attention, dense, routed, shared, other = attention+a, dense+d, routed+r, shared+sh, other+o
 	}
 	if stage == 0 {
-		vocab += s.cut(m.Embedding, l.TP)
+		table := m.Embedding
+		table.Shard = models.Column // by vocabulary
+		vocab += s.cut(table, l.TP)
 	}
 	if stage == l.PP-1 {
 		if !m.Tied || l.PP > 1 {

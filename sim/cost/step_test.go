@@ -172,8 +172,13 @@ func BenchmarkDecodeStep(b *testing.B) {
 func BenchmarkNew(b *testing.B) {
 	t := loadTopology(b, "supernode8912")
 	m := loadModel(b, "v4", t.Chip)
+	engine := loadEngine(b, "cann")
+	libs, err := LoadLibraries(t, engine)
+	if err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
-		if _, err := New(Config{Model: m, Topology: t, Role: Decode, Layout: Layout{DP: 128, EP: 128}}); err != nil {
+		if _, err := New(Config{Model: m, Topology: t, Engine: engine, Libraries: &libs, Role: Decode, Layout: Layout{DP: 128, EP: 128}}); err != nil {
 			b.Fatal(err)
 		}
 	}
