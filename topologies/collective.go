@@ -1,7 +1,9 @@
 package topologies
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/clustersim/clustersim/sim/spec"
 )
@@ -40,8 +42,8 @@ func (s *ShotLaw) check(doc *spec.Doc) {
 	if _, ok := s.Chips["default"]; !ok {
 		doc.Errorf("shot.chips", "must have default, for chips that nobody timed")
 	}
-	for _, v := range s.Chips {
-		checkTime(doc, "shot.chips", v)
+	for _, name := range slices.Sorted(maps.Keys(s.Chips)) {
+		checkTime(doc, "shot.chips."+name, s.Chips[name])
 	}
 }
 
@@ -123,6 +125,9 @@ func (t *Topology) AllToAll(lib *Library, ranks int, bytes float64, stride int) 
 	a := alpha{software: r.step.LaunchUs * microsecond * law.LaunchFactor}
 	steps := math.Log2(g.ranks) * law.StepFactor
 	a.software += steps * ring.software(r.step.StepUs, 1, true)
+	if g.levels[g.n-1].merged == 0 {
+		steps = 1 // in a mesh or torus messages to all members are on their way at once
+	}
 	a.tau += steps * g.far()
 	wire := g.exchange(bytes, law.E, min(1, law.E*r.EOuter/r.E))
 	return a.knee(wire+bytes/g.ranks/(law.Copy*g.levels[0].port), law.Q)

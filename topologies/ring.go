@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -71,9 +72,9 @@ func (r *RingLaw) check(doc *spec.Doc) {
 	if _, ok := r.Chips["default"]; !ok {
 		doc.Errorf("ring.chips", "must have default, for chips that nobody timed")
 	}
-	for _, s := range r.Chips {
-		checkTime(doc, "ring.chips", s.LaunchUs)
-		checkTime(doc, "ring.chips", s.StepUs)
+	for _, name := range slices.Sorted(maps.Keys(r.Chips)) {
+		checkTime(doc, "ring.chips."+name+".a_us", r.Chips[name].LaunchUs)
+		checkTime(doc, "ring.chips."+name+".h_us", r.Chips[name].StepUs)
 	}
 	if a := r.AllToAll; a != nil {
 		checkShare(doc, "ring.all_to_all.q", a.Q)

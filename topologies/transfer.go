@@ -1,6 +1,11 @@
 package topologies
 
-import "github.com/clustersim/clustersim/sim/spec"
+import (
+	"maps"
+	"slices"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
 
 // TransferLaw prices moving KV from one rank to another:
 // t = a + bytes/(e·bw). A read is a request and its answer, two traversals; a
@@ -125,9 +130,9 @@ func (f *FusedLaw) check(doc *spec.Doc) {
 	if _, ok := f.For["default"]; !ok {
 		doc.Errorf("fused.chips", "must have default, for chips that nobody timed")
 	}
-	for _, c := range f.For {
-		checkTime(doc, "fused.chips", c.FloorUs)
-		checkShare(doc, "fused.chips", c.ComputeE)
+	for _, name := range slices.Sorted(maps.Keys(f.For)) {
+		checkTime(doc, "fused.chips."+name+".floor_us", f.For[name].FloorUs)
+		checkShare(doc, "fused.chips."+name+".e_compute", f.For[name].ComputeE)
 	}
 }
 

@@ -1,0 +1,71 @@
+// Package topologies holds chips, the systems they are joined to, and what moving
+// bytes between them costs. It knows no models: cost puts the two together.
+//
+// Three kinds of YAML file, each with its source, its confidence and a list of
+// the values that nobody published:
+//
+//	chips/*.yaml      a package: peaks by precision (dense), memory, dies, and the
+//	                  constants of its operator laws, or the ancestor it takes them from
+//	*.yaml            a system: tiers of links, innermost first, each with size, shape,
+//	                  bandwidth a chip (one way), oversubscription and delay budget τ
+//	libraries/*.yaml  a communication library: the constants of its laws
+//
+// A user's folder with the same layout goes before the shipped files, and a path
+// works wherever a name does.
+//
+// # Delay
+//
+// One traversal of a tier takes a small message, one way,
+//
+//	τ_path = endpoint + software + Σ_hops (switch + SerDes + FEC + optics + metres·4.9 ns)
+//
+// In a mesh or a torus the hop is the link to a neighbour, crossed as often as
+// the way is long. WithTau replaces parts of it. Totals: NVLink 0.4 µs (assumed
+// between 0.25 and 0.6), InfiniBand 2.7 µs (NCCL tuning.cc), UB 0.6 and 0.95 µs
+// (half of CloudMatrix384's 512 B reads, arXiv:2506.12708v2), Atlas 950 1.05 µs
+// (half of 2.1 µs, Huawei Connect 2025). How a total falls into parts is an
+// apportionment, and the files say so.
+//
+// # Groups
+//
+// A collective runs over ranks of contiguous placement, or with a stride between
+// members; a rank is a die of a chip of several (910C), else a chip. A group
+// spreads evenly over the fewest domains that hold it, so that with N domains the
+// share (N−1)/N of all-to-all bytes leaves a domain. Bytes are split by the tier
+// at which two ranks first meet. Tiers have links of their own and work at once
+// (NVLink and InfiniBand), or share the chip's ports (CloudMatrix384's UB plane),
+// which then carry the sum.
+//
+// What a rank can send in an all-to-all of n members, the least over dimensions:
+//
+//	switch, fat tree   bandwidth / oversubscription
+//	full mesh          lane · c/(1−1/e) · (1−1/n), c direct lanes, with detours those of half the outsiders
+//	torus              8·link/e · (1−1/n), half of that on a line whose ends are not joined
+//
+// # Prices
+//
+// Every operation gives a Comm: latency α, the share of it that τ causes, and
+// the time of the bytes. α = software + traversals·τ_path of the tier crossed,
+// where software is the fitted α less the traversals of the fabric it was fitted
+// on, never below 0. So another topology, and another τ, moves α on every fabric.
+//
+//	NCCL ring          (A^q + B^q)^(1/q), A = a + h·steps, B = wire/(e·bw) + local/(C·bw), q ≈ 0.6; 1 traversal a step
+//	custom all-reduce  min(one-shot, two-shot); 1 and 2 traversals
+//	dispatch, combine  α + max over tiers of bytes·(1 + g·log₂(EP/8))/(e·bw); 1 traversal, 2 more for two-sided's prepare
+//	DeepEP normal      a + T·c/SMs + max(copies/(SMs·r), bytes/(e·bw))
+//	KV transfer        a + bytes/(e·bw); read 2 traversals, write 1
+//
+// Constants are fits to ai-dynamo/aiconfigurator@095f58a, deepseek-ai/DeepEP,
+// CloudMatrix384 and HIXL tables; each library's file has the source and the
+// residual, and the tests hold prices to the tables. Typical error, median and
+// 90th percentile: NCCL 5 and 17 %, custom all-reduce 4.5 and 13, DeepEP low
+// latency 2 to 5 and 10, TensorRT-LLM 2 to 3 and 7 to 10, CANN within 4.4 at the
+// one token count that is published.
+//
+// What is not modelled: contention between groups (sim/net has flows that share
+// links), stragglers and routing skew (cost has imbalance), in-network reduction
+// beyond NVLS on Hopper, failures, adaptive routing beyond a mesh's detours.
+// Collectives of more than eight ranks and between nodes, and every collective
+// of Ascend 950, TPU, AMD and Rubin, stand on no timing: libraries say so in
+// their Assumptions.
+package topologies
