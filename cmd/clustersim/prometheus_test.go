@@ -169,3 +169,50 @@ func TestPrometheusScrapesAnObserver(t *testing.T) {
 		t.Errorf("speed ratio %v", speed)
 	}
 }
+
+// A real server watches a real run: its counters never go back, and what
+// it saw last is near what the result says.
+func TestPrometheusScrapesARun(t *testing.T) {
+	address := freeAddress(t)
+	query := startPrometheus(t, address)
+	var stdout, stderr bytes.Buffer
+	ended := make(chan int)
+	go func() {
+		ended <- run([]string{
+			"--model", "llama-3.1-8b", "--topo", "hgx-h100:8", "--mode", "aggregated", "--output", "json",
+			"--set", "deployment.serve.tp=1", "--set", "deployment.serve.instances=8",
+			"--rate", "40", "--requests", "1000", "--speed", "20", "--metrics-addr", address,
+		}, nil, &stdout, &stderr)
+	}()
+	const tokens = `sum(vllm:generation_tokens_total{model_name="llama-3.1-8b",pool="serve"})`
+	seen := 0.0
+	for name, expr := range map[string]string{
+		"tokens come out":        tokens,
+		"requests run":           `sum(vllm:num_requests_running)`,
+		"the cache is used":      `max(vllm:kv_cache_usage_perc)`,
+		"gaps are observed":      `vllm:inter_token_latency_seconds_count`,
+		"requests arrive":        `clustersim_requests{state="arrived"}`,
+		"causes are booked":      `clustersim_cause_seconds_total{phase="decode",cause="hbm_weights"}`,
+		"every instance reports": `count(vllm:num_requests_running) == 8`,
+		"simulated time moves":   `delta(clustersim_simulated_seconds[1s])`,
+	} {
+		await(t, name, func() bool { v, ok := query(expr); return ok && v > 0 })
+		if now, ok := query(tokens); ok {
+			if now < seen {
+				t.Errorf("tokens went from %v back to %v", seen, now)
+			}
+			seen = now
+		}
+	}
+	if code := <-ended; code != exitDone {
+		t.Fatalf("exit %d: %s", code, stderr.String())
+	}
+	r, err := parseResult("stdout", stdout.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived, ok := query(`max_over_time(clustersim_requests{state="arrived"}[5m])`)
+	if all := float64(r.Requests.Arrived); !ok || arrived > all || arrived < 0.8*all {
+		t.Errorf("%v arrived at the last scrape, %v in the result", arrived, all)
+	}
+}
