@@ -66,7 +66,7 @@ func (s *Scenario) open(opt Options) (*workload, error) {
 	if out.source, err = traces.Generate(g); err != nil {
 		return nil, err
 	}
-	out.blockTokens = out.source.BlockTokens()
+	out.blockTokens, out.endless = out.source.BlockTokens(), true
 	if w.Start == "stationary" {
 		out.stationary = &g
 	}

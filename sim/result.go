@@ -47,7 +47,7 @@ type Requests struct {
 	Rejected  int64 `json:"rejected"`
 	Lost      int64 `json:"lost"`
 	InFlight  int64 `json:"in_flight"`
-	Measured  int64 `json:"measured"` // completed requests that the latencies are taken over
+	Measured  int64 `json:"measured"` // requests that the latencies are taken over
 }
 
 // Throughput is over the measured window, whoever the tokens belong to.
@@ -68,13 +68,16 @@ type Latency struct {
 
 // Distribution is a summary of one latency.
 type Distribution struct {
-	Mean     float64 `json:"mean"`
-	P50      float64 `json:"p50"`
-	P90      float64 `json:"p90"`
-	P95      float64 `json:"p95"`
-	P99      float64 `json:"p99"`
-	Max      float64 `json:"max"`
-	Censored bool    `json:"censored,omitempty"` // measured requests were still in flight at the end
+	Mean float64 `json:"mean"`
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P95  float64 `json:"p95"`
+	P99  float64 `json:"p99"`
+	Max  float64 `json:"max"`
+	// MaxAtLeast says that the longest was still in flight at the end: the maximum
+	// is a lower bound, the percentiles are exact.
+	MaxAtLeast bool `json:"max_at_least,omitempty"`
+	Censored   bool `json:"censored,omitempty"` // measured requests were still in flight at the end
 }
 
 // Goodput is the share and rate of requests that met the SLO.

@@ -153,6 +153,9 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 	for i := range r.pools {
 		c.Pools = append(c.Pools, route.Pool{Name: r.pools[i].name, Spec: r.pools[i].spec, Instances: r.pools[i].pool.Instances})
 	}
+	if r.load.endless {
+		c.Cut = cutShare
+	}
 	decode := &r.pools[len(r.pools)-1]
 	if sc := decode.stepper.Config(); sc.Drafts > 0 {
 		c.Drafting = serve.NewDrafting(sc.Drafts, sc.Accepted)
@@ -165,6 +168,11 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 	}
 	return c, err
 }
+
+// cutShare of a generated workload's measured requests may still be decoding when
+// the run ends: the longest answers of a long-tailed distribution would otherwise
+// keep it going for several times as long as all others take.
+const cutShare = 0.001
 
 // warmup is how long a prefill pool that starts empty is given to fill: three times
 // the TTFT promised to a mean prompt.
@@ -230,6 +238,7 @@ type workload struct {
 	blockTokens int
 	stationary  *traces.Workload // to draw requests in flight at the start, nil for an empty start
 	digests     []Input
+	endless     bool // arrivals go on after the measured ones
 	warnings    []string
 	name        string
 }

@@ -97,6 +97,7 @@ func throughput(w *metrics.Window, chips int) Throughput {
 
 func latency(m *metrics.Summary, censored bool) Latency {
 	l := Latency{TTFT: milliseconds(m.TTFT), TPOT: milliseconds(m.TPOT), ITL: milliseconds(m.ITL), E2E: milliseconds(m.E2E)}
+	l.E2E.MaxAtLeast = m.Cut > 0
 	l.TTFT.Censored, l.TPOT.Censored, l.E2E.Censored = censored, censored, censored
 	return l
 }

@@ -37,6 +37,9 @@ func gapEdges(bin int) (low, high des.Time) {
 }
 
 func (g *gapLog) add(t des.Time, n int64) {
+	if n <= 0 {
+		return
+	}
 	if t < 0 {
 		t = 0
 	}

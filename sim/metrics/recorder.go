@@ -35,6 +35,7 @@ type Recorder struct {
 	idlePhase []Phase
 	counts    Counts
 	measured  int64
+	cut       int64 // of these, cut off by the end of the run
 	good      int64
 	spans     Spans
 
@@ -169,15 +170,29 @@ func (r *Recorder) Complete(c *Completion) {
 	if several {
 		r.tpotSeen.add(tpot)
 	}
-	if !c.Measured {
-		return
+	if c.Measured {
+		r.measure(c, float64(e2e), float64(ttft), tpot, several)
 	}
-	if sum := c.Queue + c.Prefill + c.KVTransfer + c.Decode + c.Preempted; sum != e2e || ttft < 0 || c.Finish < c.FirstToken {
+}
+
+// Cut books a measured request that is still decoding when the run ends: its TPOT so
+// far, its TTFT, and as E2E the time since its arrival, which it will exceed.
+func (r *Recorder) Cut(c *Completion) {
+	tpot, several := c.TPOT()
+	r.cut++
+	r.measure(c, float64(c.Finish-c.Arrival), float64(c.FirstToken-c.Arrival), tpot, several)
+}
+
+// E2EP99 is the 99th percentile of the end-to-end latencies measured so far.
+func (r *Recorder) E2EP99() des.Time { return des.Time(r.e2e.Quantiles().P99) }
+
+func (r *Recorder) measure(c *Completion, e2e, ttft, tpot float64, several bool) {
+	if sum := c.Queue + c.Prefill + c.KVTransfer + c.Decode + c.Preempted; float64(sum) != e2e || ttft < 0 || c.Finish < c.FirstToken {
 		panic(fmt.Sprintf("metrics: request %d: spans sum to %d ns, arrival %d, first token %d, finish %d", c.Number, sum, c.Arrival, c.FirstToken, c.Finish))
 	}
 	r.measured++
-	r.ttft.Add(float64(ttft))
-	r.e2e.Add(float64(e2e))
+	r.ttft.Add(ttft)
+	r.e2e.Add(e2e)
 	if several {
 		r.tpot.Add(tpot)
 	}

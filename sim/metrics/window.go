@@ -96,6 +96,7 @@ func (l *Ledger) Add(o *Ledger) {
 type Summary struct {
 	Window                                 Window
 	Requests                               Counts
+	Cut                                    int64 // measured requests that the end of the run cut off
 	Measured, Good                         int64 // measured requests completed; those that met the SLO
 	Spans                                  Spans
 	TTFT, TPOT, ITL, E2E                   Quantiles
@@ -108,7 +109,7 @@ type Summary struct {
 func (r *Recorder) Summary(now des.Time) Summary {
 	return Summary{
 		Window: r.Window(now), Requests: r.Counts(),
-		Measured: r.measured, Good: r.good, Spans: r.spans,
+		Measured: r.measured, Cut: r.cut, Good: r.good, Spans: r.spans,
 		TTFT: r.ttft.Quantiles(), TPOT: r.tpot.Quantiles(), ITL: r.inside.quantiles(), E2E: r.e2e.Quantiles(),
 		PrefixQueries: r.prefixQueries, PrefixHits: r.prefixHits, Preemptions: r.preemptions,
 		KVPeak: r.kvPeak,

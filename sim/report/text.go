@@ -89,6 +89,9 @@ func (p *page) latency(r *sim.Result) {
 		if d.Censored {
 			mark = "  censored"
 		}
+		if d.MaxAtLeast {
+			mark = " at least"
+		}
 		p.line("  %-*s%11s%11s%11s%11s%11s%11s%s", labelWidth-2, row.name,
 			figure(d.Mean), figure(d.P50), figure(d.P90), figure(d.P95), figure(d.P99), figure(d.Max), mark)
 	}

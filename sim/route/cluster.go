@@ -29,7 +29,11 @@ type Config struct {
 	// finished; when requests end before that, it ends with the last.
 	Measure      int64
 	MeasureUntil des.Time
-	Initial      []Initial // decoding at the end of the warm-up
+	// Cut ends the run already when all but this share of the measured requests
+	// have finished, and the others have been in flight for longer than the 99th
+	// percentile of E2E: that percentile and those below it are exact then.
+	Cut     float64
+	Initial []Initial // decoding at the end of the warm-up
 	// Warmup lets the prefill pool fill before anything counts: what it finishes
 	// before then is among Initial already and ends there. Then the measured
 	// window opens and Initial starts to decode. 0 when aggregated: prompts wait
@@ -73,10 +77,12 @@ type Cluster struct {
 	stopped  bool
 
 	arrivals arrivals
-	number   uint64 // of the next request
-	measured int64  // measured requests that have arrived
-	finished int64  // of these, finished
-	closed   bool   // the measured window
+	number   uint64   // of the next request
+	measured int64    // measured requests that have arrived
+	finished int64    // of these, finished
+	closed   bool     // the measured window
+	lastIn   des.Time // arrival of the last measured request
+	cutAt    des.Time // no look at what a cut would leave out before then
 
 	waiting fifo // prefilled, for a place to decode
 	moving  fifo // handed over, before their first byte moves
@@ -217,7 +223,35 @@ func (c *Cluster) over() bool {
 	if c.arrivals.over() && c.table.InFlight() == 0 {
 		return c.arrivals.at() == des.Never
 	}
-	return c.enough() && c.finished == c.measured
+	return c.enough() && (c.finished == c.measured || c.cut())
+}
+
+// cut ends the run early, as Config.Cut says, and books what it cuts off.
+func (c *Cluster) cut() bool {
+	left := c.measured - c.finished
+	if c.cfg.Cut == 0 || float64(left) > c.cfg.Cut*float64(c.measured) || c.now < c.cutAt {
+		return false
+	}
+	if p99 := c.recorder.E2EP99(); c.now-c.lastIn <= p99 {
+		c.cutAt = c.lastIn + p99 + 1
+		return false
+	}
+	decoding, all := c.table.Decoding(nil)
+	if !all {
+		c.cutAt = c.now + 1_000_000_000
+		return false
+	}
+	p := c.serving()
+	for _, h := range decoding {
+		r := c.table.At(h)
+		tokens, at := p.instances[r.Instance].Emitted(h)
+		r.Cut(at)
+		done := c.completion(r, at)
+		done.OutputTokens = tokens
+		c.recorder.Cut(&done)
+	}
+	c.finished = c.measured
+	return true
 }
 
 // enough reports that every request to be measured has arrived.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/traces"
 )
 
@@ -32,6 +33,7 @@ func (c *Cluster) arrive() error {
 		c.number++
 		if r.Measured {
 			c.measured++
+			c.lastIn = r.Arrival
 		}
 		c.queue(h)
 		return nil
@@ -227,16 +229,21 @@ func (c *Cluster) transfer() {
 	c.setTransfer()
 }
 
-// complete reports a finished request and frees its slot.
-func (c *Cluster) complete(h int32) {
-	r := c.table.At(h)
-	done := metrics.Completion{
-		Number: r.Number, Arrival: r.Arrival, FirstToken: r.FirstToken, Finish: c.now,
+// completion is a request's record when it ends at a moment.
+func (c *Cluster) completion(r *serve.Request, at des.Time) metrics.Completion {
+	return metrics.Completion{
+		Number: r.Number, Arrival: r.Arrival, FirstToken: r.FirstToken, Finish: at,
 		Queue: r.Queue, Prefill: r.Prefill, KVTransfer: r.KVTransfer, Decode: r.Decode, Preempted: r.Preempted,
 		InputTokens: int64(r.Input), OutputTokens: int64(r.Output), CachedTokens: int64(r.Cached),
 		Preemptions: r.Preemptions, PrefillInstance: r.PrefillInstance, DecodeInstance: r.Instance,
-		Initial: r.Initial || c.now < c.cfg.Warmup, Measured: r.Measured,
+		Initial: r.Initial || at < c.cfg.Warmup, Measured: r.Measured,
 	}
+}
+
+// complete reports a finished request and frees its slot.
+func (c *Cluster) complete(h int32) {
+	r := c.table.At(h)
+	done := c.completion(r, c.now)
 	c.recorder.Complete(&done)
 	if r.Measured {
 		c.finished++

@@ -179,6 +179,18 @@ func (in *Instance) Abandon(h int32, now des.Time) {
 	in.shared.Table.At(h).firstToken(now)
 }
 
+// Emitted is how many tokens of a request's answer are out while it decodes here,
+// and the end of the step that brought the last of them.
+func (in *Instance) Emitted(h int32) (tokens int64, at des.Time) {
+	r := in.shared.Table.At(h)
+	at = in.idle // the last step's end, when it has just ended
+	if in.Busy {
+		at = in.End - in.now.Time
+	}
+	steps := in.step - r.joinStep
+	return 1 + (r.Context+steps*r.Slope-int64(r.Input)<<cost.ContextShift)>>cost.ContextShift, at
+}
+
 // BookIdle books the time without work up to now, when a measured window begins or
 // ends.
 func (in *Instance) BookIdle(now des.Time) {

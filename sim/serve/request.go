@@ -77,6 +77,23 @@ func (t *Table) Free(h int32) {
 	t.free = append(t.free, h)
 }
 
+// Decoding lists the measured requests in flight that have begun to decode; all says
+// that there are no others.
+func (t *Table) Decoding(dst []int32) (decoding []int32, all bool) {
+	all = true
+	for h := range t.all {
+		r := &t.all[h]
+		switch {
+		case !r.Measured:
+		case r.FirstToken > 0 && r.Held == 0 && !r.lost:
+			dst = append(dst, int32(h))
+		default:
+			all = false
+		}
+	}
+	return dst, all
+}
+
 // InFlight is the number of slots in use.
 func (t *Table) InFlight() int64 { return int64(len(t.all) - len(t.free)) }
 

@@ -34,6 +34,9 @@ func (r *Request) book(now des.Time, s span) {
 // Queued ends a wait for a place.
 func (r *Request) Queued(now des.Time) { r.book(now, spanQueue) }
 
+// Cut ends a request's decoding for the books, at the end of a run.
+func (r *Request) Cut(at des.Time) { r.book(at, spanDecode) }
+
 // Transferred ends the transfer of the cache to where the request will decode; the
 // first token leaves with it.
 func (r *Request) Transferred(now des.Time) {
