@@ -139,19 +139,29 @@ func (r rings) position(t *Topology, d, chip int) int {
 	return at
 }
 
-// distance along dimension d from p to q, the shorter way round: links crossed
-// and their delay in ns, each link by the tier whose border it crosses.
+// distance along dimension d from p to q, the shorter way round, and of two as
+// short the quicker: links crossed and their delay in ns, each link by the tier
+// whose border it crosses.
 func (r rings) distance(d, p, q int) (links int, ns float64) {
 	n := r.extent(d, r.top)
 	forward := ((q-p)%n + n) % n
 	if forward > n-forward {
-		p, forward = q, n-forward
+		return n - forward, r.along(d, q, n-forward, n)
 	}
-	for s := range forward {
-		tier := r.crossed(d, (p+s+1)%n)
-		ns += r.t.Tiers[tier].Tau.hopsNs()
+	ns = r.along(d, p, forward, n)
+	if 2*forward == n {
+		ns = min(ns, r.along(d, q, forward, n))
 	}
 	return forward, ns
+}
+
+// along is the delay in ns of the given links of a ring of n, onward from p.
+func (r rings) along(d, p, links, n int) float64 {
+	ns := 0.0
+	for s := range links {
+		ns += r.t.Tiers[r.crossed(d, (p+s+1)%n)].Tau.hopsNs()
+	}
+	return ns
 }
 
 // crossed is the tier whose link leads into position p from the one before.
