@@ -23,6 +23,9 @@ func ReadScenario(name string, data []byte) (*Scenario, error) {
 	if s.Version != ScenarioVersion {
 		doc.Errorf("version", "must be %d, got %d", ScenarioVersion, s.Version)
 	}
+	for _, path := range zeros(data, s) {
+		doc.Errorf(path, zeroFault)
+	}
 	s.check(doc.Errorf)
 	return s, doc.Err()
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -17,7 +19,51 @@ func (s *Scenario) Set(path, value string) error {
 	if err != nil {
 		return err
 	}
-	return field(value)
+	if err := field(value); err != nil {
+		return err
+	}
+	return s.refuseZero(path)
+}
+
+// openFields are those whose zero value means that they are left open. To ask for 0
+// is a fault.
+var openFields = []struct {
+	path string
+	zero func(*Scenario) bool
+}{
+	{"workload.rate", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Rate == 0 }},
+	{"workload.requests", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Requests == 0 }},
+	{"workload.duration", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Duration == 0 }},
+	{"workload.concurrency", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Concurrency == 0 }},
+	{"trace.rate_scale", func(s *Scenario) bool { return s.Trace != nil && s.Trace.RateScale == 0 }},
+}
+
+const zeroFault = "must be above 0; leave it out to have it chosen"
+
+func (s *Scenario) refuseZero(path string) error {
+	for _, f := range openFields {
+		if f.path == path && f.zero(s) {
+			return fmt.Errorf("%s: %s", path, zeroFault)
+		}
+	}
+	return nil
+}
+
+// zeros are the paths of open fields that a file gives as 0.
+func zeros(data []byte, s *Scenario) []string {
+	var file map[string]any
+	if yaml.Load(data, &file) != nil {
+		return nil
+	}
+	var paths []string
+	for _, f := range openFields {
+		section, field, _ := strings.Cut(f.path, ".")
+		in, _ := file[section].(map[string]any)
+		if _, given := in[field]; given && f.zero(s) {
+			paths = append(paths, f.path)
+		}
+	}
+	return paths
 }
 
 // Paths lists every path that Set takes, sorted.

@@ -103,7 +103,10 @@ func commands() []*cobra.Command {
 		newRunCommand(),
 		newPlanCommand(),
 		newSweepCommand(),
+		newExplainCommand(),
 		newModelCommand(),
+		newTopoCommand(),
+		newChipCommand(),
 		newTraceCommand(),
 		newReportCommand(),
 	}

@@ -102,7 +102,9 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	r.Warnings = append(p.Warnings, r.Warnings...)
-	r.Capacity = p.Capacity
+	if f.findCapacity {
+		r.Capacity = p.Capacity
+	}
 	if err := f.deliver(c, s, r, write); err != nil {
 		return err
 	}

@@ -25,8 +25,9 @@ type demand struct {
 	// weighs as much as its output is long, and L is uniform on (in, in+out].
 	context, contextSD [models.MaxBreaks]float64
 	// pairs[j] is Σ min(position, Breaks[j]) over prompts, a prompt token.
-	pairs [models.MaxBreaks]float64
-	rate  float64 // requests a second of a trace; 0 when the workload is generated
+	pairs  [models.MaxBreaks]float64
+	rate   float64   // requests a second of a trace; 0 when the workload is generated
+	sample []lengths // what the moments are of
 }
 
 // newDemand takes at least one request.
@@ -53,7 +54,7 @@ func newDemand(sample []lengths, breaks []int64) demand {
 		d.contextSD[j] = math.Sqrt(max(0, d.contextSD[j]/out-d.context[j]*d.context[j]))
 	}
 	n := float64(len(sample))
-	d.in, d.out, d.inBiased = in/n, out/n, in2/in
+	d.sample, d.in, d.out, d.inBiased = sample, in/n, out/n, in2/in
 	d.inP90 = quantile(sample, 0.9, func(r lengths) int64 { return r.in })
 	d.outP10 = quantile(sample, 0.1, func(r lengths) int64 { return r.out })
 	return d
@@ -98,18 +99,19 @@ func (d *demand) decodeLoads(loads []cost.Load, n int64) {
 	}
 }
 
-// addChunk gives a rank c prompt tokens on top of what it decodes. A full budget
+// addChunk gives a rank c prompt tokens, of so many pairs each, on top of what it
+// decodes. A full budget
 // cuts one prompt somewhere; the tokens before the cut are in the mean half the
 // prompt that a random token is in.
-func (d *demand) addChunk(l *cost.Load, c int64, full bool) {
+func (d *demand) addChunk(l *cost.Load, c int64, pairs *[models.MaxBreaks]float64, full bool) {
 	if c <= 0 {
 		return
 	}
 	l.ChunkTokens = c
 	l.Chunks = max(1, int64(math.Round(float64(c)/d.in)))
 	l.LastChunks = l.Chunks
-	for j := range d.pairs {
-		l.Pairs[j] = int64(float64(c) * d.pairs[j])
+	for j := range pairs {
+		l.Pairs[j] = int64(float64(c) * pairs[j])
 	}
 	if full {
 		l.Prefix = int64(d.inBiased / 2)

@@ -84,7 +84,7 @@ type precision struct {
 }
 
 var (
-	coarse = precision{1.2, 4}
+	coarse = precision{1.3, 5}
 	fine   = precision{1.02, 16}
 )
 
@@ -106,7 +106,7 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 		}
 		switch {
 		case good == 0:
-			rate = bad * 0.7
+			rate = bad * 0.85
 		case math.IsInf(bad, 1):
 			rate = good * 1.25
 		default:
@@ -203,7 +203,7 @@ func (p *Plan) within(ctx context.Context, s *sim.Scenario, finished float64) (f
 // Limits of the number of requests of a run whose scenario names none.
 const (
 	mostInAll    = 1_000_000
-	mostMeasured = 200_000
+	mostMeasured = 100_000
 	fewest       = 20_000
 )
 

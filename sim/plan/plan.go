@@ -39,7 +39,7 @@ type Plan struct {
 	// CapacityRequestsPerS is the rate that the deployment is thought to sustain
 	// within the SLO: the estimate, or what probe runs corrected it to.
 	CapacityRequestsPerS float64 `json:"-"`
-	// Capacity is set when FindCapacity asked for it.
+	// Capacity is what probes found, nil when none was needed.
 	Capacity *sim.Capacity `json:"-"`
 	Tiers    []string      `json:"-"` // of the topology, innermost first
 	// MeanContext is that of a sequence found decoding, in tokens, and KVBytes what
@@ -55,7 +55,7 @@ type Candidate struct {
 	Layout                  sim.Deployment `json:"layout"`
 	Text                    string         `json:"text"`
 	Fits                    bool           `json:"fits"`
-	WhyNot                  string         `json:"why_not,omitempty"`
+	WhyNot                  string         `json:"why_not"`
 	MeetsSLO                bool           `json:"meets_slo"`
 	CapacityRequestsPerS    float64        `json:"capacity_requests_per_s"`
 	OutputTokensPerSPerChip float64        `json:"output_tokens_per_s_per_chip"`
@@ -110,7 +110,7 @@ func Complete(ctx context.Context, s *sim.Scenario, opt sim.Options, o Options) 
 // deploy decides the deployment, or prices the one that is given.
 func (p *Plan) deploy(ctx context.Context, s *sim.Scenario, in *sim.Inputs, want *sim.Deployment, o *Options) error {
 	pr := &pricer{
-		demand: p.demand, topology: in.Topology, breaks: in.Model.Breaks,
+		demand: p.demand, topology: in.Topology, packs: newPacks(p.demand.sample, in.Model.Breaks),
 		slo:     metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
 		stepper: func(pool *sim.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
 	}

@@ -119,11 +119,11 @@ func (b *bench) prefillStep(mean, full int64) cost.Step {
 	full = min(budget, max(full, mean))
 	for i := range b.loads {
 		b.loads[i] = cost.Load{}
-		c := mean
+		c, pairs := mean, &b.demand.pairs
 		if i == 0 {
-			c = full
+			c, pairs = full, &b.heavy
 		}
-		b.demand.addChunk(&b.loads[i], c, c >= budget)
+		b.demand.addChunk(&b.loads[i], c, pairs, c >= budget)
 	}
 	return b.st.Step(b.loads)
 }
@@ -205,11 +205,11 @@ func (b *bench) mixedAt(n int64) point {
 func (b *bench) mixedStep(n int64, c, chunk float64) cost.Step {
 	b.demand.decodeLoads(b.loads, n)
 	for i := range b.loads {
-		share := c
+		share, pairs := c, &b.demand.pairs
 		if i == 0 {
-			share = chunk
+			share, pairs = chunk, &b.heavy
 		}
-		b.demand.addChunk(&b.loads[i], int64(share), false)
+		b.demand.addChunk(&b.loads[i], int64(share), pairs, false)
 	}
 	return b.st.Step(b.loads)
 }

@@ -38,12 +38,12 @@ type priced struct {
 	transferBytes float64
 }
 
-// pricer prices pool layouts for one demand. It is read-only and may be shared.
+// pricer prices pool layouts for one demand. It may be used by many goroutines.
 type pricer struct {
 	demand   demand
 	slo      metrics.SLO
 	topology *topologies.Topology
-	breaks   []int64
+	packs    *packs
 	stepper  func(*sim.Pool, cost.Role) (*cost.Stepper, error)
 }
 
@@ -94,6 +94,9 @@ func (p *pricer) priceBudget(pool sim.Pool, role cost.Role) priced {
 			p.demand.longest.in, p.demand.longest.out, gib(longest), gib(b.memory.Free))
 		return out
 	}
+	if role != cost.Decode {
+		b.heavy = p.packs.at(int64(c.MaxTokens)).heaviest(c.Layout.DP)
+	}
 	switch role {
 	case cost.Prefill:
 		b.prefill(&out)
@@ -112,6 +115,7 @@ type bench struct {
 	config cost.Config
 	memory cost.Memory
 	loads  []cost.Load
+	heavy  [models.MaxBreaks]float64 // see pack.heaviest
 }
 
 func (b *bench) accepted() float64 { return max(1, b.config.Accepted) }

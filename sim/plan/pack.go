@@ -1,0 +1,90 @@
+package plan
+
+import (
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
+)
+
+// packs cuts a queue of prompts into the steps of a rank, by budget, and keeps what
+// it has cut: many layouts share a budget. It may be used by many goroutines.
+type packs struct {
+	sample []lengths
+	breaks []int64
+	lock   sync.Mutex
+	cut    map[int64]*pack
+}
+
+// pack is the attention pairs of full steps, by break, sorted.
+type pack struct {
+	budget int64
+	steps  [models.MaxBreaks][]float64
+}
+
+func newPacks(sample []lengths, breaks []int64) *packs {
+	return &packs{sample: sample, breaks: breaks, cut: map[int64]*pack{}}
+}
+
+func (p *packs) at(budget int64) *pack {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	c, ok := p.cut[budget]
+	if !ok {
+		c = cutQueue(p.sample, p.breaks, budget)
+		p.cut[budget] = c
+	}
+	return c
+}
+
+func cutQueue(sample []lengths, breaks []int64, budget int64) *pack {
+	c := &pack{budget: budget}
+	var sums [models.MaxBreaks]int64
+	room := budget
+	for _, r := range sample {
+		for done := int64(0); done < r.in; {
+			n := min(room, r.in-done)
+			for j, b := range breaks {
+				sums[j] += cost.PairSum(done, n, b)
+			}
+			done += n
+			if room -= n; room > 0 {
+				continue
+			}
+			for j := range breaks {
+				c.steps[j] = append(c.steps[j], float64(sums[j]))
+			}
+			sums, room = [models.MaxBreaks]int64{}, budget
+		}
+	}
+	for j := range breaks {
+		slices.Sort(c.steps[j])
+	}
+	return c
+}
+
+// heaviest is the pairs a prompt token on the rank whose chunk costs most attention
+// among ranks that run a step together: the expected maximum of as many draws. Few
+// long prompts hold most of the pairs, so the maximum is far above the mean.
+func (c *pack) heaviest(ranks int) (pairs [models.MaxBreaks]float64) {
+	for j, steps := range c.steps {
+		pairs[j] = expectedMaxOf(steps, ranks) / float64(c.budget)
+	}
+	return pairs
+}
+
+// expectedMaxOf is the mean of the largest of k draws from a sorted sample, with
+// replacement: Σ x₍ᵢ₎·((i/n)ᵏ − ((i−1)/n)ᵏ), from the top down until what is left
+// has no weight.
+func expectedMaxOf(sorted []float64, k int) float64 {
+	n := float64(len(sorted))
+	sum, upper := 0.0, 1.0
+	for i := len(sorted) - 1; i >= 0 && upper > 1e-6; i-- {
+		lower := math.Pow(float64(i)/n, float64(k))
+		sum += sorted[i] * (upper - lower)
+		upper = lower
+	}
+	return sum
+}
