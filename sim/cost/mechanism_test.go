@@ -1,0 +1,433 @@
+package cost
+
+import (
+	"maps"
+	"math"
+	"testing"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost/law"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// A dense model's decode step, put together by hand from the laws and the
+// topology's collectives.
+func TestDenseStepByHand(t *testing.T) {
+	const rows, context, tp = 48, 3000, 2
+	s := newStepper(t, "llama-3.1-8b", "hgx-h100:8", Config{Role: Decode, Layout: Layout{TP: tp}})
+	e := s.config.Engine.Fitted
+	laws, err := law.New(s.config.Chip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gemm := func(n, k float64) float64 { return laws.GEMM(law.BF16, rows, n, k).Total() }
+	small := max(e.SmallKernelUs*1e-6, laws.SmallKernel())
+	core := laws.GQADecode(&law.Decode{
+		Batch: rows, Rows: rows, Heads: 32 / tp, KVHeads: 8 / tp, HeadDim: 128,
+		KVBytes: rows * context * 2 * 8 / tp * 128 * 2, CoreFlops: rows * context * 4 * 32 / tp * 128, Entries: context,
+	}).Total()
+	sum := s.config.Topology.AllReduce(s.comms.libs.AllReduce, tp, rows*4096*2, 1).Total()
+	layer := gemm((32+2*8)*128/tp, 4096) + gemm(4096, 4096/tp) + core + gemm(2*14336/tp, 4096) + gemm(4096, 14336/tp) + 2*sum
+	layer += small * float64(s.main.attentions[0].a.SmallKernels+s.main.ffns[0].f.SmallKernels)
+	logits := rows * 128256 / tp * 4.
+	head := gemm(128256/tp, 4096) + laws.Elementwise(3, 2*logits).Total() +
+		s.config.Topology.AllGather(s.comms.libs.Collective, tp, rows*8*tp, 1).Total()
+	host := (e.HostStepUs + e.HostSequenceUs*rows) * 1e-6
+	step := s.Step(everywhere(s, decode(s, rows, context)))
+	near(t, "step", step.Time.Seconds(), 32*layer+head+host, 1e-6)
+
+	flops := 2*(8.03e9-128256*4096)*rows + 32*4*32*128*rows*context
+	near(t, "model FLOPs", step.Flops, flops, 0.002)
+	near(t, "bytes", step.Bytes, 2*(8.03e9-128256*4096)+rows*(context+1)*131072, 0.002)
+}
+
+// One expert-parallel layer's mean rank: pairs and experts touched in closed form.
+func TestExpertsTouched(t *testing.T) {
+	s := newStepper(t, "v4", "supernode8912", Config{Role: Decode, Layout: Layout{DP: 64, EP: 64}})
+	e := s.main.ffns[0].moe
+	for _, tokens := range []float64{1, 64, 640, 64000} {
+		pairs, touched := e.share(tokens, 64)
+		near(t, "pairs", pairs, tokens*6/64, 1e-12)
+		near(t, "touched", touched, 6*(1-math.Pow(1-6./384, tokens)), 1e-9)
+	}
+}
+
+func TestOverlapHides(t *testing.T) {
+	make := func(o Overlap, engine string) *Stepper {
+		return newStepper(t, "v3", "hgx-h800:32", Config{Role: Prefill, Layout: Layout{DP: 32, EP: 32, Overlap: o}, Engine: loadEngine(t, engine)})
+	}
+	none, two := make(NoOverlap, "vllm"), make(TwoBatch, "vllm")
+	loads := everywhere(none, prefill(none, 4, 4096, 0))
+	a, b := none.Step(loads), two.Step(loads)
+	comm := func(s Step) float64 { return (s.Causes[CommBandwidth] + s.Causes[CommLatency]).Seconds() }
+	if a.Hidden != 0 || b.Hidden <= 0 || b.Time >= a.Time {
+		t.Errorf("two-batch hides %v and takes %v; without overlap %v", b.Hidden, b.Time, a.Time)
+	}
+	// Communication is the shorter side: 87 % of it goes, and cut batches send the same bytes.
+	near(t, "exposed of the communication", comm(b)/(comm(b)+b.Hidden.Seconds()), 0.13, 1e-6)
+	tax := b.Causes[Compute].Seconds() / a.Causes[Compute].Seconds()
+	if tax < 1.05 || tax > 1/(1-0.1515)+0.02 {
+		t.Errorf("arithmetic takes %.3f times as long beside 20 of 132 cores that communicate", tax)
+	}
+	ideal := make(TwoBatch, "ideal")
+	if c := ideal.Step(loads); comm(c) > 1e-6 {
+		t.Errorf("full overlap leaves %v s of the shorter side", comm(c))
+	}
+	// One sequence cannot be cut in two.
+	one := newStepper(t, "v3", "hgx-h800:32", Config{Role: Decode, Layout: Layout{DP: 32, EP: 32, Overlap: TwoBatch}})
+	if got := one.Step(everywhere(one, decode(one, 1, 100))); got.Hidden != 0 {
+		t.Errorf("a single sequence hides %v", got.Hidden)
+	}
+}
+
+func TestWaveHides(t *testing.T) {
+	for _, topology := range []string{"gb300-nvl72", "supernode8912"} {
+		make := func(o Overlap) *Stepper {
+			return newStepper(t, "v4", topology, Config{Role: Decode, Layout: Layout{DP: 16, EP: 16, Overlap: o}, MaxSequences: 1024})
+		}
+		none, wave := make(NoOverlap), make(Wave)
+		loads := everywhere(none, decode(none, 512, 8192))
+		a, b := none.Step(loads), wave.Step(loads)
+		if b.Hidden <= 0 || b.Time >= a.Time {
+			t.Errorf("%s: wave hides %v and takes %v; without %v", topology, b.Hidden, b.Time, a.Time)
+		}
+		near(t, topology+": step and what was hidden, against none", (b.Time + b.Hidden).Seconds(), a.Time.Seconds(), 0.02)
+	}
+}
+
+func TestWaveTime(t *testing.T) {
+	x := law.Time{Launch: 5, Compute: 3, Weights: 2, Act: 1, KV: 1}
+	got := waveTime(x, 2, 2)
+	near(t, "2-norm", got.Total()-5, math.Sqrt(16+9+4), 1e-12)
+	near(t, "split by squares", got.Compute/got.Wire, 9./4, 1e-12)
+	near(t, "memory by its parts", got.Weights/got.Act, 2, 1e-12)
+	near(t, "large p is the maximum", waveTime(x, 2, 100).Total()-5, 4, 0.01)
+	if waveTime(law.Time{Launch: 1}, 0, 2) != (law.Time{Launch: 1}) {
+		t.Error("nothing but a launch changed")
+	}
+}
+
+func TestImbalanceOfExperts(t *testing.T) {
+	at := func(r Routing, redundant int) Step {
+		s := newStepper(t, "v3", "hgx-h200:32", Config{Role: Prefill, Layout: Layout{DP: 32, EP: 32, Redundant: redundant, Routing: r}})
+		step := s.Step(everywhere(s, prefill(s, 4, 4096, 0)))
+		sound(t, step)
+		return step
+	}
+	law := func(a float64) Routing { return Routing{Kind: PowerLaw, Alpha: a} }
+	uniform, mild, steep := at(Routing{}, 0), at(law(1.01), 0), at(law(2), 0)
+	if !(uniform.Causes[Imbalance] < mild.Causes[Imbalance] && mild.Causes[Imbalance] < steep.Causes[Imbalance]) {
+		t.Errorf("imbalance does not grow with skew: %v, %v, %v", uniform.Causes[Imbalance], mild.Causes[Imbalance], steep.Causes[Imbalance])
+	}
+	if spread := at(law(1.01), 32); spread.Causes[Imbalance] >= mild.Causes[Imbalance]/2 || spread.Time >= mild.Time {
+		t.Errorf("32 redundant experts bring imbalance from %v to %v", mild.Causes[Imbalance], spread.Causes[Imbalance])
+	}
+	flat := make([]float64, 256)
+	for i := range flat {
+		flat[i] = 3
+	}
+	if got := at(Routing{Kind: Histogram, Histogram: flat}, 0); got.Causes[Imbalance] > 2*uniform.Causes[Imbalance] {
+		t.Errorf("a flat histogram is as uniform: %v and %v", got.Causes[Imbalance], uniform.Causes[Imbalance])
+	}
+}
+
+func TestImbalanceOfAttention(t *testing.T) {
+	s := newStepper(t, "v3", "hgx-h200:32", Config{Role: Decode, Layout: Layout{DP: 32, EP: 32}})
+	even := everywhere(s, decode(s, 16, 20000))
+	uneven := everywhere(s, decode(s, 16, 20000))
+	for i := range uneven {
+		context := int64(10000)
+		if i%2 == 0 {
+			context = 30000
+		}
+		uneven[i] = decode(s, 16, context)
+	}
+	a, b := s.Step(even), s.Step(uneven)
+	if b.Causes[Imbalance] <= a.Causes[Imbalance] || b.Causes[HBMKV] > a.Causes[HBMKV]+1000 {
+		t.Errorf("half the ranks with three times the context: imbalance %v → %v, KV %v → %v",
+			a.Causes[Imbalance], b.Causes[Imbalance], a.Causes[HBMKV], b.Causes[HBMKV])
+	}
+	slowest := s.Step(everywhere(s, decode(s, 16, 30000)))
+	near(t, "the slowest rank governs", b.Time.Seconds(), slowest.Time.Seconds(), 1e-3)
+}
+
+func TestDraftsAddRows(t *testing.T) {
+	at := func(drafts int) (*Stepper, Step) {
+		s := newStepper(t, "v4", "gb300-nvl72", Config{Role: Decode, Layout: Layout{DP: 8, EP: 8}, Drafts: drafts, MaxSequences: 256})
+		return s, s.Step(everywhere(s, decode(s, 32, 20000)))
+	}
+	_, none := at(0)
+	_, one := at(1)
+	_, three := at(3)
+	if !(none.Time < one.Time && one.Time < three.Time) {
+		t.Errorf("drafts are not free: %v, %v, %v", none.Time, one.Time, three.Time)
+	}
+	// A verify row costs the FLOPs of a decoded token; a draft one window-only layer
+	// with its experts (299.9 + 2.75 + 7·66.06 M), two hidden × hidden projections,
+	// a window of 128 entries, mixing and a head.
+	token := none.Flops / (8 * 32)
+	draft := 2*(299.89e6+2.75e6+7*66.06e6+2*7168*7168+129280*7168.) + 262144*128 + 2.75e6
+	near(t, "FLOPs of one draft", one.Flops/none.Flops, 2+draft/token, 1e-4)
+	near(t, "FLOPs of three drafts", three.Flops/none.Flops, 4+3*draft/token, 1e-4)
+	s, _ := at(3)
+	csa := 0
+	for i := range s.main.attentions {
+		if k := &s.main.attentions[i]; k.form == csaForm {
+			csa++
+			for j, b := range s.config.Model.Breaks {
+				want := k.readBytes[j]
+				if b == 4*k.a.TopK {
+					want *= 4
+				}
+				if k.kvBytes[j] != want {
+					t.Errorf("break %d: reads %g bytes a token, want %g", b, k.kvBytes[j], want)
+				}
+			}
+		}
+	}
+	if csa != 1 {
+		t.Fatalf("%d CSA kinds", csa)
+	}
+}
+
+func TestPipelineStages(t *testing.T) {
+	one := newStepper(t, "llama-3.1-70b", "hgx-b200:16", Config{Role: Decode, Layout: Layout{TP: 4}})
+	two := newStepper(t, "llama-3.1-70b", "hgx-b200:16", Config{Role: Decode, Layout: Layout{TP: 4, PP: 2}})
+	if two.Ranks() != 8 || two.Chips() != 8 {
+		t.Fatalf("%d ranks, %d chips", two.Ranks(), two.Chips())
+	}
+	// The cycle of two stages is that of half the batch, and a send.
+	a, b := one.Step(everywhere(one, decode(one, 32, 4000))), two.Step(everywhere(two, decode(two, 64, 4000)))
+	host := func(s Step) float64 { return s.Causes[Host].Seconds() }
+	extra := b.Time.Seconds() - host(b) - (a.Time.Seconds() - host(a))
+	send := two.comms.send(32 * 8192 * 2 / 4.)
+	near(t, "stage boundary", extra, send.total(), 0.05)
+	near(t, "FLOPs", b.Flops, 2*a.Flops, 1e-6)
+	// 61 layers over 4 stages: the fullest has 16, where 15.25 would be even.
+	four := newStepper(t, "v3", "hgx-h200:32", Config{Role: Decode, Layout: Layout{TP: 8, EP: 8, PP: 4}})
+	if step := four.Step(everywhere(four, decode(four, 32, 4000))); step.Causes[Imbalance].Seconds() < 0.04*step.Time.Seconds()*0.8 {
+		t.Errorf("uneven stages: imbalance %v of %v", step.Causes[Imbalance], step.Time)
+	}
+}
+
+func TestTensorParallelism(t *testing.T) {
+	make := func(tp int) *Stepper {
+		return newStepper(t, "llama-3.1-70b", "hgx-h200:8", Config{Role: Decode, Layout: Layout{TP: tp}})
+	}
+	one, two, eight := make(2), make(4), make(8)
+	l := decode(one, 64, 4000)
+	a, b, c := one.Step([]Load{l}), two.Step([]Load{l}), eight.Step([]Load{l})
+	if !(c.Time < b.Time && b.Time < a.Time) || !(c.Causes[CommLatency] > b.Causes[CommLatency]) {
+		t.Errorf("TP 2, 4, 8: %v, %v, %v", a.Time, b.Time, c.Time)
+	}
+	near(t, "FLOPs stay", c.Flops, a.Flops, 1e-6)
+	// Two ring all-reduces a layer: 2·(n−1)/n of rows × hidden × 2 B, and 8 B a row
+	// and rank of candidates.
+	near(t, "bytes on NVLink", c.LinkBytes[0], 8*(160*2*7/8.*64*8192*2+64*8*7), 1e-9)
+}
+
+func TestHostAndLaunch(t *testing.T) {
+	at := func(change func(*Engine), chunk int64) Step {
+		e := *loadEngine(t, "vllm")
+		change(&e)
+		s := newStepper(t, "llama-3.1-8b", "hgx-h100:8", Config{Role: Mixed, Engine: &e})
+		l := decode(s, 50, 1000)
+		if chunk > 0 {
+			l = both(Load{}, prefill(s, 1, chunk, 0))
+		}
+		return s.Step([]Load{l})
+	}
+	base := at(func(*Engine) {}, 0)
+	if want := int64(400_000 + 50*6000); int64(base.Causes[Host]) != want {
+		t.Errorf("host: %d ns, want %d", base.Causes[Host], want)
+	}
+	if got := at(func(e *Engine) { e.HostOverlapped = true }, 0); got.Causes[Host] != 0 {
+		t.Errorf("a host behind a longer step shows %v", got.Causes[Host])
+	}
+	if got := at(func(e *Engine) { e.HostOverlapped = true; e.Fitted.HostStepUs = 1e5 }, 0); (got.Time-got.Causes[Host]) != base.Time-base.Causes[Host] || math.Abs(got.Time.Seconds()-0.1003) > 1e-5 {
+		t.Errorf("a host longer than the step: %v of %v", got.Causes[Host], got.Time)
+	}
+	graph, eager := at(func(*Engine) {}, 16), at(func(e *Engine) { e.PrefillLaunch, e.Fitted.EagerKernelUs = Eager, 50 }, 16)
+	if eager.Causes[Launch] <= graph.Causes[Launch] {
+		t.Errorf("eager launches of a small prompt: %v, under graphs %v", eager.Causes[Launch], graph.Causes[Launch])
+	}
+	if d := at(func(e *Engine) { e.Fitted.SmallKernelUs = 3.0 }, 0).Causes[Launch] - base.Causes[Launch]; d <= 0 {
+		t.Errorf("twice the small kernels' time changes launches by %v", d)
+	}
+}
+
+func TestQuantisationFused(t *testing.T) {
+	x := law.Time{Launch: 5e-6, Compute: 1e-6, Act: 0.4e-6}
+	near(t, "off the pass, then off the floor", fuse(x, -1e-6).Total(), x.Total()-1e-6, 1e-12)
+	if got := fuse(x, -1e-6); got.Act != 0 {
+		t.Errorf("the pass stays: %+v", got)
+	}
+	if got := fuse(law.Time{Launch: 1e-7}, -1e-6); got.Launch != 0 || got.Total() < 0 {
+		t.Errorf("below nothing: %+v", got)
+	}
+	near(t, "added", fuse(x, 2e-6).Launch, 7e-6, 1e-12)
+}
+
+func TestSkewOfChance(t *testing.T) {
+	// Simulated heaviest of 320 ranks, top-8: 4 tokens a rank 1.60, 32 1.19, 128 1.09.
+	s := newSkew(Routing{}, 320, 0, 320)
+	for tokens, want := range map[float64]float64{4: 1.60, 32: 1.19, 128: 1.09} {
+		near(t, "heaviest of 320", s.factor(8*tokens), want, 0.06)
+	}
+	if one := newSkew(Routing{Kind: PowerLaw, Alpha: 1.01}, 256, 0, 1); one.factor(100) != 1 {
+		t.Error("one rank is its own mean")
+	}
+}
+
+func TestPlacement(t *testing.T) {
+	// Four experts on two ranks in order: loads 4+3 against 2+1 is 1.4 of the mean.
+	if h, near := place([]float64{4, 3, 2, 1}, 0, 2); h != 1.4 || near != 1 {
+		t.Errorf("got %g, %g", h, near)
+	}
+	// Two more slots go to the heaviest a copy: 4 → 2+2, then 3 → 1.5+1.5; packed
+	// heaviest first, three a rank: 2+2+1 and 2+1.5+1.5.
+	h, near2 := place([]float64{4, 3, 2, 1}, 2, 2)
+	if h != 1 || near2 != 2 {
+		t.Errorf("packed: got %g, %g", h, near2)
+	}
+	if got := replicate([]float64{4, 3, 2, 1}, 2); len(got) != 6 || got[0] != 2 || got[2] != 1.5 {
+		t.Errorf("slots %v", got)
+	}
+	if h, _ := place([]float64{0, 0}, 0, 2); h != 1 {
+		t.Errorf("no load at all: %g", h)
+	}
+}
+
+func TestTablesForgetNothingButTime(t *testing.T) {
+	var x table[int64]
+	for i := range int64(100000) {
+		a, b := i*i%5003, i%7
+		v, ok := x.at(a, b)
+		if ok && *v != a*10+b {
+			t.Fatalf("(%d,%d) holds %d", a, b, *v)
+		}
+		*v = a*10 + b
+	}
+	if len(x.slots) != tableMax {
+		t.Errorf("%d slots after many misses, want %d", len(x.slots), tableMax)
+	}
+}
+
+// Better hardware is never slower, in any case and phase.
+func TestMoreIsNeverSlower(t *testing.T) {
+	changes := map[string]func(*topologies.Topology, *topologies.Chip){
+		"HBM bandwidth": func(_ *topologies.Topology, c *topologies.Chip) { c.Memory.Bandwidth *= 2 },
+		"peaks":         func(_ *topologies.Topology, c *topologies.Chip) { doublePeaks(c) },
+		"link bandwidth": func(x *topologies.Topology, _ *topologies.Chip) {
+			eachTier(x, func(t *topologies.Tier) { t.Bandwidth *= 2 })
+		},
+		"no delay": func(x *topologies.Topology, _ *topologies.Chip) {
+			eachTier(x, func(t *topologies.Tier) { t.Tau = topologies.Tau{Hops: make([]topologies.Hop, len(t.Tau.Hops))} })
+		},
+	}
+	for _, c := range cases {
+		base := newStepper(t, c.model, c.topology, c.config)
+		for name, change := range changes {
+			x, chip := *base.config.Topology, *base.config.Chip
+			x.Tiers = append([]topologies.Tier{}, x.Tiers...)
+			better := base.config
+			better.Libraries = nil
+			change(&x, &chip)
+			better.Topology, better.Chip = x.WithChip(&chip), &chip
+			s := newStepper(t, c.model, c.topology, better)
+			for _, n := range []int64{1, 30} {
+				loads := everywhere(base, decode(base, n, 9000))
+				if base.config.Role == Prefill {
+					loads = everywhere(base, prefill(base, 1, n*100, 500))
+				}
+				a, b := base.Step(loads), s.Step(loads)
+				if b.Time > a.Time+1 {
+					t.Errorf("%s on %s, %d a rank: twice the %s takes %v, not %v", c.model, c.topology, n, name, b.Time, a.Time)
+				}
+				if name == "no delay" && b.Tau != 0 {
+					t.Errorf("%s on %s: %v of delay without any", c.model, c.topology, b.Tau)
+				}
+			}
+		}
+	}
+}
+
+func doublePeaks(c *topologies.Chip) {
+	c.Peak = maps.Clone(c.Peak)
+	for p := range c.Peak {
+		c.Peak[p] *= 2
+	}
+}
+
+func eachTier(t *topologies.Topology, change func(*topologies.Tier)) {
+	for i := range t.Tiers {
+		change(&t.Tiers[i])
+	}
+}
+
+// Twice the expert-parallel ranks at the same load a rank: no rank works more.
+func TestMoreRanksNeverWorkMore(t *testing.T) {
+	var before Step
+	for _, n := range []int{16, 32, 64, 128} {
+		s := newStepper(t, "v4", "supernode8912", Config{Role: Decode, Layout: Layout{DP: n, EP: n}})
+		step := s.Step(everywhere(s, decode(s, 64, 8192)))
+		if n > 16 && (step.Flops/float64(n) > before.Flops/float64(n/2)*(1+1e-9) || step.Bytes/float64(n) > before.Bytes/float64(n/2)) {
+			t.Errorf("EP %d: %g FLOPs and %g bytes a rank, half the ranks %g and %g", n,
+				step.Flops/float64(n), step.Bytes/float64(n), before.Flops/float64(n/2), before.Bytes/float64(n/2))
+		}
+		before = step
+	}
+}
+
+// More work is never quicker: sequences, context, prompt tokens, prefix.
+func TestMoreWorkIsNeverQuicker(t *testing.T) {
+	for _, c := range cases {
+		s := newStepper(t, c.model, c.topology, c.config)
+		rising := func(what string, load func(int64) Load) {
+			last := Step{}
+			for _, n := range []int64{1, 2, 5, 20, 100, 300} {
+				step := s.Step(everywhere(s, load(n)))
+				// Where the two halves of a cut batch no longer differ the step may fall by a hair.
+				if step.Time.Seconds() < last.Time.Seconds()*0.999 {
+					t.Errorf("%s on %s: %d %s take %v, fewer %v", c.model, c.topology, n, what, step.Time, last.Time)
+				}
+				last = step
+			}
+		}
+		if s.config.Role != Prefill {
+			rising("sequences", func(n int64) Load { return decode(s, n, 5000) })
+			rising("tokens of context", func(n int64) Load { return decode(s, 16, n*300) })
+		}
+		if s.config.Role != Decode {
+			rising("prompt tokens", func(n int64) Load { return prefill(s, 1, n*20, 0) })
+			rising("tokens of prefix", func(n int64) Load { return prefill(s, 1, 1000, n*100) })
+		}
+	}
+}
+
+func TestUncompressedCostsMore(t *testing.T) {
+	topology := loadTopology(t, "supernode8912")
+	m, err := models.Load("v4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := m.Compress(models.Compression{Uncompressed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(m *models.Model) *Stepper {
+		m, _, err := Substitute(m, topology.Chip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newStepper(t, "", "", Config{Model: m, Topology: topology, Role: Decode, Layout: Layout{DP: 64, EP: 64}})
+	}
+	a, b := at(m), at(full)
+	if r := b.Step(everywhere(b, decode(b, 8, 100000))).Time.Seconds() / a.Step(everywhere(a, decode(a, 8, 100000))).Time.Seconds(); r < 1.5 {
+		t.Errorf("dense attention over 100K tokens takes %.2f times as long", r)
+	}
+	ma, mb := a.Memory(), b.Memory()
+	if r := float64(mb.SequenceBytes(1<<20)) / float64(ma.SequenceBytes(1<<20)); r < 6 {
+		t.Errorf("and holds %.2f times as much", r)
+	}
+}
