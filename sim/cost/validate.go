@@ -56,7 +56,7 @@ func (c *Config) check() error {
 func (c *Config) checkChips() error {
 	l := c.Layout
 	dies := max(1, c.Chip.Dies)
-	ranks := float64(l.TP) * float64(l.DP) * float64(l.PP) * float64(l.CP)
+	ranks := float64(l.TP) * float64(l.DP) * float64(l.PP)
 	var errs []error
 	if have := float64(c.Topology.Chips) * float64(dies); ranks > have {
 		errs = append(errs, fmt.Errorf("layout: TP %d × DP %d × PP %d = %.0f ranks, but %s has %d chips of %d dies: %.0f ranks",
