@@ -51,7 +51,7 @@ func (l *Library) shots(g *group, bytes float64) Comm {
 	s, lv, n := l.Shot, &g.levels[0], g.ranks
 	grow := n - 1
 	if n > 8 {
-		grow = 7 * math.Log2(n) / 3
+		grow = beyondEight(n)
 	}
 	h := s.StepUs * grow * microsecond
 	one := alpha{software: l.software(s.launchUs, 1, true) + h, tau: lv.near}

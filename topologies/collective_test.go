@@ -194,6 +194,29 @@ func TestRingAcrossNodes(t *testing.T) {
 	}
 }
 
+// Where the timings end, at eight ranks of a domain, more ranks are not faster.
+func TestBeyondEightRanks(t *testing.T) {
+	for _, ref := range []string{"nvl72", "cloudmatrix384", "atlas950-8192-flat"} {
+		x := system(t, ref)
+		ls, err := x.DefaultLibraries()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range []*Library{ls.AllReduce, ls.Collective} {
+			for n := 8; n < min(64, x.Tiers[0].Size*x.Chip.Dies); n++ {
+				for name, price := range map[string]func(n int) Comm{
+					"all-reduce": func(n int) Comm { return x.AllReduce(l, n, 1e4, 1) },
+					"all-gather": func(n int) Comm { return x.AllGather(l, n, 1e4, 1) },
+				} {
+					if a, b := price(n), price(n+1); b.Latency < a.Latency*(1-1e-3) {
+						t.Errorf("%s %s of %s: %d ranks start in %g s, %d in %g", ref, l.Name, name, n, a.Latency, n+1, b.Latency)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestDiesAreRanks(t *testing.T) {
 	x := system(t, "cloudmatrix384")
 	l := library(t, x, "cann")

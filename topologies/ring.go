@@ -140,13 +140,17 @@ func (l *Library) layered(g *group, bytes, phases float64) Comm {
 		lv := &g.levels[i]
 		steps := lv.steps
 		if lv.merged > 8 {
-			steps = min(steps, math.Log2(lv.merged))
+			steps = min(steps, beyondEight(lv.merged))
 		}
 		a = a.hops(l, r, lv, phases*steps, 1)
 		b += phases * bytes / lv.carriers * (lv.members - 1) / lv.members / r.rate(lv)
 	}
 	return a.knee(b, r.Q)
 }
+
+// beyondEight continues the seven steps of eight ranks, the most that were
+// timed, with the logarithm of their number.
+func beyondEight(ranks float64) float64 { return 7 * math.Log2(ranks) / 3 }
 
 // tree is a double binary tree over all ranks, twice its depth; every rank
 // sends its whole buffer up and down.
@@ -157,7 +161,10 @@ func (l *Library) tree(g *group, bytes float64) Comm {
 		lv := &g.levels[i]
 		depth := lv.steps
 		if lv.merged > 0 {
-			depth = math.Log2(max(lv.merged, 1))
+			depth = math.Log2(lv.merged)
+			if lv.inner && lv.merged > 8 {
+				depth = max(depth, 7) // eight ranks of one domain were timed, and are a ring of seven steps
+			}
 		}
 		a = a.hops(l, r, lv, 2*depth, 1)
 		slowest = min(slowest, r.rate(lv)*lv.carriers)
