@@ -64,6 +64,29 @@ func TestSampleOfAnArithmeticSeries(t *testing.T) {
 	}
 }
 
+func TestQuantilesAreThoseOfSortedValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 300).Draw(t, "n")
+		values := rapid.SliceOfN(rapid.Float64Range(0, float64(rapid.SampledFrom([]int{1, 5, 1e9}).Draw(t, "spread"))), n, n).Draw(t, "values")
+		if rapid.Bool().Draw(t, "whole") { // many equal ones
+			for i := range values {
+				values[i] = math.Floor(values[i])
+			}
+		}
+		s := newSample(0)
+		for _, v := range values {
+			s.Add(v)
+		}
+		q := s.Quantiles()
+		slices.Sort(values)
+		for _, c := range []struct{ p, got float64 }{{0.5, q.P50}, {0.9, q.P90}, {0.95, q.P95}, {0.99, q.P99}} {
+			if want := Percentile(values, c.p); c.got != want {
+				t.Fatalf("p%v is %v, want %v", 100*c.p, c.got, want)
+			}
+		}
+	})
+}
+
 func TestSampleKeepsItsAccuracyBeyondMemory(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	s := newSample(1000)
