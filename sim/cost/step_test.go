@@ -61,8 +61,13 @@ func TestLedgerOfRandomSteps(t *testing.T) {
 					}
 					total += o.Ns
 				}
-				if d := x.StepNs - int64(step.Time); total != x.StepNs || d < -1 || d > 1 {
-					t.Fatalf("rows sum to %d, explained step %d, step %d", total, x.StepNs, step.Time)
+				if total != x.StepNs || x.StepNs != int64(step.Time) || x.HiddenNs != int64(step.Hidden) || x.TauNs != int64(step.Tau) {
+					t.Fatalf("rows sum to %d, explained step %d, hidden %d, tau %d; the step is %+v", total, x.StepNs, x.HiddenNs, x.TauNs, step)
+				}
+				for c, v := range step.Causes {
+					if x.CausesNs[CauseNames[c]] != int64(v) {
+						t.Fatalf("%s: explained %d, step %d", CauseNames[c], x.CausesNs[CauseNames[c]], v)
+					}
 				}
 			})
 		})
