@@ -229,6 +229,22 @@ func TestRequestWriterReportsAFullDisk(t *testing.T) {
 	}
 }
 
+// A run whose rows could not be written fails, though its result is complete.
+func TestRunFailsWhenRowsAreLost(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "rows.csv")
+	if _, err := os.Stat("/dev/full"); err != nil || os.Symlink("/dev/full", link) != nil {
+		t.Skip("no /dev/full")
+	}
+	var stdout, stderr bytes.Buffer
+	code := run([]string{
+		"--model", "llama-3.1-8b", "--topo", "hgx-h100:8", "--mode", "aggregated", "--set", "deployment.serve.tp=1",
+		"--set", "deployment.serve.instances=8", "--rate", "5", "--requests", "20", "--requests-out", link,
+	}, nil, &stdout, &stderr)
+	if code != exitFailure || !strings.Contains(stderr.String(), "no space left") {
+		t.Errorf("exit %d: %s", code, stderr.String())
+	}
+}
+
 func BenchmarkRequests(b *testing.B) {
 	for _, f := range rowFormats {
 		b.Run("format="+f.ext[1:], func(b *testing.B) {

@@ -125,9 +125,9 @@ func (f *runFlags) simulate(c *cobra.Command, s *sim.Scenario, p *plan.Plan) (r 
 		opt.Observe, opt.ObserveEvents, opt.ObserveInterval = w.observe, observeEvents, w.interval()
 	}
 	if f.requestsOut != "" {
-		rows, err := newRequestWriter(f.requestsOut)
-		if err != nil {
-			return nil, err
+		rows, open := newRequestWriter(f.requestsOut)
+		if open != nil {
+			return nil, open
 		}
 		defer func() { err = firstError(err, rows.close()) }()
 		opt.OnRequest = rows.write
