@@ -31,10 +31,3 @@ func Find(name string) (func(io.Writer, *sim.Result) error, error) {
 	}
 	return nil, spec.UnknownName("report format", name, names)
 }
-
-// Bound says what bounds a run: the phase, its largest cause and that cause's share
-// of a step, and a sentence for a person.
-func Bound(r *sim.Result) (phase, cause string, fraction float64, sentence string) {
-	b := r.Bound()
-	return b.Phase, b.Cause, b.Fraction, b.Sentence
-}
