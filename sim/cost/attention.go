@@ -76,6 +76,10 @@ func (s *Stepper) decodeAttention(k *attention, w *work, rows float64) law.Time 
 		return s.laws.GQADecode(x)
 	case mlaForm:
 		return s.laws.MLADecode(x)
+	case denseForm:
+		core := *x
+		x.KVBytes, x.CoreFlops, x.Keys = 0, 0, 0
+		return s.laws.HCADecode(x).Add(s.laws.MLAKernelDecode(&core))
 	case hcaForm:
 		x.Keys = sum(&k.compressed, &w.context) * each
 		return s.laws.HCADecode(x)

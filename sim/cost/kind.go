@@ -84,7 +84,7 @@ func (k *attention) activations(hidden float64) {
 	switch k.form {
 	case mlaForm:
 		k.actBytes = law.MLAActBytes(1, hidden, k.heads)
-	case dsaForm, csaForm, hcaForm:
+	case dsaForm, csaForm, hcaForm, denseForm:
 		k.actBytes = law.SparseActBytes(1, hidden, k.heads, float64(k.a.HeadDim+k.a.ValueDim)/2)
 	case linearForm:
 		for _, l := range k.linears {
@@ -120,11 +120,14 @@ const (
 	dsaForm
 	csaForm
 	hcaForm
+	denseForm
 )
 
-// formOf picks the law of a design: V4's window-only and uncompressed layers run
-// the HCA form without compressed entries, plain windows are GQA, and latent
-// attention with a cache of its own per head runs the GQA kernel.
+// formOf picks the law of a design: V4's window-only layers run the HCA form
+// without compressed entries; its uncompressed ones have that form's projections
+// and floors around dense attention of many heads on one shared entry a token,
+// which gathers nothing and decodes as the absorbed MLA kernel does; plain windows
+// are GQA, and latent attention with a cache of its own per head runs the GQA kernel.
 func formOf(a *models.Attention) form {
 	perHead := len(a.Pieces) > 0 && a.Pieces[0].PerHead
 	switch {
@@ -134,6 +137,8 @@ func formOf(a *models.Attention) form {
 		return gqaForm
 	case a.Design == "mla":
 		return mlaForm
+	case a.Design == "window" && a.Window == 0:
+		return denseForm
 	case a.Design == "dsa":
 		return dsaForm
 	case a.Design == "csa":
@@ -169,7 +174,9 @@ func (k *attention) pieces(headShare float64) {
 		}
 		k.flops[p.Break] += float64(p.DecodeFlops) * headShare / stride
 		k.pairFlops[p.Break] += float64(p.PrefillFlops) * headShare / stride
-		k.gatherBytes[p.Break] += bytes / stride
+		if k.form != denseForm {
+			k.gatherBytes[p.Break] += bytes / stride
+		}
 	}
 	k.window = float64(k.a.Window)
 	if len(k.a.Pieces) > 1 || k.a.TopK > 0 {

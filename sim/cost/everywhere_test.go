@@ -1,0 +1,83 @@
+package cost
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/topologies"
+)
+
+// Every shipped model on every shipped topology, in layouts, roles and overlaps
+// drawn at random: either an error, or steps whose ledgers add up and that no
+// peak is beaten in (Step panics where one is).
+func TestAnyModelAnywhere(t *testing.T) {
+	systems := map[string]*topologies.Topology{}
+	for _, name := range topologies.Names() {
+		systems[name] = loadTopology(t, name)
+	}
+	shipped := map[string]*models.Model{}
+	for _, name := range models.Names() {
+		m, err := models.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shipped[name] = m
+	}
+	priced := 0
+	rapid.Check(t, func(r *rapid.T) {
+		topology := systems[rapid.SampledFrom(topologies.Names()).Draw(r, "topology")]
+		m, _, err := Substitute(shipped[rapid.SampledFrom(models.Names()).Draw(r, "model")], topology.Chip)
+		if err != nil {
+			r.Fatal(err)
+		}
+		c := Config{Model: m, Topology: topology, Layout: drawLayout(r, m), Role: rapid.SampledFrom([]Role{Prefill, Decode, Mixed}).Draw(r, "role")}
+		c.Engine = loadEngine(t, rapid.SampledFrom(EngineNames()).Draw(r, "engine"))
+		c.MaxTokens, c.MaxSequences = 2048, 64
+		if len(m.MTP) > 0 {
+			c.Drafts = rapid.IntRange(0, 3).Draw(r, "drafts")
+		}
+		s, err := New(c)
+		if err != nil {
+			return
+		}
+		priced++
+		loads := make([]Load, c.Layout.DP)
+		for i := range loads {
+			loads[i] = decode(s, rapid.Int64Range(0, 64).Draw(r, "sequences"), rapid.Int64Range(1, 1<<20).Draw(r, "context"))
+			if c.Role != Decode {
+				loads[i] = both(loads[i], prefill(s, rapid.Int64Range(0, 2).Draw(r, "chunks"), rapid.Int64Range(1, 1024).Draw(r, "chunk"), rapid.Int64Range(0, 1<<20).Draw(r, "prefix")))
+			}
+		}
+		sound(t, s.Step(loads))
+		if mem := s.Memory(); mem.Free < mem.SequenceBytes(1) || mem.SequenceBytes(2) < mem.SequenceBytes(1) {
+			r.Fatalf("memory: %+v", mem)
+		}
+	})
+	if priced < 10 {
+		t.Errorf("only %d of the drawn configurations were valid", priced)
+	}
+}
+
+// drawLayout draws one that often fits: expert-parallel over data-parallel
+// attention, or tensor-parallel.
+func drawLayout(r *rapid.T, m *models.Model) Layout {
+	n := 1 << rapid.IntRange(0, 6).Draw(r, "log2 ranks")
+	l := Layout{DP: 1, TP: n, Overlap: rapid.SampledFrom([]Overlap{"", NoOverlap, TwoBatch, Wave}).Draw(r, "overlap")}
+	l.PP = rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(r, "pp")
+	l.Routing = rapid.SampledFrom([]Routing{{}, {Kind: PowerLaw, Alpha: 1.01}, {Kind: PowerLaw, Alpha: 3}}).Draw(r, "routing")
+	mixed := false
+	for _, layer := range m.Layers {
+		mixed = mixed || layer.FFN.MoE != nil
+	}
+	if rapid.Bool().Draw(r, "data-parallel") {
+		l.TP = min(n, rapid.SampledFrom([]int{1, 1, 2}).Draw(r, "tp"))
+		l.DP = n / l.TP
+	}
+	if mixed {
+		l.EP = l.TP * l.DP
+		l.Redundant = rapid.SampledFrom([]int{0, 0, n}).Draw(r, "redundant")
+	}
+	return l
+}
