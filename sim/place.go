@@ -136,3 +136,9 @@ func (p *poolRun) info() *PoolInfo {
 		MaxTokens:      c.MaxTokens, MaxSequences: c.MaxSequences,
 	}
 }
+
+// PoolEnd is the first chip behind a pool of instances of so many chips each that
+// begins at chip first; it may lie beyond the topology.
+func PoolEnd(t *topologies.Topology, first, chips, instances int) int {
+	return place(t, first, chips, instances).end
+}

@@ -79,10 +79,11 @@ func (q *query) run(ctx context.Context, workers int) (all []deployed, rejected 
 	if err != nil {
 		return nil, nil, err
 	}
+	at := place{q.topology}
 	var prefill, decode, mixed []*priced
 	for i := range results {
 		r := &results[i]
-		if r.whyNot == "" && newPlace(q.topology).fit(0, r.chips) == 0 {
+		if r.whyNot == "" && at.fit(0, r.chips) == 0 {
 			r.whyNot = fmt.Sprintf("an instance takes %d chips, the topology has %d", r.chips, q.topology.Chips)
 		}
 		switch {
@@ -96,7 +97,7 @@ func (q *query) run(ctx context.Context, workers int) (all []deployed, rejected 
 			mixed = append(mixed, r)
 		}
 	}
-	s := &splitter{place: newPlace(q.topology), demand: &q.demand, slo: limitSeconds(q.slo.TTFT), transfer: q.transferSeconds}
+	s := &splitter{place: at, demand: &q.demand, slo: limitSeconds(q.slo.TTFT), transfer: q.transferSeconds}
 	all = q.combine(s, prefill, decode, mixed)
 	rank(all)
 	return all, rejected, nil

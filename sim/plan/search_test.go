@@ -1,0 +1,83 @@
+package plan
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// The split found is as good as the best of all splits.
+func TestSplitAgainstAllSplits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &splitter{
+			place:  place{topology(rapid.IntRange(2, 2000).Draw(t, "chips"), rapid.SampledFrom([]int{8, 16, 64, 72}).Draw(t, "domain"))},
+			demand: &demand{out: 100}, slo: 1, transfer: func(*priced) float64 { return 0 },
+		}
+		sizes := rapid.SampledFrom([]int{1, 2, 3, 8, 9, 32, 64, 128})
+		p := &priced{chips: sizes.Draw(t, "prefill chips"), rate: rapid.Float64Range(0.1, 100).Draw(t, "prefill rate")}
+		d := &priced{chips: sizes.Draw(t, "decode chips"), rate: rapid.Float64Range(0.1, 100).Draw(t, "decode rate")}
+		best := 0.0
+		for n := 1; ; n++ {
+			next, ok := s.place.end(0, p.chips, n)
+			if !ok {
+				break
+			}
+			best = math.Max(best, min(float64(n)*p.rate, float64(s.place.fit(next, d.chips))*d.rate))
+		}
+		got, ok := s.disaggregated(p, d)
+		if ok != (best > 0) || math.Abs(got.capacity-best) > 1e-9*best {
+			t.Fatalf("got %g (%d + %d instances), best of all splits %g", got.capacity, got.n1, got.n2, best)
+		}
+	})
+}
+
+// highest finds the edge of what is within the limits, or loads an instance that
+// misses them until the latency is beyond times the least.
+func TestHighest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.Int64Range(1, 5000).Draw(t, "most")
+		base := rapid.Float64Range(0.01, 3).Draw(t, "base")
+		slope := rapid.Float64Range(0, 0.01).Draw(t, "slope")
+		at := func(n int64) point { return point{over: base + slope*float64(n)} }
+		n, p := highest(most, at)
+		bound := 1.0
+		if at(1).over > 1 {
+			bound = at(1).over * beyond
+		}
+		if p != at(n) || n < 1 || n > most || p.over > bound {
+			t.Fatalf("load %d of %d: %v exceeds %g", n, most, p, bound)
+		}
+		if further := n + max(1, n/64); further <= most && at(further).over <= bound {
+			t.Fatalf("load %d is within %g as well as %d", further, bound, n)
+		}
+	})
+}
+
+func TestRank(t *testing.T) {
+	layouts := []priced{{chips: 8}, {chips: 64}}
+	all := []deployed{
+		{first: &layouts[1], capacity: 50, over: 3},
+		{first: &layouts[1], capacity: 100, over: 0.9, chips: 64},
+		{first: &layouts[0], capacity: 10, over: 1.2},
+		{first: &layouts[0], capacity: 130, over: 0.5, chips: 64},
+		{first: &layouts[0], capacity: 100.0001, over: 1, chips: 32},
+	}
+	rank(all)
+	var got []float64
+	for i := range all {
+		got = append(got, all[i].capacity)
+	}
+	if want := []float64{130, 100.0001, 100, 10, 50}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v: capacity within the SLO, fewer chips when equal, then least beyond it", got, want)
+	}
+}
+
+func TestSignificant(t *testing.T) {
+	for _, c := range [][2]float64{{0, 0}, {5282.123, 5282}, {52821, 52820}, {0.0123456, 0.01235}, {28.15432, 28.15}, {9999.9, 10000}} {
+		if got := significant(c[0]); math.Abs(got-c[1]) > 1e-12*c[1] {
+			t.Errorf("significant(%g) = %v, want %v", c[0], got, c[1])
+		}
+	}
+}
