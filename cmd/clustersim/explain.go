@@ -219,7 +219,8 @@ func (f *explainFlags) stepper(c cost.Config) (*cost.Stepper, error) {
 		return cost.New(c)
 	}
 	experts := mixture(c.Model)
-	var first error
+	var last error
+	tried := 0
 	for n := 1; n <= c.Topology.Chips*max(1, c.Chip.Dies); n *= 2 {
 		try := c
 		if experts > 0 {
@@ -241,11 +242,9 @@ func (f *explainFlags) stepper(c cost.Config) (*cost.Stepper, error) {
 			}
 			err = fmt.Errorf("the cache of %d sequences of %d tokens does not fit", f.batch, f.context)
 		}
-		if first == nil {
-			first = err
-		}
+		last, tried = err, n
 	}
-	return nil, fmt.Errorf("no layout of 1, 2, 4, … ranks holds %s on %s; on one rank: %w", c.Model.Name, c.Topology.Name, first)
+	return nil, fmt.Errorf("no layout of 1, 2, 4, … ranks holds %s on %s; on %d: %w", c.Model.Name, c.Topology.Name, tried, last)
 }
 
 // mixture is the most experts a layer of the model has.

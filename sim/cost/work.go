@@ -81,7 +81,7 @@ func (w *work) scale(f float64) {
 }
 
 // draft is the work of a draft pass over the same sequences: one row each, and no
-// prompt (see Stepper.drafts for the prompt's pass).
+// prompt (promptOnly is the prompt's pass).
 func (w *work) draft() work {
 	d := *w
 	d.rows, d.chunkTokens, d.chunks, d.prefix = w.sequences, 0, 0, 0
