@@ -56,8 +56,8 @@ func handoverBetween(t *topologies.Topology, from, to *poolRun) (route.Handover,
 	one := t.Transfer(libraries.Transfer, max(tier, 0), probeBytes)
 	rank := probeBytes / one.Bandwidth
 	h := route.Handover{
-		Latency: des.FromSeconds(one.Latency),
-		Egress:  rank * float64(from.spec.RankChips), Ingress: rank * float64(to.spec.RankChips),
+		Latency: des.FromSeconds(one.Latency), Tier: min(max(tier, 0), cost.MaxTiers-1),
+		Egress: rank * float64(from.spec.RankChips), Ingress: rank * float64(to.spec.RankChips),
 	}
 	h.Rate = min(h.Egress, h.Ingress)
 	return h, nil

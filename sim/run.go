@@ -132,6 +132,7 @@ func (r *run) deploy() error {
 		if err != nil {
 			return fmt.Errorf("deployment.%s: %w", w.name, err)
 		}
+		r.warnings = append(r.warnings, stepper.Assumptions()...)
 		p := poolRun{name: w.name, pool: w.pool, stepper: stepper, spec: serve.NewSpec(i, stepper, r.load.blockTokens)}
 		p.place = place(r.inputs.Topology, next, stepper.Chips(), w.pool.Instances)
 		if next = p.place.end; next > r.inputs.Topology.Chips {

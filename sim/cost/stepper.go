@@ -129,7 +129,41 @@ func (s *Stepper) Config() Config { return s.config }
 // Assumptions are the constants that the chip's laws and the topology's
 // collectives take from elsewhere, one sentence each.
 func (s *Stepper) Assumptions() []string {
-	return append(s.laws.Assumptions(), s.comms.assumptions()...)
+	return append(s.laws.Assumptions(s.classes()...), s.comms.assumptions()...)
+}
+
+// formClasses are the operator classes that price an attention form, by form.
+var formClasses = [...][]string{
+	gqaForm:    {"gqa_decode", "gqa_prefill"},
+	linearForm: {"gated_delta"},
+	mlaForm:    {"mla_decode", "mla_prefill"},
+	dsaForm:    {"dsa_decode", "dsa_prefill"},
+	csaForm:    {"csa_decode", "csa_prefill"},
+	hcaForm:    {"hca_decode", "hca_prefill"},
+	denseForm:  {"hca_decode", "hca_prefill", "mla_kernel_decode"},
+}
+
+// classes are the operator classes that this configuration is priced by.
+func (s *Stepper) classes() []string {
+	classes := []string{"gemm", "small_kernel"}
+	for _, k := range s.main.attentions {
+		classes = append(classes, formClasses[k.form]...)
+	}
+	for _, f := range s.main.ffns {
+		switch {
+		case f.moe == nil:
+		case s.config.Layout.Overlap == Wave:
+			classes = append(classes, "megamoe", "moe_dispatched")
+		case s.dispatched():
+			classes = append(classes, "moe_dispatched")
+		default:
+			classes = append(classes, "moe")
+		}
+	}
+	if s.config.Model.HC > 1 {
+		classes = append(classes, "mhc")
+	}
+	return classes
 }
 
 // Ranks is how many ranks one instance takes: dies on dual-die chips.

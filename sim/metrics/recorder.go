@@ -136,6 +136,11 @@ func (r *Recorder) Idle(pool int, ns int64) {
 	r.now.ledgers[pool].Causes[r.idlePhase[pool]][cost.Idle] += ns
 }
 
+// Sent books bytes that a pool's chips sent over a tier outside of steps.
+func (r *Recorder) Sent(pool, tier int, bytes int64) {
+	r.now.ledgers[pool].LinkBytes[tier] += float64(bytes)
+}
+
 // Gaps books n output events that came dt after their sequences' previous ones.
 func (r *Recorder) Gaps(dt des.Time, n int64) { r.gaps.add(dt, n) }
 

@@ -63,6 +63,7 @@ type Handover struct {
 	// Rate bounds one transfer, Egress and Ingress what leaves a prefill rank and
 	// what reaches a decode rank, bytes a second.
 	Rate, Egress, Ingress float64
+	Tier                  int // of the topology that it crosses
 }
 
 // Cluster is the state of a run.

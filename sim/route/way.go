@@ -211,7 +211,9 @@ func (c *Cluster) transfer() {
 		egress := r.From.Instance*int32(from.Spec.Ranks) + r.From.Rank
 		ingress := int32(from.Instances*from.Spec.Ranks) + r.Instance*int32(to.Spec.Ranks) + r.Rank
 		links := [2]int32{egress, ingress}
-		c.net.Start(c.now, h, from.Spec.Memory.TransferBytes(int64(r.Target)), links[:], c.cfg.Handover.Rate)
+		bytes := from.Spec.Memory.TransferBytes(int64(r.Target))
+		c.net.Start(c.now, h, bytes, links[:], c.cfg.Handover.Rate)
+		c.recorder.Sent(0, c.cfg.Handover.Tier, bytes)
 	}
 	c.done = c.net.Finished(c.now, c.done[:0])
 	slices.SortFunc(c.done, func(a, b int32) int {
