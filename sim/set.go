@@ -15,6 +15,9 @@ import (
 // Set puts a value, written as in YAML, at a dotted path of the scenario such as
 // "deployment.decode.tp" or "slo.tpot". Units and names are checked as in a file.
 func (s *Scenario) Set(path, value string) error {
+	if path == "" {
+		return unknownPath(path)
+	}
 	field, err := locate(reflect.ValueOf(s).Elem(), path, path)
 	if err != nil {
 		return err

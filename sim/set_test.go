@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+)
+
+const everything = `
+version: 1
+model: v4
+topology: supernode8912
+workload:
+  profile: chat
+  rate: 200
+  requests: 1000
+  input_tokens: lognormal(mean=4000,p99=20000)
+  output_tokens: uniform(10,20)
+  arrivals: gamma(2)
+  start: stationary
+deployment:
+  mode: disaggregated
+  prefill: {instances: 8, chip: ascend950pr, tp: 1, dp: 32, ep: 32, pp: 1, cp: 1, max_tokens: 16384, experts: {redundant: 32}}
+  decode: {instances: 4, tp: 1, dp: 128, ep: 128, max_sequences: 128}
+  precision: {weights: fp8, kv: bf16}
+  engine: cann
+  mtp: {drafts: 1, accepted_length: 1.79}
+  overlap: two-batch
+  routing: power-law(1.01)
+kv_compress: csa=8,hca=256
+router: {policy: round-robin}
+slo: {ttft: 1.5s, tpot: 30ms}
+seed: 7
+`
+
+// leaves lists the scalars of a YAML document with their paths.
+func leaves(prefix string, v any, into map[string]string) {
+	if m, ok := v.(map[string]any); ok {
+		for k, x := range m {
+			leaves(prefix+"."+k, x, into)
+		}
+		return
+	}
+	text, err := yaml.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	into[strings.TrimPrefix(prefix, ".")] = strings.TrimSpace(string(text))
+}
+
+// Setting every path to what a file says builds the scenario that the file holds.
+func TestSetIsTheFile(t *testing.T) {
+	want, err := ReadScenario("everything", []byte(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := yaml.Load([]byte(everything), &tree); err != nil {
+		t.Fatal(err)
+	}
+	set := map[string]string{}
+	leaves("", tree, set)
+	got := &Scenario{}
+	for path, value := range set {
+		if err := got.Set(path, value); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		a, _ := got.Marshal()
+		b, _ := want.Marshal()
+		t.Errorf("set:\n%s\nread:\n%s", a, b)
+	}
+}
+
+// Whole sections can be set, and every listed path exists.
+func TestPaths(t *testing.T) {
+	for _, path := range Paths() {
+		s := &Scenario{}
+		err := s.Set(path, "null")
+		if err != nil && strings.Contains(err.Error(), "unknown scenario path") {
+			t.Errorf("%s is listed but not known", path)
+		}
+	}
+	s := &Scenario{}
+	if err := s.Set("deployment.serve", "{instances: 2, tp: 8}"); err != nil || s.Deployment.Serve.TP != 8 {
+		t.Errorf("a section: %v, %+v", err, s.Deployment.Serve)
+	}
+}
+
+func TestSetFaults(t *testing.T) {
+	for _, c := range []struct{ path, value, want string }{
+		{"decode.tp", "4", "did you mean deployment.decode.tp"},
+		{"slo.tpt", "4ms", "did you mean slo.tpot"},
+		{"slo.tpot", "50", "50ms"},
+		{"deployment.decode.tp", "many", "deployment.decode.tp"},
+		{"deployment.decode", "{tpp: 3}", `unknown key "tpp"`},
+		{"model.name", "v4", "unknown scenario path"},
+		{"", "1", "unknown scenario path"},
+		{"workload.rate", "0", "above 0"},
+		{"workload.input_tokens", "lognormal(mean=4)", "p99"},
+		{"seed", "[1", "seed"},
+	} {
+		s := &Scenario{Seed: 3}
+		err := s.Set(c.path, c.value)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s=%s: want an error with %q, got %v", c.path, c.value, c.want, err)
+		}
+	}
+}
+
+// A clone shares nothing: changing all of it leaves the original as it was.
+func TestClone(t *testing.T) {
+	s, err := ReadScenario("everything", []byte(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := s.Marshal()
+	c := s.Clone()
+	if !reflect.DeepEqual(c, s) {
+		t.Fatal("a clone differs")
+	}
+	c.Workload.Rate, c.Deployment.Decode.TP, c.Deployment.Prefill.Experts.Redundant = 1, 2, 3
+	c.Workload.InputTokens.UnmarshalText([]byte("5"))
+	c.KVCompress.CSA = 1
+	if after, _ := s.Marshal(); string(before) != string(after) {
+		t.Errorf("the original changed:\n%s", after)
+	}
+}
+
+func FuzzSet(f *testing.F) {
+	for _, path := range Paths() {
+		f.Add(path, "1")
+	}
+	f.Add("deployment.decode", "{tp: 3, experts: {redundant: 2}}")
+	f.Add("kv_compress", "csa=4,hca=128")
+	f.Add("tau", "optics=10ns")
+	f.Fuzz(func(t *testing.T, path, value string) {
+		s := &Scenario{}
+		if err := s.Set(path, value); err == nil {
+			s.Clone()
+		}
+	})
+}
