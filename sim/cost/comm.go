@@ -74,6 +74,11 @@ func LoadLibraries(t *topologies.Topology, e *Engine) (topologies.Libraries, err
 		if err != nil {
 			return libs, fmt.Errorf("engine %s: %w", e.Name, err)
 		}
+		if l.Fused != nil && l.Dispatch == nil {
+			// A kernel with its communication inside; what it does not cover stays.
+			libs.Fused = l
+			continue
+		}
 		*x.into = l
 	}
 	return libs, nil

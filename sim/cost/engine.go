@@ -2,7 +2,6 @@ package cost
 
 import (
 	"embed"
-	"fmt"
 	"strings"
 
 	"github.com/clustersim/clustersim/sim/spec"
@@ -107,7 +106,8 @@ const (
 )
 
 // LibraryChoice names the communication libraries an engine uses; empty takes
-// the topology's default.
+// the topology's default. `dispatch: megamoe` makes wave overlap the default of
+// decode and mixed instances.
 type LibraryChoice struct {
 	AllReduce string `yaml:"all_reduce"`
 	Dispatch  string `yaml:"dispatch"`
@@ -208,5 +208,3 @@ func (f *Fitted) check(doc *spec.Doc) {
 		}
 	}
 }
-
-func (e *Engine) String() string { return fmt.Sprintf("%s (%s)", e.Name, e.Description) }

@@ -95,6 +95,30 @@ func TestWaveHides(t *testing.T) {
 	}
 }
 
+func TestEngineChoosesLibraries(t *testing.T) {
+	at := func(choice LibraryChoice) (*Stepper, error) {
+		topology := loadTopology(t, "gb200-nvl72")
+		e := *loadEngine(t, "vllm")
+		e.Libraries = choice
+		return New(Config{Model: loadModel(t, "v4", topology.Chip), Topology: topology, Engine: &e, Role: Decode, Layout: Layout{DP: 16, EP: 16}})
+	}
+	plain, err := at(LibraryChoice{})
+	if err != nil || plain.config.Layout.Overlap != NoOverlap {
+		t.Fatalf("%v, overlap %s", err, plain.config.Layout.Overlap)
+	}
+	loads := everywhere(plain, decode(plain, 64, 8192))
+	mega, err := at(LibraryChoice{Dispatch: "megamoe"})
+	if err != nil || mega.config.Layout.Overlap != Wave || mega.Step(loads).Hidden <= 0 {
+		t.Errorf("a fused kernel: %v, overlap %s, %+v", err, mega.config.Layout.Overlap, mega.Step(loads))
+	}
+	nccl, err := at(LibraryChoice{Dispatch: "nccl", AllReduce: "nccl"})
+	if err != nil || nccl.Step(loads).Causes[CommLatency] == plain.Step(loads).Causes[CommLatency] {
+		t.Errorf("another library costs the same, %v", err)
+	}
+	_, err = at(LibraryChoice{Prefill: "depeep-normal"})
+	says(t, err, "engine vllm", `did you mean "deepep-normal"`)
+}
+
 func TestWaveTime(t *testing.T) {
 	x := law.Time{Launch: 5, Compute: 3, Weights: 2, Act: 1, KV: 1}
 	got := waveTime(x, 2, 2)
