@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/des"
@@ -17,7 +18,13 @@ const WithinSLO = 0.9
 const (
 	offered  = 0.8  // of capacity, when no rate is given
 	idleLoad = 0.05 // of capacity, below which a trace is said to leave the system idle
+	tooMuch  = 1.25 // of capacity, above which a rate is said to be beyond it
 )
+
+// OpenRate reports that a scenario leaves its rate to the plan.
+func OpenRate(s *sim.Scenario) bool {
+	return s.Trace == nil && (s.Workload == nil || s.Workload.Rate == 0 && s.Workload.Concurrency == 0)
+}
 
 // offer decides the rate and the number of requests where they are open.
 func (p *Plan) offer(ctx context.Context, s *sim.Scenario, o *Options) error {
@@ -46,6 +53,9 @@ func (p *Plan) offer(ctx context.Context, s *sim.Scenario, o *Options) error {
 	}
 	if w.Rate == 0 {
 		w.Rate = significant(offered * p.CapacityRequestsPerS)
+		s.Deployment.Why = strings.TrimSpace(fmt.Sprintf("%s %s; %.0f %% of that is offered.", s.Deployment.Why, p.probed, 100*offered))
+	} else {
+		p.overload(w.Rate, "the workload")
 	}
 	if w.Requests == 0 && w.Duration == 0 {
 		w.Requests = p.requests(w.Rate)
@@ -69,11 +79,20 @@ func (p *Plan) replay(ctx context.Context, s *sim.Scenario, o *Options) error {
 			return err
 		}
 	}
+	p.overload(rate, "the trace")
 	if load := rate / p.CapacityRequestsPerS; rate > 0 && load < idleLoad {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the trace offers %.3g requests/s, %.2g %% of the deployment's estimated capacity of %.4g; --rate-scale %g would offer %.0f %%",
 			rate, 100*load, p.CapacityRequestsPerS, significant(s.Trace.RateScale*offered/load), 100*offered))
 	}
 	return nil
+}
+
+// overload warns of a rate well beyond the estimated capacity.
+func (p *Plan) overload(rate float64, who string) {
+	if rate > tooMuch*p.CapacityRequestsPerS {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s offers %.4g requests/s, %.0f %% of the deployment's estimated capacity of %.4g: queues grow as long as it lasts",
+			who, rate, 100*rate/p.CapacityRequestsPerS, p.CapacityRequestsPerS))
+	}
 }
 
 // precision of a capacity: the ratio between a rate that is sustained and one that
@@ -113,11 +132,12 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 			rate = math.Sqrt(good * bad)
 		}
 	}
-	if good == 0 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("no probed rate down to %.4g requests/s keeps %.0f %% of requests within the SLO", bad, 100*WithinSLO))
-		good = bad
-	}
 	p.CapacityRequestsPerS = significant(good)
+	p.probed = fmt.Sprintf("Probe runs sustain %.4g requests/s", p.CapacityRequestsPerS)
+	if good == 0 {
+		p.CapacityRequestsPerS = significant(bad)
+		p.probed = fmt.Sprintf("Probe runs keep less than %.0f %% of requests within the SLO down to %.4g requests/s", 100*WithinSLO, p.CapacityRequestsPerS)
+	}
 	p.Capacity = &sim.Capacity{RequestsPerS: p.CapacityRequestsPerS, OutputTokensPerSPerChip: p.CapacityRequestsPerS * p.demand.out / float64(p.chosen.chips)}
 	return nil
 }

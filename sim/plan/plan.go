@@ -48,6 +48,7 @@ type Plan struct {
 
 	demand demand
 	chosen deployed
+	probed string // what probes found, in words
 }
 
 // Candidate is one deployment and what it is thought to do at its capacity.
@@ -135,8 +136,8 @@ func (p *Plan) deploy(ctx context.Context, s *sim.Scenario, in *sim.Inputs, want
 	d.Precision, d.Engine, d.MTP = s.Deployment.Precision, s.Deployment.Engine, s.Deployment.MTP
 	d.Overlap, d.Routing = s.Deployment.Overlap, s.Deployment.Routing
 	s.Deployment = d
-	if p.chosen.over > 1 && searched {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("no layout meets the SLO (TTFT %s, TPOT %s); the one that misses it least is deployed: TTFT %.0f ms, TPOT %.1f ms",
+	if p.chosen.over > 1 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the layout is estimated to miss the SLO (TTFT %s, TPOT %s) even when almost empty: TTFT %.0f ms, TPOT %.1f ms",
 			s.SLO.TTFT, s.SLO.TPOT, 1e3*p.chosen.ttft, 1e3*p.chosen.tpot))
 	}
 	return nil

@@ -14,7 +14,8 @@ import (
 type Options struct {
 	Run     sim.Options // shared by all points; OnRequest, Observe and Stdin are not used
 	Workers int         // points at a time; 0 is GOMAXPROCS
-	// FindCapacity probes each point until its capacity is known to 2 %.
+	// FindCapacity probes each point until its capacity is known to 2 %, which is
+	// done in any case where the point has no rate of its own.
 	FindCapacity bool
 	// Done is told of every point that has ended, in the order in which they end,
 	// one at a time; nil for nobody.
@@ -72,7 +73,8 @@ func Run(ctx context.Context, points []Point, o Options) []Outcome {
 // run plans and simulates one point.
 func (out *Outcome) run(ctx context.Context, s *sim.Scenario, o *Options) {
 	opt := sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs}
-	s, p, err := plan.Complete(ctx, s, opt, plan.Options{Workers: 1, FindCapacity: o.FindCapacity})
+	find := o.FindCapacity || plan.OpenRate(s)
+	s, p, err := plan.Complete(ctx, s, opt, plan.Options{Workers: 1, FindCapacity: find})
 	if err != nil {
 		out.fail(ctx, err)
 		return
