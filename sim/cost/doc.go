@@ -19,6 +19,30 @@
 // The time of a single operator comes from package law, that of a collective
 // from topologies; this package knows only how they are put together.
 //
+// # How layouts change it
+//
+//   - Tensor parallelism cuts projections as their shard says and sums twice a layer.
+//     With data-parallel attention over experts the second sum is a gather of the
+//     rows that each TP rank dispatched.
+//   - Expert parallelism: the group's tokens fall on T·k/EP pairs a rank and
+//     El·(1 − (1 − k/E)^T) experts; the heaviest rank's expected surplus is imbalance.
+//   - Pipeline stages: a step is the steady cycle in which PP micro-batches pass all
+//     stages, which is every layer at 1/PP of the rows, and PP − 1 boundary sends.
+//     What the fullest stage has beyond the mean one is imbalance.
+//   - Two-batch overlap runs every kernel twice at half the rows, and hides the
+//     engine's fraction of the shorter of layers and communication. Wave overlap is
+//     one kernel for dispatch, experts and combine.
+//   - MTP: a verify step has 1 + drafts rows a sequence; each draft is a pass of the
+//     draft module and the head at one row a sequence. Gathers of chosen entries are
+//     1 + drafts sets, other cache is read once.
+//
+// # Files
+//
+// layout.go and validate.go: what is asked for. engine.go and engines/: serving
+// engines. precision.go: formats a chip has. kind.go, shard.go: the model as a rank
+// sees it. price.go: the step; attention.go, stack.go, comm.go, skew.go, work.go:
+// its parts. memory.go: HBM. explain.go, account.go: what a step is made of.
+//
 // # Units
 //
 // Seconds in float64 inside, rounded once to integer nanoseconds at the end: the
