@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
@@ -138,7 +139,7 @@ func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, 
 		}
 	}
 	if r := s.Deployment.Routing; r != "" {
-		if layout.Routing, err = cost.ParseRouting(r); err != nil {
+		if layout.Routing, err = LoadRouting(r); err != nil {
 			return nil, fmt.Errorf("deployment.routing: %w", err)
 		}
 	}
@@ -150,6 +151,20 @@ func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, 
 		Model: model, Topology: topology, Chip: topology.Chip, Layout: layout, Engine: in.Engine, Libraries: libraries, Role: role,
 		Drafts: drafts, Accepted: accepted, MaxTokens: p.MaxTokens, MaxSequences: p.MaxSequences,
 	})
+}
+
+// LoadRouting resolves how tokens fall on experts: `uniform`, `power-law(1.01)` or
+// `histogram FILE`, a file of measured loads.
+func LoadRouting(ref string) (cost.Routing, error) {
+	file, is := strings.CutPrefix(strings.TrimSpace(ref), string(cost.Histogram)+" ")
+	if !is {
+		return cost.ParseRouting(ref)
+	}
+	data, err := os.ReadFile(strings.TrimSpace(file))
+	if err != nil {
+		return cost.Routing{}, err
+	}
+	return cost.ReadHistogram(file, data)
 }
 
 // accepted is the mean number of tokens a verify step yields: the scenario's, or

@@ -226,7 +226,7 @@ func (d *Deployment) check(fault func(path, format string, args ...any)) {
 	if _, err := cost.ParseOverlap(d.Overlap); err != nil && d.Overlap != "" {
 		fault("deployment.overlap", "%v", err)
 	}
-	if _, err := cost.ParseRouting(d.Routing); err != nil && d.Routing != "" {
+	if _, err := LoadRouting(d.Routing); err != nil && d.Routing != "" {
 		fault("deployment.routing", "%v", err)
 	}
 	if d.MTP.Drafts < 0 || d.MTP.Drafts > 16 {

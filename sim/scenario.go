@@ -60,7 +60,7 @@ type Deployment struct {
 	Engine    string    `yaml:"engine,omitempty" json:"engine"`
 	MTP       MTP       `yaml:"mtp,omitempty" json:"mtp"`
 	Overlap   string    `yaml:"overlap,omitempty" json:"overlap"` // none, two-batch, wave; empty is the engine's own
-	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a)
+	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a), histogram FILE
 	// Why is how the layout was chosen when a search chose it.
 	Why string `yaml:"why,omitempty" json:"why,omitempty"`
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
@@ -67,7 +68,7 @@ experts until the ranks divide them; for a model without experts the smallest TP
 	fl.IntVar(&f.layout.CP, "cp", 0, "context-parallel ranks")
 	fl.IntVar(&f.layout.Redundant, "redundant", 0, "redundant expert copies")
 	fl.StringVar(&f.overlap, "overlap", "", "none, two-batch or wave (default: the engine's)")
-	fl.StringVar(&f.routing, "routing", "", "how tokens fall on experts: uniform, power-law(1.01) or a file of loads")
+	fl.StringVar(&f.routing, "routing", "", "how tokens fall on experts: uniform, power-law(1.01) or 'histogram FILE' of measured loads")
 	fl.StringVar(&f.engine, "engine", "", "serving engine profile: "+strings.Join(cost.EngineNames(), ", ")+", or a path")
 	fl.StringVar(&f.compress, "kv-compress", "", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed")
 	fl.StringVar(&f.tau, "tau", "", "delay budget of links: optics=10ns,switch=150ns, or a preset")
@@ -199,10 +200,7 @@ func (f *explainFlags) engineProfile(chip *topologies.Chip) (*cost.Engine, error
 }
 
 func (f *explainFlags) routingModel() (cost.Routing, error) {
-	if data, err := os.ReadFile(f.routing); err == nil {
-		return cost.ReadHistogram(f.routing, data)
-	}
-	r, err := cost.ParseRouting(f.routing)
+	r, err := sim.LoadRouting(f.routing)
 	if err != nil {
 		return r, fmt.Errorf("--routing: %w", err)
 	}
