@@ -106,7 +106,14 @@ func (in *scenarioInput) scenario(c *cobra.Command, args []string) (*sim.Scenari
 	for _, f := range scenarioFlags {
 		note(in.flags[f.name].apply(s, f))
 	}
+	seen := map[string]bool{}
 	for _, set := range in.sets.values {
+		path, _, _ := strings.Cut(set, "=")
+		if seen[path] {
+			note(fmt.Errorf("--set %s is given more than once", path))
+			continue
+		}
+		seen[path] = true
 		note(applySet(s, set))
 	}
 	if s.Model == "" {

@@ -92,7 +92,7 @@ func writePlan(w io.Writer, s *sim.Scenario, p *plan.Plan, all bool) error {
 		if !c.MeetsSLO {
 			bound = c.WhyNot
 		}
-		fmt.Fprintf(t, "%.4g\t%.4g\t%.0f\t%.1f\t%s\t%s\n", c.CapacityRequestsPerS, c.OutputTokensPerSPerChip, c.TTFTMs, c.TPOTMs, c.Text, bound)
+		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.1f\t%s\t%s\n", plan.Figure(c.CapacityRequestsPerS), plan.Figure(c.OutputTokensPerSPerChip), c.TTFTMs, c.TPOTMs, c.Text, bound)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -69,15 +69,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	if err == nil {
 		return exitDone
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = exit{exitInterrupted, errors.New("interrupted before there was a result")}
+	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintf(stderr, "clustersim: %s\n", strings.TrimSuffix(text, "\n"))
 	}
 	var e exit
 	if errors.As(err, &e) {
 		return e.code
-	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return exitInterrupted
 	}
 	return exitUsage
 }

@@ -81,8 +81,8 @@ func (p *Plan) replay(ctx context.Context, s *sim.Scenario, o *Options) error {
 	}
 	p.overload(rate, "the trace")
 	if load := rate / p.CapacityRequestsPerS; rate > 0 && load < idleLoad {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the trace offers %.3g requests/s, %.2g %% of the deployment's estimated capacity of %.4g; --rate-scale %g would offer %.0f %%",
-			rate, 100*load, p.CapacityRequestsPerS, significant(s.Trace.RateScale*offered/load), 100*offered))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the trace offers %s requests/s, %.2g %% of the deployment's estimated capacity of %s; --rate-scale %g would offer %.0f %%",
+			Figure(rate), 100*load, Figure(p.CapacityRequestsPerS), significant(s.Trace.RateScale*offered/load), 100*offered))
 	}
 	return nil
 }
@@ -90,8 +90,8 @@ func (p *Plan) replay(ctx context.Context, s *sim.Scenario, o *Options) error {
 // overload warns of a rate well beyond the estimated capacity.
 func (p *Plan) overload(rate float64, who string) {
 	if rate > tooMuch*p.CapacityRequestsPerS {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("%s offers %.4g requests/s, %.0f %% of the deployment's estimated capacity of %.4g: queues grow as long as it lasts",
-			who, rate, 100*rate/p.CapacityRequestsPerS, p.CapacityRequestsPerS))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s offers %s requests/s, %.0f %% of the deployment's estimated capacity of %s: queues grow as long as it lasts",
+			who, Figure(rate), 100*rate/p.CapacityRequestsPerS, Figure(p.CapacityRequestsPerS)))
 	}
 }
 
@@ -117,7 +117,7 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 		if err != nil {
 			return err
 		}
-		o.say("probe at %.4g requests/s: %.1f %% of requests within the SLO", rate, 100*fraction)
+		o.say("probe at %s requests/s: %.1f %% of requests within the SLO", Figure(rate), 100*fraction)
 		if fraction >= WithinSLO {
 			good = rate
 		} else {
@@ -133,10 +133,10 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 		}
 	}
 	p.CapacityRequestsPerS = significant(good)
-	p.probed = fmt.Sprintf("Probe runs sustain %.4g requests/s", p.CapacityRequestsPerS)
+	p.probed = fmt.Sprintf("Probe runs sustain %s requests/s", Figure(p.CapacityRequestsPerS))
 	if good == 0 {
 		p.CapacityRequestsPerS = significant(bad)
-		p.probed = fmt.Sprintf("Probe runs keep less than %.0f %% of requests within the SLO down to %.4g requests/s", 100*WithinSLO, p.CapacityRequestsPerS)
+		p.probed = fmt.Sprintf("Probe runs keep less than %.0f %% of requests within the SLO down to %s requests/s", 100*WithinSLO, Figure(p.CapacityRequestsPerS))
 	}
 	p.Capacity = &sim.Capacity{RequestsPerS: p.CapacityRequestsPerS, OutputTokensPerSPerChip: p.CapacityRequestsPerS * p.demand.out / float64(p.chosen.chips)}
 	return nil

@@ -56,9 +56,9 @@ func TestCandidatesRun(t *testing.T) {
 	for _, c := range []struct{ model, topology string }{{"llama-3.1-8b", "hgx-h100:8"}, {"v4-flash", "hgx-h200:24"}, {"v3", "cloudmatrix384"}} {
 		s, p := complete(t, scenario(c.model, c.topology), Options{LayoutOnly: true})
 		s.Workload.Rate, s.Workload.Requests, s.Workload.Start = 1, 1, "empty"
-		for _, cand := range p.Candidates {
-			if !cand.Fits {
-				continue
+		for i, cand := range p.Candidates {
+			if !cand.Fits || i >= 20 {
+				break
 			}
 			s.Deployment = cand.Layout
 			if _, err := sim.Run(context.Background(), s, sim.Options{}); err != nil {
@@ -138,6 +138,11 @@ func TestNothingFits(t *testing.T) {
 	_, _, err := Complete(context.Background(), scenario("v4", "rtx-4090"), sim.Options{}, Options{})
 	if !errors.Is(err, ErrNoLayout) || !strings.Contains(err.Error(), "weights") || !strings.Contains(err.Error(), "GB") {
 		t.Errorf("want the arithmetic of what does not fit, got: %v", err)
+	}
+	s := scenario("llama-3.1-8b", "hgx-h100:8")
+	s.Deployment.Serve = &sim.Pool{Instances: 9, TP: 1}
+	if _, _, err := Complete(context.Background(), s, sim.Options{}, Options{}); !errors.Is(err, ErrNoLayout) || !strings.Contains(err.Error(), "8 chips") {
+		t.Errorf("nine instances on eight chips: %v", err)
 	}
 }
 

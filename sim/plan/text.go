@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/clustersim/clustersim/sim"
@@ -36,6 +37,14 @@ func (d *deployed) bound() string {
 
 func share(cause string, fraction float64) string {
 	return fmt.Sprintf("%.0f %% %s", 100*fraction, cause)
+}
+
+// Figure writes four significant digits and no exponent.
+func Figure(v float64) string {
+	if v = significant(v); v >= 1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 func gib(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
@@ -91,8 +100,8 @@ func (d *deployed) whyNot() string {
 func (q *query) why(all []deployed, rejected []priced) string {
 	best := &all[0]
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s sustains an estimated %.4g requests/s (%.4g output tokens/s a chip, TTFT %.0f ms, TPOT %.1f ms), bound by %s.",
-		best.text(), best.capacity, best.outputPerChip, 1e3*best.ttft, 1e3*best.tpot, best.bound())
+	fmt.Fprintf(&b, "%s sustains an estimated %s requests/s (%s output tokens/s a chip, TTFT %.0f ms, TPOT %.1f ms), bound by %s.",
+		best.text(), Figure(best.capacity), Figure(best.outputPerChip), 1e3*best.ttft, 1e3*best.tpot, best.bound())
 	if best.over > 1 {
 		fmt.Fprintf(&b, " No layout meets the SLO; this one misses it least.")
 	}
@@ -146,7 +155,7 @@ func versus(o, best *deployed) string {
 // nearest, the one with most ranks.
 func (q *query) nothing(rejected []priced) error {
 	if len(rejected) == 0 {
-		return fmt.Errorf("%w: %s has %d chips", ErrNoLayout, q.topology.Name, q.topology.Chips)
+		return fmt.Errorf("%w: the instances asked for need more than the %d chips of %s", ErrNoLayout, q.topology.Chips, q.topology.Name)
 	}
 	most := map[cost.Role]*priced{}
 	for i := range rejected {
