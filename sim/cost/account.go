@@ -20,6 +20,13 @@ func (s *Stepper) accountAttention(p *part, r *recorder, ks []attention, w *work
 		}
 		s.bookAttention(p, r, k, parts, false, count, decode)
 		s.bookAttention(p, r, k, parts, true, count, prefill)
+		if padding := rows - w.rows - w.chunkTokens; k.wholeBlock() && padding > 0 {
+			// Padding rows take time, but are nobody's FLOPs.
+			for j := range k.linears {
+				p.flops -= count * padding * k.linears[j].flops
+				p.atPeak -= count * padding * s.peakSeconds(k.linears[j])
+			}
+		}
 	}
 }
 

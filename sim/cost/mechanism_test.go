@@ -455,3 +455,27 @@ func TestUncompressedCostsMore(t *testing.T) {
 		t.Errorf("and holds %.2f times as much", r)
 	}
 }
+
+// FLOPs, and with them MFU, are of the tokens that there are: neither of the rows
+// that shorter ranks are padded to, nor of those that rounding up a pipeline's
+// micro-batches adds.
+func TestFlopsAreOfTokensOnly(t *testing.T) {
+	for _, c := range []struct{ model, topology string }{
+		{"v3", "hgx-h200:16"}, {"v4", "supernode8912"}, {"v3.2", "cloudmatrix384"}, {"qwen3-235b-a22b", "hgx-h200:16"}, {"qwen3-next", "hgx-b200:16"},
+	} {
+		s := newStepper(t, c.model, c.topology, Config{Role: Mixed, Layout: Layout{DP: 16, EP: 16}, MaxSequences: 64, MaxTokens: 4096})
+		one := func(l Load) float64 { return s.Step(everywhere(s, l)).Flops / 16 }
+		long, short, prompt := decode(s, 48, 9000), decode(s, 2, 700), both(decode(s, 4, 3000), prefill(s, 2, 1500, 500))
+		loads := everywhere(s, short)
+		loads[3], loads[7] = long, prompt
+		near(t, c.model+": FLOPs of unequal ranks", s.Step(loads).Flops, one(long)+one(prompt)+14*one(short), 1e-6)
+	}
+	flat := newStepper(t, "llama-3.1-70b", "hgx-b200:32", Config{Role: Decode, Layout: Layout{TP: 4}})
+	deep := newStepper(t, "llama-3.1-70b", "hgx-b200:32", Config{Role: Decode, Layout: Layout{TP: 4, PP: 8}})
+	for _, n := range []int64{1, 3, 8, 9, 80} {
+		a, b := flat.Step(everywhere(flat, decode(flat, n, 4000))), deep.Step(everywhere(deep, decode(deep, n, 4000)))
+		near(t, "FLOPs of eight stages", b.Flops, a.Flops, 1e-6)
+	}
+	a, b := flat.Step(everywhere(flat, decode(flat, 1, 4000))), deep.Step(everywhere(deep, decode(deep, 1, 4000)))
+	near(t, "one sequence reads each stage's weights once", b.Bytes, a.Bytes, 1e-6)
+}

@@ -22,6 +22,8 @@ type counts struct {
 	sequences, totalSequences int64 // of a draft pass, one row each
 	chunk, totalChunk         int64
 	head, draftHead           int64 // rows of the LM head: of the main model, of a draft
+	totalHead, totalDraftHead int64
+	asked                     int64 // rows of the step before it is cut in batches that are rounded up
 }
 
 // gather turns loads into works and returns their mean and the counts.
@@ -40,7 +42,10 @@ func (s *Stepper) gather(loads []Load, batches int64) (mean work, c counts) {
 		c.rows, c.totalRows = max(c.rows, rows), c.totalRows+rows
 		c.sequences, c.totalSequences = max(c.sequences, sequences), c.totalSequences+sequences
 		c.chunk, c.totalChunk = max(c.chunk, chunk), c.totalChunk+chunk
-		c.head, c.draftHead = max(c.head, head), max(c.draftHead, ceilDiv(loads[i].Sequences, pp))
+		draftHead := ceilDiv(loads[i].Sequences, pp)
+		c.head, c.draftHead = max(c.head, head), max(c.draftHead, draftHead)
+		c.totalHead, c.totalDraftHead = c.totalHead+head, c.totalDraftHead+draftHead
+		c.asked += loads[i].Sequences*int64(s.verify) + loads[i].ChunkTokens
 	}
 	mean.scale(1 / float64(len(loads)))
 	return mean, c
@@ -88,7 +93,8 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 
 	seconds := layers.total()
 	s.physics(&layers, seconds)
-	s.settle(step, &layers, hidden)
+	// What rounding the batches up adds is nobody's work either.
+	s.settle(step, &layers, hidden, float64(c.asked)/float64(c.totalRows*int64(s.config.Layout.PP)*batches))
 }
 
 // stretch multiplies operators' time by f and the arithmetic once more by tax.
@@ -295,9 +301,9 @@ func busiest(loads []Load, verify float64) int64 {
 
 // addHead books the LM head and sampling of the main model, and of every draft.
 func (s *Stepper) addHead(p *part, r *recorder, c *counts) {
-	s.head(p, r, c.head, 1)
+	s.head(p, r, c.head, c.totalHead, 1)
 	if s.config.Drafts > 0 {
-		s.head(p, r, c.draftHead, float64(s.config.Drafts))
+		s.head(p, r, c.draftHead, c.totalDraftHead, float64(s.config.Drafts))
 	}
 }
 
@@ -307,10 +313,11 @@ func (s *Stepper) headRanks() int {
 	return min(max(l.TP, s.config.Engine.HeadRanks), l.TP*l.DP)
 }
 
-func (s *Stepper) head(p *part, r *recorder, rows int64, count float64) {
+func (s *Stepper) head(p *part, r *recorder, rows, total int64, count float64) {
 	if rows == 0 {
 		return
 	}
+	padding := 1 - float64(total)/float64(rows*int64(len(s.works)))
 	if r == nil {
 		h, ok := s.heads.at(rows, 0)
 		if !ok {
@@ -318,6 +325,8 @@ func (s *Stepper) head(p *part, r *recorder, rows int64, count float64) {
 			s.fillHead(h, nil, float64(rows))
 		}
 		p.plus(h, count)
+		p.flops -= count * h.flops * padding
+		p.atPeak -= count * h.atPeak * padding
 		return
 	}
 	var h part
@@ -325,6 +334,8 @@ func (s *Stepper) head(p *part, r *recorder, rows int64, count float64) {
 	s.fillHead(&h, r, float64(rows))
 	r.weight = 1
 	p.plus(&h, count)
+	p.flops -= count * h.flops * padding
+	p.atPeak -= count * h.atPeak * padding
 }
 
 // fillHead prices the head for rows a rank. Where it is shared by more ranks than
@@ -354,8 +365,9 @@ func (s *Stepper) fillHead(p *part, r *recorder, rows float64) {
 }
 
 // settle rounds the causes to nanoseconds by their running sum, so that they add
-// up to the step, and scales the work to all ranks.
-func (s *Stepper) settle(step *Step, p *part, hidden float64) {
+// up to the step, and scales the work to all ranks and to the share of the cut
+// batches that is filled.
+func (s *Stepper) settle(step *Step, p *part, hidden, filled float64) {
 	var running float64
 	var before des.Time
 	for c := range p.time {
@@ -367,7 +379,7 @@ func (s *Stepper) settle(step *Step, p *part, hidden float64) {
 	step.Time = before
 	step.Tau = min(des.FromSeconds(p.tau), step.Causes[CommLatency])
 	step.Hidden = des.FromSeconds(hidden)
-	ranks := float64(s.Ranks())
+	ranks := float64(s.Ranks()) * filled
 	step.Flops, step.Bytes = p.flops*ranks, p.bytes*ranks
 	for t := range p.link {
 		step.LinkBytes[t] = p.link[t] * ranks
