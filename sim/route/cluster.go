@@ -1,8 +1,10 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
@@ -242,6 +244,7 @@ func (c *Cluster) cut() bool {
 		c.cutAt = c.now + 1_000_000_000
 		return false
 	}
+	slices.SortFunc(decoding, func(a, b int32) int { return cmp.Compare(c.table.At(a).Number, c.table.At(b).Number) })
 	p := c.serving()
 	for _, h := range decoding {
 		r := c.table.At(h)

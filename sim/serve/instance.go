@@ -40,12 +40,20 @@ func NewSpec(pool int, stepper *cost.Stepper, blockTokens int) *Spec {
 		PollSteps: int64(max(1, c.Engine.PollSteps)), BlockTokens: blockTokens,
 		RankChips: c.Layout.TP * c.Layout.PP,
 	}
-	s.Watermark = s.Memory.Free / watermarkShare
+	s.Watermark = max(s.Memory.Free/watermarkShare, s.StepGrowth())
 	if blockTokens > 0 {
 		long := c.Model.MaxContext
 		s.BlockBytes = max(1, s.Memory.SequenceBytes(long+int64(blockTokens))-s.Memory.SequenceBytes(long))
 	}
 	return s
+}
+
+// StepGrowth is the most KV bytes by which a sequence grows in a step: growth is
+// steepest at the start, where no window is full. A watermark of at least this much
+// lets one of the sequences that fit decode a step before any has to give way, so
+// that pre-emption cannot go round in circles.
+func (s *Spec) StepGrowth() int64 {
+	return s.Memory.SequenceBytes(s.DecodeRows) - s.Memory.SequenceBytes(0) + 1
 }
 
 // Fits reports whether a request of so many tokens in all can ever be held.

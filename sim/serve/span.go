@@ -44,8 +44,9 @@ func (r *Request) Transferred(now des.Time) {
 	r.firstToken(now)
 }
 
+// firstToken books the first token, once; that of an initial request was out before.
 func (r *Request) firstToken(now des.Time) {
-	if r.FirstToken == 0 {
+	if r.FirstToken == 0 && !r.Initial {
 		r.FirstToken, r.LastToken = now, now
 	}
 }
