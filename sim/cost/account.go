@@ -24,7 +24,7 @@ func (s *Stepper) accountAttention(p *part, r *recorder, ks []attention, w *work
 			// Padding rows take time, but are nobody's FLOPs.
 			for j := range k.linears {
 				p.flops -= count * padding * k.linears[j].flops
-				p.atPeak -= count * padding * s.peakSeconds(k.linears[j])
+				p.atPeak -= count * padding * k.linears[j].atPeak
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func (s *Stepper) split(k *attention, w *work, rows float64) []portion {
 			l := &k.linears[i]
 			parts = append(parts, portion{operator: operator{
 				kind: k.label, name: l.name, class: "gemm", precision: string(l.precision), m: rows, n: l.n, k: l.k,
-				flops: rows * l.flops, bytes: l.bytes, atPeak: rows * s.peakSeconds(*l),
+				flops: rows * l.flops, bytes: l.bytes, atPeak: rows * l.atPeak,
 			}, prefill: prefilling, weights: l.bytes})
 		}
 	}
@@ -119,15 +119,15 @@ func (s *Stepper) cores(parts []portion, k *attention, w *work, prefill bool) []
 		write = k.write * w.chunkTokens
 		index, keys = sum(&k.indexPairFlops, &w.pairs), 0
 	}
-	o.flops, o.bytes, o.atPeak = flops, read+write, flops/s.peak(kvPrecision)
+	o.flops, o.bytes, o.atPeak = flops, read+write, flops/s.corePeak
 	parts = append(parts, portion{operator: o, prefill: prefill, cache: read + 1})
 	if k.a.RunsIndexer {
 		o.name = "decode indexer"
 		if prefill {
 			o.name = "prefill indexer"
 		}
-		p := s.indexPrecision(k)
-		o.precision, o.flops, o.bytes, o.atPeak = string(p), index, keys, index/s.peak(p)
+		p := k.indexPrecision
+		o.precision, o.flops, o.bytes, o.atPeak = string(p), index, keys, index/k.indexPeak
 		o.n, o.k = float64(k.a.IndexHeads), float64(k.a.IndexDim)
 		parts = append(parts, portion{operator: o, prefill: prefill, cache: keys})
 	}

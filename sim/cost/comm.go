@@ -229,6 +229,6 @@ func (s *Stepper) fusedTerms(e *experts, pairs, touched float64) law.Time {
 	return law.Time{
 		Launch:  s.comms.fusedFloor(),
 		Weights: touched * e.bytes / (f.MemoryE * s.hbm()),
-		Compute: flops / (f.Chip.ComputeE * s.peak(e.arithmetic.precision)),
+		Compute: flops / (f.Chip.ComputeE * peak(s.config.Chip, e.arithmetic.precision)),
 	}
 }

@@ -36,6 +36,8 @@ type attention struct {
 	stateBytes, stateFlops, stateChunkFlops            float64
 	recurrent, convState, convBytes                    float64 // linear: a sequence, a sequence, a row
 	prefixFlops                                        float64 // a token of Load.Prefix
+	indexPrecision                                     topologies.Precision
+	indexPeak                                          float64 // of a rank, at that precision
 	small                                              float64 // small kernels outside the block law
 }
 
@@ -68,6 +70,8 @@ func (s *Stepper) newAttention(a *models.Attention) attention {
 	headShare := k.heads / float64(a.Heads)
 	k.pieces(headShare)
 	k.decodeRows = -1
+	k.indexPrecision = s.indexPrecision(&k)
+	k.indexPeak = peak(s.config.Chip, k.indexPrecision)
 	k.decode = law.Decode{Heads: k.heads, KVHeads: k.kv, HeadDim: float64(a.HeadDim), KV8: k.kv8}
 	k.prefixFlops = float64(a.PrefixFlops) * headShare
 	k.stateBytes = float64(a.StateRead)

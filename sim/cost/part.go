@@ -87,7 +87,7 @@ func (s *Stepper) gemm(p *part, r *recorder, kind string, l *linear, rows, count
 	p.kernels += count
 	p.add(r, operator{
 		kind: kind, name: l.name, class: "gemm", precision: string(l.precision),
-		m: rows, n: l.n, k: l.k, flops: rows * l.flops, bytes: l.bytes, atPeak: rows * s.peakSeconds(*l),
+		m: rows, n: l.n, k: l.k, flops: rows * l.flops, bytes: l.bytes, atPeak: rows * l.atPeak,
 	}, count, t)
 }
 

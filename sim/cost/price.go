@@ -26,13 +26,19 @@ type counts struct {
 	asked                     int64 // rows of the step before it is cut in batches that are rounded up
 }
 
-// gather turns loads into works and returns their mean and the counts.
+// gather turns the loads of the ranks that have work into works, and returns the mean
+// of all ranks and the counts.
 func (s *Stepper) gather(loads []Load, batches int64) (mean work, c counts) {
 	if len(loads) != len(s.works) {
 		panic(fmt.Sprintf("cost: %d loads for %d attention ranks (%s)", len(loads), len(s.works), s.describe()))
 	}
 	pp := int64(s.config.Layout.PP)
+	s.busy = s.busy[:0]
 	for i := range loads {
+		if loads[i].Sequences == 0 && loads[i].ChunkTokens == 0 {
+			continue
+		}
+		s.busy = append(s.busy, i)
 		w := &s.works[i]
 		w.fill(&loads[i], s.verify, pp*batches)
 		mean.add(w)
@@ -135,7 +141,7 @@ func (s *Stepper) waiting(mean *work, c *counts) float64 {
 		rows = 0
 	}
 	slowest := 0.0
-	for i := range s.works {
+	for _, i := range s.busy {
 		slowest = max(slowest, s.rankSeconds(&s.works[i], c, rows))
 	}
 	return max(0, slowest-s.rankSeconds(mean, c, rows))

@@ -12,6 +12,7 @@ type linear struct {
 	n, k    float64 // of the rank's share; groups are counted in n
 	bytes   float64 // stored, scales included
 	flops   float64 // a row
+	atPeak  float64 // seconds that a row's FLOPs take at the rank's peak
 	reduces bool    // its result is summed over the tensor-parallel group
 	arithmetic
 }
@@ -30,12 +31,14 @@ func shardLinear(l models.Linear, tp int, chip *topologies.Chip) linear {
 		cut.Out = ceilDiv(l.Out, int64(tp))
 	}
 	cut.Groups = max(1, cut.Groups)
-	return linear{
+	out := linear{
 		name: l.Name, n: float64(cut.Out * cut.Groups), k: float64(cut.In),
 		bytes: float64(cut.Bytes()), flops: 2 * float64(cut.Params()),
 		reduces:    tp > 1 && l.Shard == models.Row,
 		arithmetic: arithmeticOf(l.Format, l.Compute, chip),
 	}
+	out.atPeak = out.flops / peak(chip, out.precision)
+	return out
 }
 
 func shardLinears(ls []models.Linear, tp int, chip *topologies.Chip) []linear {
@@ -86,11 +89,9 @@ func at(l law.Linears, rows float64) law.Linears {
 	return l
 }
 
-// peakSeconds is what a row's FLOPs take at a rank's peaks.
-func (s *Stepper) peakSeconds(l linear) float64 { return l.flops / s.peak(l.precision) }
-
-func (s *Stepper) peak(p topologies.Precision) float64 {
-	return float64(s.config.Chip.Peak[p]) / float64(max(1, s.config.Chip.Dies))
+// peak is a rank's arithmetic rate.
+func peak(chip *topologies.Chip, p topologies.Precision) float64 {
+	return float64(chip.Peak[p]) / float64(max(1, chip.Dies))
 }
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }

@@ -66,7 +66,7 @@ func (s *Stepper) hyperConnections(p *part, r *recorder, st *stack, rows float64
 	p.add(r, operator{
 		kind: "all", name: "hyper-connections", class: "elementwise", precision: string(topologies.BF16),
 		m: rows, n: float64(s.config.Model.HC), k: float64(s.config.Model.Hidden),
-		flops: flops, atPeak: flops / s.peak(topologies.BF16),
+		flops: flops, atPeak: flops / peak(s.config.Chip, topologies.BF16),
 	}, st.layers, s.laws.MHC(rows, float64(s.config.Model.Hidden)))
 }
 
@@ -199,7 +199,7 @@ func (s *Stepper) routedOperator(f *ffn, tokens float64) operator {
 	return operator{
 		kind: f.label, name: "routed experts", class: "grouped-gemm", precision: string(e.arithmetic.precision),
 		m: pairs, n: e.inter, k: float64(e.m.In), flops: flops, bytes: touched * e.bytes,
-		atPeak: flops / s.peak(e.arithmetic.precision),
+		atPeak: flops / peak(s.config.Chip, e.arithmetic.precision),
 	}
 }
 

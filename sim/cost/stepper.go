@@ -20,9 +20,11 @@ type Stepper struct {
 	mixed       bool    // some layer has experts
 	verify      float64 // rows a sequence decodes a step: 1 + drafts
 	smallKernel float64 // seconds
+	corePeak    float64 // of a rank, at the precision of attention cores
 	main, draft stack
 	heads       table[part]
 	works       []work
+	busy        []int // ranks that have work in the step being priced
 	portions    []portion
 }
 
@@ -43,6 +45,7 @@ func New(c Config) (*Stepper, error) {
 	if s.comms, err = newComms(&s.config); err != nil {
 		return nil, err
 	}
+	s.corePeak = peak(c.Chip, kvPrecision)
 	if e := c.Engine.Fitted.SmallKernelUs * 1e-6; e > 0 {
 		// The engines' figure is fitted on chips with a floor of about as much; a
 		// chip whose own is higher (Ascend) keeps it.
