@@ -1,0 +1,380 @@
+package route_test
+
+import (
+	"slices"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/serve"
+)
+
+// twinInstance is the naive serving engine.
+type twinInstance struct {
+	spec    *serve.Spec
+	busy    bool
+	end     des.Time
+	began   des.Time
+	woken   bool
+	wokenAt des.Time
+	steps   int64 // finished
+
+	queues  [][]*twinSeq // by rank, first come first served
+	running [][]*twinSeq // by rank, in the order of joining
+	joining []*twinSeq
+	caches  []*twinCache
+
+	step     cost.Step
+	chunks   []twinChunk
+	prompt   int64
+	emitted  int64 // 2^-16 tokens decoded since the beginning
+	reported int64 // whole tokens of them already reported
+	kv       int64 // bytes when it last looked
+	work     [][2]des.Time
+}
+
+type twinChunk struct {
+	s *twinSeq
+	n int64
+}
+
+// serveSums are a rank's sums over its decoding requests.
+type serveSums struct {
+	n       int64
+	context [models.MaxBreaks]int64
+}
+
+func (x *serveSums) add(breaks []int64, context int64) {
+	x.n++
+	for j, limit := range breaks {
+		if limit < 1<<40 {
+			x.context[j] += min(context, limit<<16)
+		} else {
+			x.context[j] += context
+		}
+	}
+}
+
+func newTwinInstance(spec *serve.Spec) *twinInstance {
+	in := &twinInstance{spec: spec, queues: make([][]*twinSeq, spec.Ranks), running: make([][]*twinSeq, spec.Ranks)}
+	for range spec.Ranks {
+		in.caches = append(in.caches, &twinCache{block: int64(spec.BlockTokens)})
+	}
+	return in
+}
+
+// start begins a step when there is anything to do.
+func (t *twin) start(p, i int) {
+	in := t.inst[p][i]
+	in.woken = false
+	if in.busy {
+		return
+	}
+	t.joins(in)
+	for r := range in.running {
+		for _, s := range in.running[r] {
+			t.grow(in, s)
+		}
+	}
+	var evicted []*twinSeq
+	loads := make([]cost.Load, in.spec.Ranks)
+	in.chunks, in.prompt, in.kv = nil, 0, 0
+	work := false
+	for r := range in.running {
+		_, holders := t.holding(p, i, r)
+		if holders == 0 && len(in.queues[r]) == 0 {
+			continue
+		}
+		for len(in.running[r]) > 0 {
+			if used, _ := t.holding(p, i, r); used <= in.spec.Memory.Free {
+				break
+			}
+			if s := t.evict(in, r); in.spec.Role == cost.Decode {
+				evicted = append(evicted, s)
+			}
+		}
+		t.fill(p, i, r, &loads[r])
+		used, _ := t.holding(p, i, r)
+		if in.caches[r].shrink(in.spec, used) {
+			t.seen[dropped]++
+		}
+		in.kv += used
+		var sums serveSums
+		for _, s := range in.running[r] {
+			sums.add(in.spec.Breaks, s.context)
+			in.emitted += s.slope
+		}
+		loads[r].Sequences, loads[r].Context = sums.n, sums.context
+		in.prompt += loads[r].ChunkTokens
+		work = work || loads[r].Sequences+loads[r].Chunks > 0
+	}
+	all := int64(0)
+	for _, other := range t.inst[p] {
+		all += other.kv
+	}
+	t.rec.KVPeak(p, all)
+	if work {
+		in.step = in.spec.Stepper.Step(loads)
+		in.busy, in.began, in.end = true, t.now, t.now+in.step.Time
+		in.work = append(in.work, [2]des.Time{t.now, in.end})
+	}
+	for _, s := range evicted {
+		t.enqueue(s)
+	}
+	if len(evicted) > 0 {
+		t.place()
+	}
+}
+
+func (t *twin) joins(in *twinInstance) {
+	for _, s := range in.joining {
+		s.held, s.state, s.started = 0, twinDecoding, false
+		if s.lost {
+			s.book(t.now, &s.queue)
+			s.lost = false
+		}
+		in.running[s.rank] = append(in.running[s.rank], s)
+	}
+	in.joining = nil
+}
+
+// grow lets a request's context grow by a step.
+func (t *twin) grow(in *twinInstance, s *twinSeq) {
+	before := s.context
+	s.context += s.slope
+	for _, limit := range in.spec.Breaks {
+		if limit < 1<<40 && before < limit<<16 && s.context >= limit<<16 {
+			t.seen[crossing]++
+		}
+	}
+}
+
+// evict takes the request that joined a rank last out of the step that begins. What
+// it has generated is kept and prefilled again with its prompt.
+func (t *twin) evict(in *twinInstance, r int) *twinSeq {
+	last := len(in.running[r]) - 1
+	s := in.running[r][last]
+	in.running[r] = in.running[r][:last]
+	t.seen[eviction]++
+	if !s.started {
+		t.seen[freshEviction]++
+	}
+	s.context -= s.slope
+	s.target, s.filled, s.cached = s.context>>16, 0, 0
+	s.preemptions++
+	s.book(t.now, &s.decode)
+	s.lost = true
+	t.rec.Preempted()
+	s.state = twinQueued
+	if in.spec.Role == cost.Mixed {
+		first := 0
+		for first < len(in.queues[r]) && in.queues[r][first].state == twinPrefilling {
+			first++
+		}
+		in.queues[r] = slices.Insert(in.queues[r], first, s)
+	} else {
+		s.pool = -1 // until it is queued again
+	}
+	return s
+}
+
+// fill hands out what decoding leaves of the budget, first come first served.
+func (t *twin) fill(p, i, r int, load *cost.Load) {
+	in := t.inst[p][i]
+	budget := in.spec.MaxTokens - int64(len(in.running[r]))*in.spec.DecodeRows
+	prefilling := 0
+	for _, s := range in.queues[r] {
+		if s.state == twinPrefilling {
+			prefilling++
+		}
+	}
+	looks := in.steps%in.spec.PollSteps == 0 || len(in.running[r])+prefilling == 0
+	for _, s := range in.queues[r] {
+		if budget <= 0 {
+			return
+		}
+		if s.state == twinQueued {
+			bytes := t.bytes(p, s.target)
+			if !looks {
+				return
+			}
+			if !t.admits(p, i, r, bytes) {
+				t.seen[admissionRefused]++
+				return
+			}
+			s.state, s.held, s.prefilledOn = twinPrefilling, bytes, i
+			s.book(t.now, &s.queue)
+			t.reuse(in, s)
+		}
+		n := min(s.target-s.filled, budget)
+		budget -= n
+		if n < s.target-s.filled {
+			t.seen[chunked]++
+		}
+		in.chunks = append(in.chunks, twinChunk{s, n})
+		load.ChunkTokens += n
+		load.Chunks++
+		load.Prefix += s.filled
+		for position := s.filled + 1; position <= s.filled+n; position++ {
+			for j, limit := range in.spec.Breaks {
+				load.Pairs[j] += min(position, limit)
+			}
+		}
+		if s.filled+n == s.target {
+			load.LastChunks++
+		}
+	}
+}
+
+func (t *twin) reuse(in *twinInstance, s *twinSeq) {
+	if in.spec.BlockTokens == 0 || len(s.prefix) == 0 || in.spec.Role == cost.Decode {
+		return
+	}
+	blocks := in.caches[s.rank].match(s.prefix)
+	s.cached = in.caches[s.rank].saved(blocks, s.target)
+	s.filled = s.cached
+	t.rec.Prefix(int64(len(s.prefix)), int64(blocks))
+	if s.cached > 0 {
+		t.seen[prefixHit]++
+	}
+}
+
+// finish ends a step: tokens come out, requests end or go on.
+func (t *twin) finish(p, i int) {
+	in := t.inst[p][i]
+	in.busy = false
+	in.steps++
+	var over, onward []*twinSeq
+	for r := range in.running {
+		for _, s := range in.running[r] {
+			t.rec.Gaps(t.now-s.last, 1)
+			s.last, s.started = t.now, true
+			if s.done++; s.done == s.steps {
+				over = append(over, s)
+			}
+		}
+		in.running[r] = slices.DeleteFunc(in.running[r], func(s *twinSeq) bool { return s.done == s.steps })
+	}
+	slices.SortFunc(over, byNumber)
+	for _, s := range over {
+		s.book(t.now, &s.decode)
+	}
+	first := int64(0)
+	for _, c := range in.chunks {
+		s := c.s
+		if s.filled += c.n; s.filled < s.target {
+			continue
+		}
+		in.queues[s.rank] = slices.DeleteFunc(in.queues[s.rank], func(x *twinSeq) bool { return x == s })
+		s.book(t.now, &s.prefill)
+		if in.spec.BlockTokens > 0 && len(s.prefix) > 0 {
+			in.caches[s.rank].insert(s.prefix)
+		}
+		if s.preemptions == 0 {
+			first++
+		}
+		switch {
+		case s.output == 1:
+			s.firstToken(t.now)
+			s.held = 0
+			over = append(over, s)
+		case in.spec.Role == cost.Mixed:
+			s.firstToken(t.now)
+			s.state = twinJoining
+			in.joining = append(in.joining, s)
+		default:
+			s.state = twinWaiting
+			onward = append(onward, s)
+		}
+	}
+	phase := metrics.Decode
+	if in.prompt > 0 {
+		phase = metrics.Prefill
+	}
+	decoded := in.emitted>>16 - in.reported
+	in.reported += decoded
+	t.rec.Step(p, phase, &in.step, in.prompt, decoded+first)
+	for _, s := range over {
+		t.complete(s)
+	}
+	for _, s := range onward {
+		if t.now < t.cfg.Warmup {
+			t.seen[early]++
+			s.firstToken(t.now)
+			t.complete(s)
+			continue
+		}
+		t.waiting = append(t.waiting, s)
+	}
+	t.place()
+	t.wake(p, i)
+}
+
+// idle is the time in a window in which a pool's instances had nothing to do. A
+// step that is under way when the window ends is work to its end.
+func (t *twin) idle(p int, from, to des.Time) (ns int64) {
+	for _, in := range t.inst[p] {
+		free := from
+		for _, w := range in.work {
+			if w[0] > free && free < to {
+				ns += int64(min(w[0], to) - free)
+			}
+			free = max(free, w[1])
+		}
+		if free < to {
+			ns += int64(to - free)
+		}
+	}
+	return ns
+}
+
+// twinCache is a prefix cache as a list of chains, the least recently used first.
+type twinCache struct {
+	block  int64
+	chains [][]uint64
+}
+
+func (c *twinCache) saved(blocks int, prompt int64) int64 {
+	return min(int64(blocks), max(0, prompt-1)/c.block) * c.block
+}
+
+func (c *twinCache) at(chain []uint64) int {
+	return slices.IndexFunc(c.chains, func(x []uint64) bool { return slices.Equal(x, chain) })
+}
+
+// use puts the chains of the leading blocks behind all others, the longest first.
+func (c *twinCache) use(ids []uint64, blocks int) {
+	for n := blocks; n > 0; n-- {
+		i := c.at(ids[:n])
+		c.chains = append(slices.Delete(c.chains, i, i+1), slices.Clone(ids[:n]))
+	}
+}
+
+func (c *twinCache) match(ids []uint64) (blocks int) {
+	for blocks < len(ids) && c.at(ids[:blocks+1]) >= 0 {
+		blocks++
+	}
+	c.use(ids, blocks)
+	return blocks
+}
+
+func (c *twinCache) insert(ids []uint64) {
+	for n := 1; n <= len(ids); n++ {
+		if c.at(ids[:n]) < 0 {
+			c.chains = append(c.chains, slices.Clone(ids[:n]))
+		}
+	}
+	c.use(ids, len(ids))
+}
+
+func (c *twinCache) shrink(spec *serve.Spec, used int64) (dropped bool) {
+	if c.block == 0 {
+		return false
+	}
+	for int64(len(c.chains)) > max(0, (spec.Memory.Free-used)/spec.BlockBytes) {
+		c.chains = c.chains[1:]
+		dropped = true
+	}
+	return dropped
+}

@@ -1,0 +1,602 @@
+package route_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/net"
+	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// The twin is a second implementation of the cluster, written to be obviously what
+// the packages' comments say rather than to be fast: every request is a struct with
+// its own context that grows step by step, and everything that is a sum (loads of
+// ranks, cache bytes, cost.Load, queues' loads) is added up from the list of requests
+// whenever it is looked at. It shares with the engine only what is a pure function
+// (cost.Stepper, cost.Memory, the draws of random numbers), the network, and the
+// recorder as a notebook.
+
+// twinState is where a request is on its way.
+type twinState int
+
+const (
+	twinQueued     twinState = iota // waits for its prompt to be admitted
+	twinPrefilling                  // its cache is reserved, chunks of it are processed
+	twinWaiting                     // prefilled, for a place to decode
+	twinMoving                      // has a place, no byte is on the way
+	twinFlying                      // on the way
+	twinJoining                     // decodes from the next step on
+	twinDecoding
+	twinGone
+)
+
+// twinSeq is one request.
+type twinSeq struct {
+	number         uint64
+	arrival        des.Time
+	input, output  int64
+	prefix         []uint64
+	steps, done    int64 // decode steps in all and finished
+	context, slope int64 // 2^-16 tokens; the token being decoded counts
+	target, filled int64
+	cached         int64
+
+	state          twinState
+	pool           int
+	instance, rank int
+	held           int64 // bytes reserved where it is, but for decoding
+	from           [2]int
+	fromHeld       int64 // bytes reserved where it was prefilled
+	due            des.Time
+
+	since, first, last                           des.Time
+	queue, prefill, transfer, decode, preempted  des.Time
+	lost, started, initial, measured, tokenIsOut bool
+	preemptions                                  int32
+	prefilledOn                                  int
+}
+
+// twin is the naive cluster.
+type twin struct {
+	cfg      route.Config
+	rec      *metrics.Recorder
+	now      des.Time
+	seqs     []*twinSeq // all requests in flight
+	inst     [][]*twinInstance
+	turns    []uint64 // of round-robin, by pool
+	waiting  []*twinSeq
+	moving   []*twinSeq
+	net      *net.Net
+	flows    map[int32]*twinSeq
+	nextFlow int32
+
+	next    traces.Request
+	more    bool
+	clients []des.Time
+	sent    int64
+	number  uint64
+
+	measured, finished int64
+	closed             bool
+	lastIn, cutAt      des.Time
+	warm               bool
+
+	seen coverage
+}
+
+// coverage counts the situations that runs went through.
+type coverage [len(situations)]int
+
+const (
+	crossing = iota
+	eviction
+	freshEviction
+	placeRefused
+	admissionRefused
+	prefixHit
+	drafted
+	chunked
+	transferred
+	contended
+	initial
+	single
+	dropped
+	windowClosed
+	early
+	simultaneous
+	cutOff
+)
+
+var situations = [...]string{
+	crossing:         "a context crosses a break",
+	eviction:         "a rank runs out of cache",
+	freshEviction:    "a sequence is evicted before its first step",
+	placeRefused:     "a prefilled request waits for a place",
+	admissionRefused: "a prompt waits for cache",
+	prefixHit:        "a prompt's head is cached",
+	drafted:          "drafts save steps",
+	chunked:          "a prompt is cut",
+	transferred:      "a cache is handed over",
+	contended:        "two transfers at once",
+	initial:          "a request decodes at the start",
+	single:           "an answer of one token",
+	dropped:          "cached blocks make room",
+	windowClosed:     "the measured window ends before the run",
+	early:            "a prompt is done before the warm-up ends",
+	simultaneous:     "two transfers end at one moment",
+	cutOff:           "a request is cut off by the end of the run",
+}
+
+func newTwin(cfg route.Config, rec *metrics.Recorder) *twin {
+	t := &twin{cfg: cfg, rec: rec, turns: make([]uint64, len(cfg.Pools)), flows: map[int32]*twinSeq{}, more: true}
+	var ports []float64
+	for p, pool := range cfg.Pools {
+		t.inst = append(t.inst, nil)
+		for range pool.Instances {
+			t.inst[p] = append(t.inst[p], newTwinInstance(pool.Spec))
+		}
+		for range pool.Instances * pool.Spec.Ranks {
+			ports = append(ports, []float64{cfg.Handover.Egress, cfg.Handover.Ingress}[p])
+		}
+	}
+	if len(cfg.Pools) == 2 {
+		t.net = net.New(ports)
+	}
+	return t
+}
+
+// run goes from event to event: the earliest, and of several at one moment ends of
+// steps, then transfers, arrivals, starts of steps, the end of the warm-up.
+func (t *twin) run() error {
+	if t.cfg.Loop != nil {
+		for range min(int64(t.cfg.Loop.Concurrency), t.cfg.Loop.Requests) {
+			t.clients = append(t.clients, 0)
+			t.sent++
+		}
+	} else if err := t.read(); err != nil {
+		return err
+	}
+	if t.cfg.Warmup == 0 {
+		t.warm = true
+		t.begin()
+	}
+	for !t.over() {
+		at, act := des.Never, func() {}
+		consider := func(when des.Time, f func()) {
+			if when < at {
+				at, act = when, f
+			}
+		}
+		for p := range t.inst {
+			for i, in := range t.inst[p] {
+				if in.busy {
+					consider(in.end, func() { t.finish(p, i) })
+				}
+			}
+		}
+		if t.net != nil {
+			consider(t.net.Next(), t.transfers)
+			if len(t.moving) > 0 {
+				consider(t.moving[0].due, t.transfers)
+			}
+		}
+		var err error
+		consider(t.arrivalAt(), func() { err = t.arrive() })
+		for p := range t.inst {
+			for i, in := range t.inst[p] {
+				if in.woken {
+					consider(in.wokenAt, func() { t.start(p, i) })
+				}
+			}
+		}
+		if !t.warm {
+			consider(t.cfg.Warmup, func() {
+				t.warm = true
+				t.rec.OpenWindow(t.now)
+				t.begin()
+			})
+		}
+		if at == des.Never {
+			if len(t.seqs) > 0 {
+				return fmt.Errorf("twin: nothing happens with %d requests in flight", len(t.seqs))
+			}
+			break
+		}
+		t.now = at
+		if act(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *twin) read() error {
+	r, err := t.cfg.Source.Next()
+	if errors.Is(err, io.EOF) {
+		t.more = false
+		return nil
+	}
+	t.next = r
+	t.next.Prefix = slices.Clone(r.Prefix)
+	return err
+}
+
+func (t *twin) arrivalAt() des.Time {
+	if t.cfg.Loop != nil {
+		if len(t.clients) == 0 {
+			return des.Never
+		}
+		return slices.Min(t.clients) + t.cfg.FrontEnd
+	}
+	if !t.more {
+		return des.Never
+	}
+	return t.next.Arrival + t.cfg.FrontEnd
+}
+
+// over: all measured requests have come and gone, or all requests have.
+func (t *twin) over() bool {
+	exhausted := !t.more || t.cfg.Loop != nil && t.sent == t.cfg.Loop.Requests
+	if exhausted && len(t.seqs) == 0 {
+		return t.arrivalAt() == des.Never
+	}
+	return t.enough() && (t.finished == t.measured || t.cut())
+}
+
+// cut ends a run whose last measured requests take longer than all others.
+func (t *twin) cut() bool {
+	if t.cfg.Cut == 0 || float64(t.measured-t.finished) > t.cfg.Cut*float64(t.measured) || t.now < t.cutAt {
+		return false
+	}
+	if p99 := t.rec.E2EP99(); t.now <= t.lastIn+p99 {
+		t.cutAt = t.lastIn + p99 + 1
+		return false
+	}
+	var left []*twinSeq
+	for _, s := range t.seqs {
+		if s.measured && s.state != twinDecoding {
+			t.cutAt = t.now + 1_000_000_000
+			return false
+		}
+		if s.measured {
+			left = append(left, s)
+		}
+	}
+	slices.SortFunc(left, byNumber)
+	for _, s := range left {
+		at, context := t.now, s.context
+		if in := t.inst[s.pool][s.instance]; in.busy {
+			at, context = in.began, s.context-s.slope
+		}
+		s.book(at, &s.decode)
+		t.seen[cutOff]++
+		done := t.completion(s, at)
+		done.OutputTokens = 1 + (context-s.input<<16)>>16
+		t.rec.Cut(&done)
+	}
+	return true
+}
+
+func byNumber(a, b *twinSeq) int { return cmp.Compare(a.number, b.number) }
+
+func (t *twin) enough() bool {
+	if t.cfg.Measure > 0 {
+		return t.measured >= t.cfg.Measure
+	}
+	return t.cfg.MeasureUntil > 0 && t.arrivalAt() >= t.cfg.Warmup+t.cfg.MeasureUntil+t.cfg.FrontEnd
+}
+
+func (t *twin) arrive() error {
+	r := t.next
+	if t.cfg.Loop != nil {
+		i := slices.Index(t.clients, slices.Min(t.clients))
+		r = t.cfg.Loop.Draw(int64(t.number))
+		r.Arrival = t.clients[i]
+		t.clients = slices.Delete(t.clients, i, i+1)
+	}
+	s := t.newSeq(t.number, int64(r.InputTokens), int64(r.OutputTokens))
+	s.arrival, s.since, s.prefix = r.Arrival, r.Arrival, r.Prefix
+	switch {
+	case r.Arrival < t.cfg.Warmup:
+	case t.cfg.Measure > 0:
+		s.measured = t.measured < t.cfg.Measure
+	case t.cfg.MeasureUntil > 0:
+		s.measured = r.Arrival < t.cfg.Warmup+t.cfg.MeasureUntil
+	default:
+		s.measured = true
+	}
+	if s.measured {
+		t.measured++
+		t.lastIn = s.arrival
+	}
+	t.number++
+	t.rec.Arrive()
+	t.seqs = append(t.seqs, s)
+	t.enqueue(s)
+	if t.cfg.Loop == nil {
+		if err := t.read(); err != nil {
+			return err
+		}
+		if !t.closed && t.more && t.enough() {
+			t.closed = true
+			t.rec.CloseWindow(t.now)
+			t.seen[windowClosed]++
+		}
+	}
+	return nil
+}
+
+// newSeq draws how many decode steps an answer takes; the first token is the
+// prefill's.
+func (t *twin) newSeq(number uint64, input, output int64) *twinSeq {
+	s := &twinSeq{pool: -1, number: number, input: input, output: output, target: input, context: input << 16, steps: output - 1}
+	if d := t.cfg.Drafting; d.Drafts > 0 {
+		key := des.NewKey(t.cfg.Seed, "drafting")
+		u, v := key.Uniform(number, 0), key.Uniform(number, 1)
+		s.steps = int64(d.Steps(int32(output-1), math.Sqrt(-2*math.Log(1-u))*math.Cos(2*math.Pi*v)))
+		if s.steps < output-1 {
+			t.seen[drafted]++
+		}
+	}
+	if s.steps > 0 {
+		s.slope = (output - 1) << 16 / s.steps
+	}
+	return s
+}
+
+// begin places the requests that have been decoding before the run.
+func (t *twin) begin() {
+	p := len(t.inst) - 1
+	for i, x := range t.cfg.Initial {
+		s := t.newSeq(uint64(1)<<63+uint64(i), int64(x.Input), int64(x.Output))
+		instance, rank := t.pick(p, s.number)
+		if s.steps == 0 {
+			continue
+		}
+		for _, pool := range t.cfg.Pools {
+			if !pool.Spec.Fits(s.input + s.output) {
+				panic("twin: the scenario has a request that does not fit")
+			}
+		}
+		s.done = min(s.steps-1, int64(x.Age)*s.steps/s.output)
+		s.context += s.done * s.slope
+		s.target = s.context >> 16
+		if !t.admits(p, instance, rank, t.bytes(p, s.target)) {
+			continue
+		}
+		s.initial, s.since, s.last, s.tokenIsOut = true, t.now, t.now, true
+		s.pool, s.instance, s.rank, s.held, s.state = p, instance, rank, t.bytes(p, s.target), twinJoining
+		t.rec.Initial()
+		t.seen[initial]++
+		t.seqs = append(t.seqs, s)
+		t.inst[p][instance].joining = append(t.inst[p][instance].joining, s)
+		t.wake(p, instance)
+	}
+}
+
+func (t *twin) bytes(pool int, tokens int64) int64 {
+	return t.cfg.Pools[pool].Spec.Memory.SequenceBytes(tokens)
+}
+
+func (t *twin) wake(p, i int) {
+	if in := t.inst[p][i]; !in.busy {
+		in.woken, in.wokenAt = true, t.now
+	}
+}
+
+func (t *twin) enqueue(s *twinSeq) {
+	instance, rank := t.pick(0, s.number)
+	s.pool, s.instance, s.rank, s.state = 0, instance, rank, twinQueued
+	in := t.inst[0][instance]
+	in.queues[rank] = append(in.queues[rank], s)
+	t.wake(0, instance)
+}
+
+// place gives the longest waiting requests places to decode until one gets none.
+func (t *twin) place() {
+	for len(t.waiting) > 0 {
+		s, p := t.waiting[0], len(t.inst)-1
+		instance, rank := t.pick(p, s.number)
+		bytes := t.bytes(p, s.target)
+		if !t.admits(p, instance, rank, bytes) {
+			t.seen[placeRefused]++
+			return
+		}
+		t.waiting = t.waiting[1:]
+		s.from, s.fromHeld = [2]int{s.instance, s.rank}, s.held
+		s.pool, s.instance, s.rank, s.held = p, instance, rank, bytes
+		s.book(t.now, &s.queue)
+		s.state, s.due = twinMoving, t.now+t.cfg.Handover.Latency
+		t.moving = append(t.moving, s)
+	}
+}
+
+func (t *twin) transfers() {
+	from, to := t.cfg.Pools[0], t.cfg.Pools[1]
+	for len(t.moving) > 0 && t.moving[0].due <= t.now {
+		s := t.moving[0]
+		t.moving = t.moving[1:]
+		s.state = twinFlying
+		links := []int32{
+			int32(s.from[0]*from.Spec.Ranks + s.from[1]),
+			int32(from.Instances*from.Spec.Ranks + s.instance*to.Spec.Ranks + s.rank),
+		}
+		if len(t.flows) > 0 {
+			t.seen[contended]++
+		}
+		t.flows[t.nextFlow] = s
+		bytes := from.Spec.Memory.TransferBytes(s.target)
+		t.net.Start(t.now, t.nextFlow, bytes, links, t.cfg.Handover.Rate)
+		t.rec.Sent(0, t.cfg.Handover.Tier, bytes)
+		t.nextFlow++
+	}
+	var arrived []*twinSeq
+	for _, id := range t.net.Finished(t.now, nil) {
+		arrived = append(arrived, t.flows[id])
+		delete(t.flows, id)
+	}
+	slices.SortFunc(arrived, byNumber)
+	if len(arrived) > 1 {
+		t.seen[simultaneous]++
+	}
+	for _, s := range arrived {
+		t.seen[transferred]++
+		s.fromHeld = 0
+		t.wake(0, s.from[0])
+		s.book(t.now, &s.transfer)
+		s.firstToken(t.now)
+		s.state = twinJoining
+		t.inst[1][s.instance].joining = append(t.inst[1][s.instance].joining, s)
+		t.wake(1, s.instance)
+	}
+}
+
+// book ends a span now; all between a pre-emption and decoding again is its doing.
+func (s *twinSeq) book(now des.Time, span *des.Time) {
+	if s.lost && span != &s.decode {
+		span = &s.preempted
+	}
+	*span += now - s.since
+	s.since = now
+}
+
+func (s *twinSeq) firstToken(now des.Time) {
+	if !s.tokenIsOut {
+		s.tokenIsOut, s.first, s.last = true, now, now
+	}
+}
+
+func (t *twin) completion(s *twinSeq, at des.Time) metrics.Completion {
+	return metrics.Completion{
+		Number: s.number, Arrival: s.arrival, FirstToken: s.first, Finish: at,
+		Queue: s.queue, Prefill: s.prefill, KVTransfer: s.transfer, Decode: s.decode, Preempted: s.preempted,
+		InputTokens: s.input, OutputTokens: s.output, CachedTokens: s.cached,
+		Preemptions: s.preemptions, PrefillInstance: int32(s.prefilledOn), DecodeInstance: int32(s.instance),
+		Initial: s.initial || at < t.cfg.Warmup, Measured: s.measured,
+	}
+}
+
+func (t *twin) complete(s *twinSeq) {
+	s.state = twinGone
+	t.seqs = slices.DeleteFunc(t.seqs, func(x *twinSeq) bool { return x == s })
+	done := t.completion(s, t.now)
+	t.rec.Complete(&done)
+	if s.measured {
+		t.finished++
+	}
+	if s.output == 1 {
+		t.seen[single]++
+	}
+	if t.cfg.OnRequest != nil && !done.Initial {
+		t.cfg.OnRequest(&done)
+	}
+	if t.cfg.Loop != nil && t.sent < t.cfg.Loop.Requests {
+		t.clients = append(t.clients, t.now+t.cfg.Loop.Think(t.sent))
+		t.sent++
+	}
+}
+
+// pick is the policies' documentation, word by word.
+func (t *twin) pick(p int, number uint64) (instance, rank int) {
+	pool := t.cfg.Pools[p]
+	ranks := pool.Spec.Ranks
+	load := func(i, r int) int64 { return t.rankLoad(p, i, r) }
+	leastRank := func(i int) (best int) {
+		for r := range ranks {
+			if load(i, r) < load(i, best) {
+				best = r
+			}
+		}
+		return best
+	}
+	key := func(i int) int64 {
+		total := int64(0)
+		for r := range ranks {
+			total += load(i, r)
+		}
+		return load(i, leastRank(i))*int64(ranks) + total
+	}
+	switch t.cfg.Policy.Name {
+	case "round-robin":
+		n := t.turns[p]
+		t.turns[p]++
+		return int(n % uint64(pool.Instances)), int(n / uint64(pool.Instances) % uint64(ranks))
+	case "power-of-two":
+		draw := des.NewKey(t.cfg.Seed, "router "+pool.Name)
+		a := int(draw.Uniform(number, 0) * float64(pool.Instances))
+		if pool.Instances > 1 {
+			var others []int
+			for i := range pool.Instances {
+				if i != a {
+					others = append(others, i)
+				}
+			}
+			if b := others[int(draw.Uniform(number, 1)*float64(len(others)))]; key(b) < key(a) {
+				a = b
+			}
+		}
+		return a, leastRank(a)
+	}
+	for i := range pool.Instances {
+		if key(i) < key(instance) {
+			instance = i
+		}
+	}
+	return instance, leastRank(instance)
+}
+
+// rankLoad is what the router sees: tokens of prompts that wait on a prefill rank,
+// requests on a rank that decodes.
+func (t *twin) rankLoad(p, i, r int) (load int64) {
+	for _, s := range t.seqs {
+		if s.pool != p || s.instance != i || s.rank != r || s.state == twinGone {
+			continue
+		}
+		switch queued := s.state == twinQueued || s.state == twinPrefilling; {
+		case t.cfg.Pools[p].Spec.Role != cost.Prefill:
+			load++
+		case queued:
+			load += s.target - s.filled
+		}
+	}
+	return load
+}
+
+// holding are the cache bytes and the requests that hold some on a rank.
+func (t *twin) holding(p, i, r int) (bytes, requests int64) {
+	var sums serveSums
+	for _, s := range t.seqs {
+		if s.fromHeld > 0 && p == 0 && s.from == [2]int{i, r} {
+			bytes += s.fromHeld
+			requests++
+		}
+		if s.pool != p || s.instance != i || s.rank != r {
+			continue
+		}
+		if s.state == twinDecoding {
+			sums.add(t.cfg.Pools[p].Spec.Breaks, s.context)
+			requests++
+		} else if s.held > 0 {
+			bytes += s.held
+			requests++
+		}
+	}
+	if sums.n > 0 {
+		bytes += t.cfg.Pools[p].Spec.Memory.KVBytes(sums.context, sums.n)
+	}
+	return bytes, requests
+}
+
+func (t *twin) admits(p, i, r int, bytes int64) bool {
+	spec := t.cfg.Pools[p].Spec
+	used, requests := t.holding(p, i, r)
+	return requests < spec.MaxSequences && used+bytes+spec.Watermark <= spec.Memory.Free
+}
