@@ -4,6 +4,7 @@ import (
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -43,6 +44,10 @@ func (r *run) handover() (route.Handover, error) {
 	t := r.inputs.Topology
 	return handoverBetween(t, from, to)
 }
+
+// Fits reports whether a run takes a request of so many tokens in all on instances
+// of a cost model.
+func Fits(st *cost.Stepper, tokens int64) bool { return serve.NewSpec(0, st, 0).Fits(tokens) }
 
 // probeBytes is a transfer long enough to show the bandwidth alone.
 const probeBytes = 1 << 40

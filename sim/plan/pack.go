@@ -39,12 +39,17 @@ func (p *packs) at(budget int64) *pack {
 	return c
 }
 
+// mostSteps is how many full steps a queue is cut into at most: enough for the
+// heaviest of any instance's ranks, and a moment's work when prompts are a thousand
+// budgets long.
+const mostSteps = 1 << 18
+
 func cutQueue(sample []lengths, breaks []int64, budget int64) *pack {
 	c := &pack{budget: budget}
 	var sums [models.MaxBreaks]int64
 	room := budget
 	for _, r := range sample {
-		for done := int64(0); done < r.in; {
+		for done := int64(0); done < r.in && len(c.steps[0]) < mostSteps; {
 			n := min(room, r.in-done)
 			for j, b := range breaks {
 				sums[j] += cost.PairSum(done, n, b)

@@ -89,9 +89,11 @@ func (p *pricer) priceBudget(pool sim.Pool, role cost.Role) priced {
 	out.chips = st.Chips()
 	b := &bench{pricer: p, st: st, config: c, memory: st.Memory(), loads: make([]cost.Load, c.Layout.DP)}
 	out.transferBytes = float64(b.memory.TransferBytes(int64(p.demand.in)))
-	if longest := b.memory.SequenceBytes(p.demand.longest.in + p.demand.longest.out); role != cost.Prefill && longest > b.memory.Free {
-		out.whyNot = fmt.Sprintf("the workload's longest request (%d + %d tokens) needs %s of KV cache, a rank has %s",
-			p.demand.longest.in, p.demand.longest.out, gib(longest), gib(b.memory.Free))
+	// A run refuses a request that some pool cannot hold whole: what a decode rank
+	// evicts is prefilled again, answer so far included.
+	if tokens := p.demand.longest.in + p.demand.longest.out; !sim.Fits(st, tokens) {
+		out.whyNot = fmt.Sprintf("the workload's longest request (%d + %d tokens) needs %s of KV cache, a rank has %s, a part of which is kept free",
+			p.demand.longest.in, p.demand.longest.out, gib(b.memory.SequenceBytes(tokens)), gib(b.memory.Free))
 		return out
 	}
 	if role != cost.Decode {
