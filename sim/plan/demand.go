@@ -19,15 +19,15 @@ type demand struct {
 	inBiased float64 // E[in²]/E[in]: prompt length that a prompt token finds itself in
 	inP90    int64
 	outP10   int64
+	outP999  int64
 	longest  lengths // the request that needs most cache
 	// context[j] is E[min(L, Breaks[j])] of a sequence found decoding at a random
 	// moment, in tokens, and contextSD[j] its standard deviation. Each request
 	// weighs as much as its output is long, and L is uniform on (in, in+out].
 	context, contextSD [models.MaxBreaks]float64
-	// pairs[j] is Σ min(position, Breaks[j]) over prompts, a prompt token.
-	pairs  [models.MaxBreaks]float64
-	rate   float64   // requests a second of a trace; 0 when the workload is generated
-	sample []lengths // what the moments are of
+	prompts            []int64   // lengths, sorted
+	rate               float64   // requests a second of a trace; 0 when the workload is generated
+	sample             []lengths // what the moments are of
 }
 
 // newDemand takes at least one request.
@@ -41,21 +41,22 @@ func newDemand(sample []lengths, breaks []int64) demand {
 		if r.in+r.out > d.longest.in+d.longest.out {
 			d.longest = r
 		}
+		d.prompts = append(d.prompts, r.in)
 		for j, b := range breaks {
-			d.pairs[j] += float64(cost.PairSum(0, r.in, b))
 			m1, m2 := truncatedMoments(float64(r.in), float64(r.out), float64(b))
 			d.context[j] += float64(r.out) * m1
 			d.contextSD[j] += float64(r.out) * m2
 		}
 	}
 	for j := range breaks {
-		d.pairs[j] /= in
 		d.context[j] /= out
 		d.contextSD[j] = math.Sqrt(max(0, d.contextSD[j]/out-d.context[j]*d.context[j]))
 	}
 	n := float64(len(sample))
 	d.sample, d.in, d.out, d.inBiased = sample, in/n, out/n, in2/in
-	d.inP90 = quantile(sample, 0.9, func(r lengths) int64 { return r.in })
+	slices.Sort(d.prompts)
+	d.inP90 = d.prompts[min(len(sample)-1, int(0.9*n))]
+	d.outP999 = quantile(sample, 0.999, func(r lengths) int64 { return r.out })
 	d.outP10 = quantile(sample, 0.1, func(r lengths) int64 { return r.out })
 	return d
 }
@@ -99,23 +100,24 @@ func (d *demand) decodeLoads(loads []cost.Load, n int64) {
 	}
 }
 
-// addChunk gives a rank c prompt tokens, of so many pairs each, on top of what it
-// decodes. A full budget
-// cuts one prompt somewhere; the tokens before the cut are in the mean half the
-// prompt that a random token is in.
-func (d *demand) addChunk(l *cost.Load, c int64, pairs *[models.MaxBreaks]float64, full bool) {
+// addChunk gives a rank c prompt tokens of a cost each, on top of what it decodes.
+func (d *demand) addChunk(l *cost.Load, c int64, each *promptCost) {
 	if c <= 0 {
 		return
 	}
 	l.ChunkTokens = c
 	l.Chunks = max(1, int64(math.Round(float64(c)/d.in)))
 	l.LastChunks = l.Chunks
-	for j := range pairs {
-		l.Pairs[j] = int64(float64(c) * pairs[j])
+	for j, pairs := range each.pairs {
+		l.Pairs[j] = int64(float64(c) * pairs)
 	}
-	if full {
-		l.Prefix = int64(d.inBiased / 2)
-	}
+	l.Prefix = int64(float64(c) * each.prefix)
+}
+
+// longestOf is about the longest of m prompts: Gumbel's 1 − e^−γ/m quantile.
+func (d *demand) longestOf(m float64) int64 {
+	q := 1 - 0.5615/math.Max(1, m)
+	return d.prompts[min(len(d.prompts)-1, int(q*float64(len(d.prompts))))]
 }
 
 // expectedMax approximates the expected maximum of n standard normal variables

@@ -30,7 +30,9 @@
 //
 // Requests come at random (Poisson); prefix caches are cold; the router leaves half
 // of the deviation between ranks that chance would give (spread). The wait for a
-// prefill rank is that of M/G/k with an exponential tail. The size of the errors is
-// measured by TestCapacityAgainstRuns: a few per cent. Pools of different chips are
-// priced when they are asked for, but not searched.
+// prefill rank is that of M/G/k with an exponential tail. Against bisected runs the
+// estimates are within a tenth where one pool's throughput decides and within two
+// fifths at worst (aggregated mixtures of experts over many ranks); see
+// TestCapacityAgainstRuns. Pools of different chips are priced when they are asked
+// for, but not searched.
 package plan

@@ -146,6 +146,8 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 const (
 	probeInFlight = 20_000 // requests in flight that a probe's cluster is cut down to
 	probeMeasured = 8_000
+	probeFewest   = 1_500      // of requests with long prompts, in place of probeMeasured
+	probeTokens   = 40_000_000 // prompt tokens that a probe may measure
 	probeLeast    = 3 // instances of the smaller pool
 	probeFinished = 0.95
 )
@@ -157,7 +159,7 @@ func (p *Plan) probe(ctx context.Context, s *sim.Scenario, rate float64) (float6
 	cut := p.cut(t, rate)
 	t.Workload.Rate = rate * cut
 	t.Workload.Duration = 0
-	t.Workload.Requests = probeMeasured
+	t.Workload.Requests = int64(min(probeMeasured, max(probeFewest, probeTokens/p.demand.in)))
 	return p.within(ctx, t, probeFinished)
 }
 
@@ -225,6 +227,7 @@ const (
 	mostInAll    = 1_000_000
 	mostMeasured = 100_000
 	fewest       = 20_000
+	mostTokens   = 1_000_000_000 // prompt tokens of the measured requests, beyond the fewest
 )
 
 // requests is how many to measure: enough for a stable 99th percentile, and no more
@@ -232,9 +235,9 @@ const (
 // those that keep the system loaded until the measured ones have finished.
 func (p *Plan) requests(rate float64) int64 {
 	life := p.chosen.ttft + p.demand.out*p.chosen.tpot
-	longest := p.chosen.ttft + float64(p.demand.longest.out)*p.chosen.tpot
+	longest := p.chosen.ttft + float64(p.demand.outP999)*p.chosen.tpot
 	room := mostInAll - rate*(life+longest)
-	return int64(min(mostMeasured, max(fewest, room)))
+	return int64(min(mostMeasured, max(fewest, min(room, mostTokens/p.demand.in))))
 }
 
 // significant keeps four digits, so that a printed rate is the rate.

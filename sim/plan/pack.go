@@ -18,10 +18,19 @@ type packs struct {
 	cut    map[int64]*pack
 }
 
-// pack is the attention pairs of full steps, by break, sorted.
+// pack is what full steps of a rank have, each sorted: attention pairs by break, and
+// tokens before their chunks.
 type pack struct {
 	budget int64
 	steps  [models.MaxBreaks][]float64
+	prefix []float64
+}
+
+// promptCost is what attention pays for a prompt token: pairs by break, and tokens
+// before its chunk that an MHA-form prefill projects again.
+type promptCost struct {
+	pairs  [models.MaxBreaks]float64
+	prefix float64
 }
 
 func newPacks(sample []lengths, breaks []int64) *packs {
@@ -47,37 +56,42 @@ const mostSteps = 1 << 18
 func cutQueue(sample []lengths, breaks []int64, budget int64) *pack {
 	c := &pack{budget: budget}
 	var sums [models.MaxBreaks]int64
-	room := budget
+	prefix, room := int64(0), budget
 	for _, r := range sample {
 		for done := int64(0); done < r.in && len(c.steps[0]) < mostSteps; {
 			n := min(room, r.in-done)
 			for j, b := range breaks {
 				sums[j] += cost.PairSum(done, n, b)
 			}
+			prefix += done
 			done += n
 			if room -= n; room > 0 {
 				continue
 			}
+			c.prefix = append(c.prefix, float64(prefix))
 			for j := range breaks {
 				c.steps[j] = append(c.steps[j], float64(sums[j]))
 			}
-			sums, room = [models.MaxBreaks]int64{}, budget
+			sums, prefix, room = [models.MaxBreaks]int64{}, 0, budget
 		}
 	}
 	for j := range breaks {
 		slices.Sort(c.steps[j])
 	}
+	slices.Sort(c.prefix)
 	return c
 }
 
-// heaviest is the pairs a prompt token on the rank whose chunk costs most attention
-// among ranks that run a step together: the expected maximum of as many draws. Few
-// long prompts hold most of the pairs, so the maximum is far above the mean.
-func (c *pack) heaviest(ranks int) (pairs [models.MaxBreaks]float64) {
+// heaviest is what a prompt token costs on the rank whose chunk costs most among
+// ranks that run a step together: the expected maximum of as many draws. Few long
+// prompts hold most of the pairs, so the maximum is far above the mean, which is the
+// heaviest of one.
+func (c *pack) heaviest(ranks int) (p promptCost) {
 	for j, steps := range c.steps {
-		pairs[j] = expectedMaxOf(steps, ranks) / float64(c.budget)
+		p.pairs[j] = expectedMaxOf(steps, ranks) / float64(c.budget)
 	}
-	return pairs
+	p.prefix = expectedMaxOf(c.prefix, ranks) / float64(c.budget)
+	return p
 }
 
 // expectedMaxOf is the mean of the largest of k draws from a sorted sample, with

@@ -82,12 +82,15 @@ func Complete(ctx context.Context, s *sim.Scenario, opt sim.Options, o Options) 
 		return nil, nil, err
 	}
 	p := &Plan{Options: opt}
-	sample, rate, err := takeSample(out, &p.Options)
+	h, err := takeSample(out, &p.Options)
 	if err != nil {
 		return nil, nil, err
 	}
-	p.demand = newDemand(sample, in.Model.Breaks)
-	p.demand.rate = rate
+	p.demand = newDemand(h.sample, in.Model.Breaks)
+	p.demand.rate = h.rate
+	if l := h.longest; l.in+l.out > p.demand.longest.in+p.demand.longest.out {
+		p.demand.longest = l
+	}
 	p.MeanContext = p.demand.context[0]
 	p.KVBytes = float64(in.Model.KVBytes(int64(p.MeanContext)) + in.Model.KVStateBytes())
 	for _, t := range in.Topology.Tiers {

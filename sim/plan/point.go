@@ -77,6 +77,7 @@ func (b *bench) shortAnswer() float64 { return float64(max(1, b.demand.outP10-1)
 // during the one before; the budget bounds it, and what does not fit waits.
 func (b *bench) prefill(out *priced) {
 	budget := int64(b.config.MaxTokens)
+	b.fastest = float64(budget) / b.prefillStep(budget, budget).Time.Seconds()
 	most := max(1, int64(busiest*float64(budget)))
 	c, p := highest(most, b.prefillAt)
 	limit := p.limit
@@ -98,16 +99,22 @@ func (b *bench) prefillAt(c int64) point {
 		return b.prefillStep(c, int64(prompt)).Time.Seconds()
 	}
 	p := point{rate: float64(c) * ranks / (step * b.demand.in)}
-	p.ttft, p.over = b.firstToken(float64(c), float64(b.config.MaxTokens), step, own)
+	p.ttft, p.over = b.firstToken(float64(c)/step/b.fastest, float64(b.config.MaxTokens), step, b.fastest, own)
 	p.limit = "TTFT"
 	return p
 }
 
 // fullest is the prompt tokens of the fullest rank when the mean one has c: a
-// compound Poisson number of prompts each, cut at the budget.
+// compound Poisson number of prompts each, or the longest prompt of all ranks, cut at
+// the budget.
 func (b *bench) fullest(c float64) int64 {
-	most := c + expectedMax(len(b.loads))*math.Sqrt(c*b.demand.inBiased)*spread
-	return int64(min(float64(b.config.MaxTokens), most))
+	ranks := len(b.loads)
+	if ranks == 1 {
+		return int64(c)
+	}
+	most := int64(c + expectedMax(ranks)*math.Sqrt(c*b.demand.inBiased)*spread)
+	most = max(most, b.demand.longestOf(float64(ranks)*c/b.demand.in))
+	return min(int64(b.config.MaxTokens), most)
 }
 
 // spread is how much of the variance of independent arrivals is left between ranks
@@ -119,25 +126,26 @@ func (b *bench) prefillStep(mean, full int64) cost.Step {
 	full = min(budget, max(full, mean))
 	for i := range b.loads {
 		b.loads[i] = cost.Load{}
-		c, pairs := mean, &b.demand.pairs
+		c, each := mean, &b.mean
 		if i == 0 {
-			c, pairs = full, &b.heavy
+			c, each = full, &b.heavy
 		}
-		b.demand.addChunk(&b.loads[i], c, pairs, c >= budget)
+		b.demand.addChunk(&b.loads[i], c, each)
 	}
 	return b.st.Step(b.loads)
 }
 
 // firstToken is the mean TTFT and the ninth decile's share of its limit, when ranks
-// take c of at most budget prompt tokens in steps of a length: the rest of the step
-// under way, the queue, then the steps of the prompt itself. The queue is M/G/k in
-// tokens (Sakasegawa, Bell Labs 1977), k the ranks of one instance, with an
-// exponential tail.
-func (b *bench) firstToken(c, budget, step float64, own func(prompt float64) float64) (mean, over float64) {
+// are busy for a share rho of what they can do: the rest of the step under way, the
+// queue, then the steps of the prompt itself, budget tokens each. fastest is the
+// tokens a second of a rank whose steps are full. The queue is M/G/k in tokens
+// (Sakasegawa, Ann. Inst. Statist. Math. 29, 1977), k the ranks of one instance, with
+// an exponential tail.
+func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt float64) float64) (mean, over float64) {
 	d := &b.demand
 	k := float64(len(b.loads))
-	rho := min(c/budget, 0.999)
-	wait := d.inBiased * (step / budget) / 2 * math.Pow(rho, math.Sqrt(2*(k+1))-1) / (k * (1 - rho))
+	rho = min(rho, 0.999)
+	wait := d.inBiased / fastest / 2 * math.Pow(rho, math.Sqrt(2*(k+1))-1) / (k * (1 - rho))
 	chunks := func(prompt float64) float64 {
 		return math.Max(0, math.Ceil(prompt/budget)-1)*step + own(min(prompt, budget))
 	}
@@ -191,7 +199,8 @@ func (b *bench) mixedAt(n int64) point {
 	p := point{rate: requests * ranks / step, tpot: tpot, limit: "TPOT"}
 	p.over = (tpot + 0.5*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT)
 	var overTTFT float64
-	p.ttft, overTTFT = b.firstToken(c, room, busy, func(float64) float64 { return busy })
+	fastest := room / b.mixedStep(n, room, room).Time.Seconds()
+	p.ttft, overTTFT = b.firstToken(c/step/fastest, room, busy, fastest, func(float64) float64 { return busy })
 	if overTTFT > p.over {
 		p.over, p.limit = overTTFT, "TTFT"
 	}
@@ -205,11 +214,11 @@ func (b *bench) mixedAt(n int64) point {
 func (b *bench) mixedStep(n int64, c, chunk float64) cost.Step {
 	b.demand.decodeLoads(b.loads, n)
 	for i := range b.loads {
-		share, pairs := c, &b.demand.pairs
+		share, each := c, &b.mean
 		if i == 0 {
-			share, pairs = chunk, &b.heavy
+			share, each = chunk, &b.heavy
 		}
-		b.demand.addChunk(&b.loads[i], int64(share), pairs, false)
+		b.demand.addChunk(&b.loads[i], int64(share), each)
 	}
 	return b.st.Step(b.loads)
 }

@@ -97,7 +97,8 @@ func (p *pricer) priceBudget(pool sim.Pool, role cost.Role) priced {
 		return out
 	}
 	if role != cost.Decode {
-		b.heavy = p.packs.at(int64(c.MaxTokens)).heaviest(c.Layout.DP)
+		cut := p.packs.at(int64(c.MaxTokens))
+		b.mean, b.heavy = cut.heaviest(1), cut.heaviest(c.Layout.DP)
 	}
 	switch role {
 	case cost.Prefill:
@@ -117,7 +118,9 @@ type bench struct {
 	config cost.Config
 	memory cost.Memory
 	loads  []cost.Load
-	heavy  [models.MaxBreaks]float64 // see pack.heaviest
+	// mean and heavy are the cost of a prompt token on the mean and on the heaviest rank.
+	mean, heavy promptCost
+	fastest     float64 // prompt tokens a second of a rank of a prefill pool whose steps are full
 }
 
 func (b *bench) accepted() float64 { return max(1, b.config.Accepted) }

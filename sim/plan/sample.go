@@ -12,9 +12,19 @@ import (
 // sampled is how many requests of a workload the plan looks at.
 const sampled = 20_000
 
-// takeSample looks at the head of the workload: lengths, and the rate of a trace. A
-// trace on standard input is put back, so that the run reads it whole.
-func takeSample(s *sim.Scenario, opt *sim.Options) ([]lengths, float64, error) {
+// inAMillion is the quantile that one of a million draws exceeds.
+const inAMillion = 1 - 1e-6
+
+// head is what the plan sees of a workload.
+type head struct {
+	sample  []lengths
+	rate    float64 // requests a second of a trace, as scaled; 0 when generated
+	longest lengths // that the run must expect; zero when the sample's is
+}
+
+// takeSample looks at the head of the workload. A trace on standard input is put
+// back, so that the run reads it whole.
+func takeSample(s *sim.Scenario, opt *sim.Options) (h head, err error) {
 	if s.Trace != nil {
 		return sampleTrace(s, opt)
 	}
@@ -24,56 +34,59 @@ func takeSample(s *sim.Scenario, opt *sim.Options) ([]lengths, float64, error) {
 	}
 	t, err := w.Generator(s.Seed)
 	if err != nil {
-		return nil, 0, err
+		return h, err
 	}
 	draw, err := t.Drawer()
 	if err != nil {
-		return nil, 0, err
+		return h, err
 	}
-	sample := make([]lengths, sampled)
-	for i := range sample {
+	h.sample = make([]lengths, sampled)
+	for i := range h.sample {
 		in, out := draw.Draw(int64(i))
-		sample[i] = lengths{int64(in), int64(out)}
+		h.sample[i] = lengths{int64(in), int64(out)}
 	}
-	return sample, 0, nil
+	if t.Sessions == nil {
+		h.longest = lengths{int64(t.Input.Quantile(inAMillion)), int64(t.Output.Quantile(inAMillion))}
+	}
+	return h, nil
 }
 
-func sampleTrace(s *sim.Scenario, opt *sim.Options) (sample []lengths, rate float64, err error) {
+func sampleTrace(s *sim.Scenario, opt *sim.Options) (h head, err error) {
 	stdin := opt.Stdin
 	if s.Trace.File == "-" {
 		if stdin == nil {
-			return nil, 0, errors.New("trace: - is standard input, and there is none")
+			return h, errors.New("trace: - is standard input, and there is none")
 		}
-		var head bytes.Buffer
+		var seen bytes.Buffer
 		rest := stdin
-		stdin = io.TeeReader(rest, &head)
-		defer func() { opt.Stdin = io.MultiReader(&head, rest) }()
+		stdin = io.TeeReader(rest, &seen)
+		defer func() { opt.Stdin = io.MultiReader(&seen, rest) }()
 	}
 	source, err := s.Trace.Open(s.Seed, stdin, nil)
 	if err != nil {
-		return nil, 0, err
+		return h, err
 	}
 	defer source.Close()
 	var first, last int64
-	for len(sample) < sampled {
+	for len(h.sample) < sampled {
 		r, err := source.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, 0, err
+			return h, err
 		}
-		if len(sample) == 0 {
+		if len(h.sample) == 0 {
 			first = int64(r.Arrival)
 		}
 		last = int64(r.Arrival)
-		sample = append(sample, lengths{int64(r.InputTokens), int64(r.OutputTokens)})
+		h.sample = append(h.sample, lengths{int64(r.InputTokens), int64(r.OutputTokens)})
 	}
-	if len(sample) == 0 {
-		return nil, 0, fmt.Errorf("%s: the trace has no requests", s.Trace.File)
+	if len(h.sample) == 0 {
+		return h, fmt.Errorf("%s: the trace has no requests", s.Trace.File)
 	}
 	if last > first {
-		rate = float64(len(sample)-1) / (float64(last-first) / 1e9)
+		h.rate = float64(len(h.sample)-1) / (float64(last-first) / 1e9)
 	}
-	return sample, rate, nil
+	return h, nil
 }
