@@ -226,18 +226,19 @@ func (p *Plan) within(ctx context.Context, s *sim.Scenario, finished float64) (f
 const (
 	mostInAll    = 1_000_000
 	mostMeasured = 100_000
-	fewest       = 20_000
+	fewest       = 50_000
 	mostTokens   = 1_000_000_000 // prompt tokens of the measured requests, beyond the fewest
 )
 
-// requests is how many to measure: enough for a stable 99th percentile, and no more
-// than leaves room, among a million in all, for those in flight at the start and for
-// those that keep the system loaded until the measured ones have finished.
+// requests is how many to measure: a hundred thousand, or fewer, but not under fifty
+// thousand, where a million in all leaves no more room beside those in flight at the
+// start and those that keep the system loaded until the measured ones have finished.
+// Long prompts are dear to simulate and count by their tokens.
 func (p *Plan) requests(rate float64) int64 {
 	life := p.chosen.ttft + p.demand.out*p.chosen.tpot
 	longest := p.chosen.ttft + float64(p.demand.outP999)*p.chosen.tpot
 	room := mostInAll - rate*(life+longest)
-	return int64(min(mostMeasured, max(fewest, min(room, mostTokens/p.demand.in))))
+	return int64(min(mostMeasured, max(fewest*min(1, mostTokens/(fewest*p.demand.in)), min(room, mostTokens/p.demand.in))))
 }
 
 // significant keeps four digits, so that a printed rate is the rate.
