@@ -148,7 +148,7 @@ const (
 	probeMeasured = 8_000
 	probeFewest   = 1_500      // of requests with long prompts, in place of probeMeasured
 	probeTokens   = 40_000_000 // prompt tokens that a probe may measure
-	probeLeast    = 3 // instances of the smaller pool
+	probeLeast    = 3          // instances of the smaller pool
 	probeFinished = 0.95
 )
 
