@@ -46,9 +46,16 @@ func (s *Scenario) Marshal() ([]byte, error) {
 // Validate reports every fault that shows without loading what the scenario names.
 func (s *Scenario) Validate() error {
 	var problems spec.Problems
-	s.check(func(path, format string, args ...any) {
+	fault := func(path, format string, args ...any) {
 		problems = append(problems, spec.Problem{File: "scenario", Path: path, Text: fmt.Sprintf(format, args...)})
-	})
+	}
+	if s.Model == "" {
+		fault("model", "is missing; name one of `clustersim model list`, a file, or a config.json")
+	}
+	if s.Topology == "" {
+		fault("topology", "is missing; name one of `clustersim topo list` or a file")
+	}
+	s.check(fault)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -124,14 +131,9 @@ func (s *Scenario) workloadDefaults() {
 	}
 }
 
-// check reports every structural fault with its path.
+// check reports every structural fault of what is there with its path. What is
+// missing may still come from flags.
 func (s *Scenario) check(fault func(path, format string, args ...any)) {
-	if s.Model == "" {
-		fault("model", "is missing; name one of `clustersim model list`, a file, or a config.json")
-	}
-	if s.Topology == "" {
-		fault("topology", "is missing; name one of `clustersim topo list` or a file")
-	}
 	if s.Trace != nil && s.Workload != nil {
 		fault("workload", "a scenario has either a trace or a workload, not both")
 	}
