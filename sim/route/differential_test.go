@@ -225,7 +225,7 @@ func drawInitial(r *rapid.T, longest int) []route.Initial {
 }
 
 // compare runs both and fails at the first difference.
-func compare(t *rapid.T, s scenario) coverage {
+func compare(t fataler, s scenario) coverage {
 	var engine, naive []metrics.Completion
 	cfg := s.build(false)
 	cfg.OnRequest = func(c *metrics.Completion) { engine = append(engine, *c) }
