@@ -71,6 +71,9 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	if in.Engine, err = s.engine(t.Chip); err != nil {
 		return nil, err
 	}
+	if n := s.Deployment.PollSteps; n > 0 {
+		in.Engine.PollSteps = n
+	}
 	libraries, err := cost.LoadLibraries(t, in.Engine)
 	if err != nil {
 		return nil, err

@@ -231,6 +231,9 @@ func (d *Deployment) check(fault func(path, format string, args ...any)) {
 	if _, err := LoadRouting(d.Routing); err != nil && d.Routing != "" {
 		fault("deployment.routing", "%v", err)
 	}
+	if d.PollSteps < 0 || d.PollSteps > 1<<24 {
+		fault("deployment.poll_steps", "must be between 0 and %d, got %d", 1<<24, d.PollSteps)
+	}
 	if d.MTP.Drafts < 0 || d.MTP.Drafts > 16 {
 		fault("deployment.mtp.drafts", "must be between 0 and 16, got %d", d.MTP.Drafts)
 	}
