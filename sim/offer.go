@@ -107,13 +107,34 @@ func (r *run) stationary() []route.Initial {
 	p := &r.pools[len(r.pools)-1]
 	ranks := int64(p.pool.Instances * p.spec.Ranks)
 	sample := sampleOf(drawer, p.spec.Breaks)
-	rate := r.load.stationary.Rate / float64(ranks)
-	perRank := r.inFlight(p, sample, rate)
+	rate := r.load.stationary.Rate
+	if len(r.pools) == 2 {
+		rate = min(rate, r.prefillRate(sample))
+	}
+	perRank := r.inFlight(p, sample, rate/float64(ranks))
 	out := make([]route.Initial, int64(perRank*float64(ranks)))
 	for i := range out {
 		out[i].Input, out[i].Output, out[i].Age = drawer.LengthBiased(int64(i))
 	}
 	return out
+}
+
+// prefillRate is the requests a second that a prefill pool finishes when every step
+// of every rank is full: however many arrive, no more of them reach the decode pool.
+func (r *run) prefillRate(s contextSample) float64 {
+	p := &r.pools[0]
+	tokens := p.spec.MaxTokens
+	l := cost.Load{ChunkTokens: tokens, Chunks: max(1, int64(float64(tokens)/s.input+0.5))}
+	l.LastChunks = l.Chunks
+	for j, limit := range p.spec.Breaks {
+		l.Pairs[j] = l.Chunks * cost.PairSum(0, tokens/l.Chunks, limit)
+	}
+	loads := make([]cost.Load, p.spec.Ranks)
+	for i := range loads {
+		loads[i] = l
+	}
+	full := float64(tokens) / p.stepper.Step(loads).Time.Seconds()
+	return full * float64(p.pool.Instances*p.spec.Ranks) / s.input
 }
 
 // contextSample is the mean of what stationary requests bring to a rank's sums.

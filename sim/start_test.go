@@ -1,0 +1,35 @@
+package sim
+
+import (
+	"context"
+	"testing"
+)
+
+// No more requests decode at a stationary start than the prefill pool can have sent
+// there: a system offered ten times what it can do does not look, in the measured
+// window, as if it did more than one offered just that.
+func TestOverloadDoesNotRaiseThroughput(t *testing.T) {
+	at := func(rate float64) *Result {
+		s := &Scenario{
+			Version: ScenarioVersion, Model: "v4-flash", Topology: "hgx-b200:32", Seed: 1,
+			Deployment: Deployment{
+				Mode:    "disaggregated",
+				Prefill: &Pool{Instances: 5, TP: 1, DP: 4, EP: 4, PP: 1, CP: 1},
+				Decode:  &Pool{Instances: 3, TP: 1, DP: 4, EP: 4, PP: 1, CP: 1},
+			},
+			Workload: &Workload{Profile: "chat", Rate: rate, Requests: 2000, Start: "stationary"},
+		}
+		r, err := Run(context.Background(), s, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	full, over := at(200), at(2000)
+	if a, b := full.Throughput.OutputTokensPerS, over.Throughput.OutputTokensPerS; b > 1.1*a {
+		t.Errorf("output tokens/s: %.0f at 200 requests/s, %.0f at 2,000", a, b)
+	}
+	if a, b := full.Requests.Initial, over.Requests.Initial; b > a+a/10 {
+		t.Errorf("requests decoding at the start: %d at 200 requests/s, %d at 2,000", a, b)
+	}
+}
