@@ -62,9 +62,9 @@ func (a *arrivals) take(number int64, f func(*traces.Request) error) error {
 		}
 		return a.read()
 	}
-	r := a.loop.Draw(number)
-	r.Arrival = a.pop()
-	return f(&r)
+	a.next = a.loop.Draw(number)
+	a.next.Arrival = a.pop()
+	return f(&a.next)
 }
 
 // freed lets the client of a finished request send its next one, when requests are

@@ -91,7 +91,9 @@ type Cluster struct {
 	moving  fifo // handed over, before their first byte moves
 	net     *net.Net
 	done    []int32
-	z       des.Key // normal draws for drafting, by request number
+
+	completed metrics.Completion // the last; OnRequest sees it until it returns
+	z         des.Key            // normal draws for drafting, by request number
 }
 
 // pool is a pool's instances with their place among the entities.

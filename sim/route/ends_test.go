@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -200,6 +201,34 @@ func TestOneOfEverything(t *testing.T) {
 		}
 		if n := sum.Window.Ledgers[0].Steps[metrics.Prefill]; n != 100 {
 			t.Errorf("%d prefill steps of one row, want 100", n)
+		}
+	}
+}
+
+// The loop of events allocates nothing for a request: twice as many, no more.
+func TestRequestsDoNotAllocate(t *testing.T) {
+	length, err := traces.Uniform(1, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cfg := range []route.Config{aggregated(t, 1, 2, nil), disaggregated(t, 1, 1, 2)} {
+		cfg.OnRequest = func(*metrics.Completion) {}
+		allocations := func(n int64) uint64 {
+			cfg.Loop = &traces.ClosedLoop{Concurrency: 40, Requests: n, Input: length, Output: length, Seed: 1}
+			rec := metrics.NewRecorder(metrics.Config{Pools: []string{"prefill", "decode"}, Expect: 40_000})
+			c := route.NewCluster(cfg, rec)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if partial, err := c.Run(context.Background()); partial || err != nil {
+				t.Fatal(partial, err)
+			}
+			runtime.ReadMemStats(&after)
+			return after.Mallocs - before.Mallocs
+		}
+		allocations(20_000) // fills the tables of the cost model
+		few, many := allocations(20_000), allocations(40_000)
+		if many > few+200 {
+			t.Errorf("%d pools: %d allocations for 20,000 requests, %d for 40,000", len(cfg.Pools), few, many)
 		}
 	}
 }

@@ -245,13 +245,14 @@ func (c *Cluster) completion(r *serve.Request, at des.Time) metrics.Completion {
 // complete reports a finished request and frees its slot.
 func (c *Cluster) complete(h int32) {
 	r := c.table.At(h)
-	done := c.completion(r, c.now)
-	c.recorder.Complete(&done)
+	c.completed = c.completion(r, c.now)
+	done := &c.completed
+	c.recorder.Complete(done)
 	if r.Measured {
 		c.finished++
 	}
 	if c.cfg.OnRequest != nil && !done.Initial {
-		c.cfg.OnRequest(&done)
+		c.cfg.OnRequest(done)
 	}
 	c.table.Free(h)
 	c.arrivals.freed(c.now)
