@@ -43,6 +43,11 @@ func (s *Scenario) Marshal() ([]byte, error) {
 	return out.Bytes(), d.Close()
 }
 
+// CheckAs reports every fault of a scenario that stands at a path of a larger file.
+func (s *Scenario) CheckAs(doc *spec.Doc, at string) {
+	s.check(func(path, format string, args ...any) { doc.Errorf(at+"."+path, format, args...) })
+}
+
 // Validate reports every fault that shows without loading what the scenario names.
 func (s *Scenario) Validate() error {
 	var problems spec.Problems

@@ -109,6 +109,7 @@ func commands() []*cobra.Command {
 		newChipCommand(),
 		newTraceCommand(),
 		newReportCommand(),
+		newValidateCommand(),
 	}
 }
 

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/validate"
+)
+
+const validateExamples = `  # every figure of a file, in tables with the worst rows and their causes
+  clustersim validate inferencex_dsr1.csv
+
+  # cases of one's own beside it, for a program
+  clustersim validate cases.yaml inferencex_dsr1.csv --output json
+
+  # the first 20 aggregated rows on H200, as another engine would serve them
+  clustersim validate inferencex_dsr1.csv --filter hardware=h200 --filter disagg=False --limit 20 --engine ideal`
+
+// validateFlags are those of a comparison with measurements.
+type validateFlags struct {
+	output, engine          string
+	filters                 []string
+	limit, workers          int
+	modelDirs, topologyDirs []string
+}
+
+func newValidateCommand() *cobra.Command {
+	f := &validateFlags{}
+	c := &cobra.Command{
+		Use:   "validate FILE.csv|CASES.yaml…",
+		Short: "Compare predictions with published measurements",
+		Long: `Runs every deployment of the files as its row states it and compares what is
+predicted with what was measured. Files are InferenceX's rows of DeepSeek-R1,
+aiconfigurator's silicon points, or case lists in YAML (version: 1, cases: …); the
+kind shows in the header. Rows that do not state enough are listed with the
+reason. Errors of predictions do not change the exit code.`,
+		Example: validateExamples,
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    f.run,
+	}
+	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
+	c.Flags().StringArrayVar(&f.filters, "filter", nil, "COLUMN=VALUE: only rows of the file whose column has the value (repeatable)")
+	c.Flags().IntVar(&f.limit, "limit", 0, "first N rows that can be predicted, of all files together; 0 is all")
+	c.Flags().StringVar(&f.engine, "engine", "", "engine profile to predict every row with, in place of its own")
+	c.Flags().IntVar(&f.workers, "workers", 0, "rows at a time; 0 is one a core")
+	c.Flags().StringArrayVar(&f.modelDirs, "models", nil, "folder of model files that go before the shipped ones (repeatable)")
+	c.Flags().StringArrayVar(&f.topologyDirs, "topologies", nil, "folder of topology files that go before the shipped ones (repeatable)")
+	c.Flags().SortFlags = false
+	return c
+}
+
+func (f *validateFlags) run(c *cobra.Command, args []string) error {
+	write, err := validate.Find(f.output)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--output: %w", err)
+	case f.limit < 0:
+		return fmt.Errorf("--limit: must not be negative, got %d", f.limit)
+	case f.workers < 0:
+		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
+	}
+	sets, err := f.read(args)
+	if err != nil {
+		return err
+	}
+	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}}
+	report, err := validate.Run(c.Context(), sets, validate.Options{
+		Run: sim.Options{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}, Workers: f.workers, Done: bar.show,
+	})
+	if err != nil {
+		return err
+	}
+	bar.line.clear()
+	if err := write(c.OutOrStdout(), report); err != nil {
+		return failed(err)
+	}
+	if report.Partial {
+		return exit{exitInterrupted, fmt.Errorf("interrupted; the rows that had finished are reported")}
+	}
+	return nil
+}
+
+// read reads all files; every one's faults are reported.
+func (f *validateFlags) read(files []string) ([]*validate.Set, error) {
+	o := validate.ReadOptions{Engine: f.engine, ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}
+	for _, text := range f.filters {
+		filter, err := validate.ParseFilter(text)
+		if err != nil {
+			return nil, fmt.Errorf("--filter %w", err)
+		}
+		o.Filters = append(o.Filters, filter)
+	}
+	var sets []*validate.Set
+	left := f.limit
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		set, err := validate.Read(name, data, o)
+		if err != nil {
+			return nil, err
+		}
+		if f.limit > 0 {
+			set.Cases = set.Cases[:min(left, len(set.Cases))]
+			left -= len(set.Cases)
+		}
+		sets = append(sets, set)
+	}
+	return sets, nil
+}
+
+// runBar draws how many of a known number of runs are done.
+type runBar struct{ line progress }
+
+func (p *runBar) show(done, total int) {
+	now := time.Now()
+	if p.line.out == nil || now.Sub(p.line.started) < progressAfter || now.Sub(p.line.drawn) < progressEvery {
+		return
+	}
+	p.line.drawn = now
+	const cells = 20
+	full := cells * done / total
+	left := time.Duration(float64(now.Sub(p.line.started)) * float64(total-done) / float64(done))
+	p.line.write(fmt.Sprintf("%s%s %d/%d runs  %s left", strings.Repeat("█", full), strings.Repeat("░", cells-full), done, total, left.Round(time.Second)))
+}

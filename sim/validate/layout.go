@@ -1,0 +1,91 @@
+package validate
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// system is the topology that rows on a chip ran on.
+type system struct {
+	name     string // as rows write it
+	topology string
+	node     int // the topology comes in multiples of this
+	chips    int // of the topology as it is named
+}
+
+// systems are boards of eight on InfiniBand or Ethernet, and racks.
+var systems = []system{
+	{"h100", "hgx-h100", 8, 8}, {"h200", "hgx-h200", 8, 8}, {"b200", "hgx-b200", 8, 8}, {"b300", "hgx-b300", 8, 8},
+	{"gb200", "gb200-nvl72", 4, 72}, {"gb300", "gb300-nvl72", 4, 72},
+	{"mi300x", "hgx-mi300x", 8, 8}, {"mi325x", "hgx-mi325x", 8, 8}, {"mi355x", "hgx-mi355x", 8, 8},
+}
+
+func findSystem(name string) (*system, error) {
+	if i := slices.IndexFunc(systems, func(s system) bool { return s.name == name }); i >= 0 {
+		return &systems[i], nil
+	}
+	return nil, fmt.Errorf("unknown chip %q", name)
+}
+
+// hold names a topology that has room for pools of so many chips, each pool on
+// nodes of its own.
+func (s *system) hold(pools ...int) string {
+	need := 0
+	for _, chips := range pools {
+		need += (chips + s.node - 1) / s.node * s.node
+	}
+	if need <= s.chips {
+		return s.topology
+	}
+	return fmt.Sprintf("%s:%d", s.topology, need)
+}
+
+// split is an instance's layout on so many chips, from the degrees that a row
+// states. Attention is cut over tp ranks; with data-parallel attention each chip is a
+// rank of its own, and the stated tp is the size of the group. Degrees that do
+// not make the chips are refused: which of them is wrong is not known.
+func split(chips, tp, ep int, dataParallel bool) (sim.Pool, error) {
+	whole := tp == chips || tp == 1 && ep == chips
+	switch {
+	case chips < 1 || tp < 1 || ep < 1:
+		return sim.Pool{}, fmt.Errorf("layout unknown: %d chips an instance, tp %d, ep %d", chips, tp, ep)
+	case !whole:
+		return sim.Pool{}, fmt.Errorf("layout unknown: tp %d and ep %d do not make the %d chips of an instance", tp, ep, chips)
+	case dataParallel || tp == 1:
+		return sim.Pool{Instances: 1, TP: 1, DP: chips, EP: ep}, nil
+	}
+	return sim.Pool{Instances: 1, TP: tp, DP: 1, EP: ep}, nil
+}
+
+// workload is the benchmark's closed loop: clients that each send the next request
+// when the last has ended, ten requests a client in all, everyone at once at the
+// start (vLLM's benchmark_serving.py with --max-concurrency C --num-prompts 10·C
+// --request-rate inf). share is the shortest length as a share of the nominal one.
+func workload(clients, input, output int, share float64) (*sim.Workload, error) {
+	w := &sim.Workload{Concurrency: clients, Requests: int64(clients) * requestsPerClient}
+	for _, d := range []struct {
+		into    **traces.Dist
+		nominal int
+	}{{&w.InputTokens, input}, {&w.OutputTokens, output}} {
+		least := max(1, int(float64(d.nominal)*share))
+		dist := traces.Constant(d.nominal)
+		if least < d.nominal {
+			var err error
+			if dist, err = traces.Uniform(least, d.nominal); err != nil {
+				return nil, err
+			}
+		}
+		*d.into = &dist
+	}
+	return w, nil
+}
+
+const (
+	requestsPerClient = 10
+	// rangeRatio is --random-range-ratio of InferenceX's benchmark-tmpl.yml: lengths
+	// are uniform in [0.8, 1.0] of the nominal one.
+	rangeRatio = 0.8
+)

@@ -1,0 +1,123 @@
+package validate
+
+import (
+	"slices"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim"
+)
+
+// recipe is how a benchmark's launch script starts an engine, where it differs from
+// the engine's profile. Zero leaves a choice to the profile.
+type recipe struct {
+	engine       string
+	chips        []string // nil is all
+	model        string   // "" is all
+	precision    string   // "" is all
+	spec         string   // "" is all, none, mtp
+	maxTokens    int      // chunk of prompt tokens a step
+	maxSequences int
+	poll         [2]int // steps between two looks at the queue, below 16 clients and from 16
+	drafts       int
+	kv           models.Format
+	source       string
+}
+
+var (
+	blackwell = []string{"b200", "b300"}
+	hopper    = []string{"h100", "h200"}
+	mi300     = []string{"mi300x", "mi325x"}
+)
+
+// recipes are the launch scripts of SemiAnalysisAI/InferenceX, benchmarks/ and
+// benchmarks/single_node/; the first that fits is taken. TensorRT-LLM's chunk is a
+// formula of its scripts: see chunk. An engine behind a disaggregating front end
+// (dynamo-, mori-) polls at every step: its recipes set no interval.
+var recipes = []recipe{
+	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp4", maxTokens: 16384, maxSequences: 256, poll: [2]int{10, 30}, drafts: 2, source: "dsr1_fp4_b200.sh@1fc5d73"},
+	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp8", spec: "mtp", maxTokens: 32768, maxSequences: 256, poll: [2]int{10, 30}, drafts: 2, source: "dsr1_fp8_b200_mtp.sh@574bcd3"},
+	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp8", maxTokens: 32768, maxSequences: 128, poll: [2]int{10, 30}, source: "dsr1_fp8_b200.sh@1fc5d73"},
+	{engine: "sglang", chips: blackwell, maxTokens: 32768, maxSequences: 128, poll: [2]int{10, 30}, kv: models.FP8, source: "qwen3.5_fp8_b200.sh@01fa35c"},
+	{engine: "sglang", chips: hopper, maxTokens: 32768, maxSequences: 256, poll: [2]int{1, 1}, drafts: 2, source: "dsr1_fp8_h200.sh@161e7f6"},
+	{engine: "sglang", chips: mi300, maxTokens: 131072, poll: [2]int{4, 4}, drafts: 3, source: "dsr1_fp8_mi300x.sh@285b662: --num-continuous-decode-steps 4"},
+	{engine: "sglang", chips: []string{"mi355x"}, spec: "mtp", maxTokens: 196608, poll: [2]int{8, 8}, drafts: 3, source: "dsr1_fp8_mi355x_mtp.sh@ba8d7d0: --num-continuous-decode-steps 8"},
+	{engine: "sglang", chips: []string{"mi355x"}, maxTokens: 196608, poll: [2]int{4, 4}, source: "dsr1_fp4_mi355x.sh@1fc5d73"},
+	{engine: "trtllm", model: "gpt-oss-120b", maxTokens: 20000, maxSequences: 512, kv: models.FP8, source: "gptoss_fp4_b200_trt.sh@34bc7c4"},
+	{engine: "trtllm", drafts: 3, kv: models.FP8, source: "dsr1_fp8_b200_trt_mtp.sh@111f031: three draft layers, one with data-parallel attention"},
+	{engine: "dynamo-trtllm", drafts: 3, kv: models.FP8, source: "as trtllm"},
+	{engine: "dynamo-sglang", poll: [2]int{1, 1}, drafts: 2, source: "as sglang"},
+	{engine: "mori-sglang", poll: [2]int{1, 1}, drafts: 3, source: "as sglang on MI355X"},
+	{engine: "atom", drafts: 1, source: "dsr1_fp4_mi355x_atom_mtp.sh@bc11f9a: --method mtp with the engine's own number, 1"},
+}
+
+// start is what decides on a launch script's choices.
+type start struct {
+	engine, chip, model, precision, spec string
+	clients, input                       int
+	dataParallel                         int // attention ranks of an instance
+}
+
+func (s *start) recipe() recipe {
+	i := slices.IndexFunc(recipes, func(r recipe) bool {
+		return r.engine == s.engine && (r.chips == nil || slices.Contains(r.chips, s.chip)) &&
+			(r.model == "" || r.model == s.model) && (r.precision == "" || r.precision == s.precision) && (r.spec == "" || r.spec == s.spec)
+	})
+	if i < 0 {
+		return recipe{}
+	}
+	return recipes[i]
+}
+
+// apply puts the script's choices into a scenario.
+func (s *start) apply(d *sim.Deployment) {
+	r := s.recipe()
+	if s.spec == "mtp" {
+		d.MTP.Drafts = r.drafts
+		if s.dataParallel > 1 && (s.engine == "trtllm" || s.engine == "dynamo-trtllm") {
+			d.MTP.Drafts = 1
+		}
+		d.MTP.AcceptedLength = accepted(s.model, d.MTP.Drafts)
+	}
+	if r.kv != "" {
+		d.Precision.KV = r.kv
+	}
+	if d.PollSteps = r.poll[0]; s.clients >= 16 {
+		d.PollSteps = r.poll[1]
+	}
+	if d.Serve != nil {
+		d.Serve.MaxTokens, d.Serve.MaxSequences = r.maxTokens, r.maxSequences
+		if s.engine == "trtllm" && r.maxTokens == 0 {
+			d.Serve.MaxTokens = s.chunk(d.MTP.Drafts)
+		}
+	}
+}
+
+// chunk is max_num_tokens of InferenceX's TensorRT-LLM scripts
+// (dsr1_fp4_b200_trt.sh@111f031, dsr1_fp4_b200_trt_mtp.sh@13dd0c2): room for a prompt
+// and the decoding rows, in multiples of 64, without MTP never below 8192.
+func (s *start) chunk(drafts int) int {
+	rows := s.clients
+	if drafts > 0 {
+		rows = (1 + drafts) * max(1, s.clients/s.dataParallel)
+	}
+	n := (rows + s.input + 64 + 63) / 64 * 64
+	if drafts == 0 {
+		n = max(n, 8192)
+	}
+	return n
+}
+
+// acceptedLengths are published mean tokens a verify step, by number of drafts,
+// for models whose own file has fewer. DeepSeek publishes one draft only; two and
+// three are those of V4's module of the same kind (InferenceX golden_al_distribution,
+// V4-Pro, thinking on), assumed for R1.
+var acceptedLengths = map[string][]float64{
+	"deepseek-r1": {0, 2.27, 2.49},
+}
+
+func accepted(model string, drafts int) float64 {
+	if a := acceptedLengths[model]; drafts >= 1 && drafts <= len(a) {
+		return a[drafts-1]
+	}
+	return 0
+}
