@@ -1,0 +1,103 @@
+package route_test
+
+import (
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/des"
+)
+
+// pick is the policies' documentation, word by word.
+func (t *twin) pick(p int, number uint64) (instance, rank int) {
+	pool := t.cfg.Pools[p]
+	ranks := pool.Spec.Ranks
+	load := func(i, r int) int64 { return t.rankLoad(p, i, r) }
+	leastRank := func(i int) (best int) {
+		for r := range ranks {
+			if load(i, r) < load(i, best) {
+				best = r
+			}
+		}
+		return best
+	}
+	key := func(i int) int64 {
+		total := int64(0)
+		for r := range ranks {
+			total += load(i, r)
+		}
+		return load(i, leastRank(i))*int64(ranks) + total
+	}
+	switch t.cfg.Policy.Name {
+	case "round-robin":
+		n := t.turns[p]
+		t.turns[p]++
+		return int(n % uint64(pool.Instances)), int(n / uint64(pool.Instances) % uint64(ranks))
+	case "power-of-two":
+		draw := des.NewKey(t.cfg.Seed, "router "+pool.Name)
+		a := int(draw.Uniform(number, 0) * float64(pool.Instances))
+		if pool.Instances > 1 {
+			var others []int
+			for i := range pool.Instances {
+				if i != a {
+					others = append(others, i)
+				}
+			}
+			if b := others[int(draw.Uniform(number, 1)*float64(len(others)))]; key(b) < key(a) {
+				a = b
+			}
+		}
+		return a, leastRank(a)
+	}
+	for i := range pool.Instances {
+		if key(i) < key(instance) {
+			instance = i
+		}
+	}
+	return instance, leastRank(instance)
+}
+
+// rankLoad is what the router sees: tokens of prompts that wait on a prefill rank,
+// requests on a rank that decodes.
+func (t *twin) rankLoad(p, i, r int) (load int64) {
+	for _, s := range t.seqs {
+		if s.pool != p || s.instance != i || s.rank != r || s.state == twinGone {
+			continue
+		}
+		switch queued := s.state == twinQueued || s.state == twinPrefilling; {
+		case t.cfg.Pools[p].Spec.Role != cost.Prefill:
+			load++
+		case queued:
+			load += s.target - s.filled
+		}
+	}
+	return load
+}
+
+// holding are the cache bytes and the requests that hold some on a rank.
+func (t *twin) holding(p, i, r int) (bytes, requests int64) {
+	var sums serveSums
+	for _, s := range t.seqs {
+		if s.fromHeld > 0 && p == 0 && s.from == [2]int{i, r} {
+			bytes += s.fromHeld
+			requests++
+		}
+		if s.pool != p || s.instance != i || s.rank != r {
+			continue
+		}
+		if s.state == twinDecoding {
+			sums.add(t.cfg.Pools[p].Spec.Breaks, s.context)
+			requests++
+		} else if s.held > 0 {
+			bytes += s.held
+			requests++
+		}
+	}
+	if sums.n > 0 {
+		bytes += t.cfg.Pools[p].Spec.Memory.KVBytes(sums.context, sums.n)
+	}
+	return bytes, requests
+}
+
+func (t *twin) admits(p, i, r int, bytes int64) bool {
+	spec := t.cfg.Pools[p].Spec
+	used, requests := t.holding(p, i, r)
+	return requests < spec.MaxSequences && used+bytes+spec.Watermark <= spec.Memory.Free
+}
