@@ -1,6 +1,9 @@
 package route_test
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 )
@@ -101,3 +104,39 @@ func (t *twin) admits(p, i, r int, bytes int64) bool {
 	used, requests := t.holding(p, i, r)
 	return requests < spec.MaxSequences && used+bytes+spec.Watermark <= spec.Memory.Free
 }
+
+// cut ends a run whose last measured requests take longer than all others.
+func (t *twin) cut() bool {
+	if t.cfg.Cut == 0 || float64(t.measured-t.finished) > t.cfg.Cut*float64(t.measured) || t.now < t.cutAt {
+		return false
+	}
+	if p99 := t.rec.E2EP99(); t.now <= t.lastIn+p99 {
+		t.cutAt = t.lastIn + p99 + 1
+		return false
+	}
+	var left []*twinSeq
+	for _, s := range t.seqs {
+		if s.measured && s.state != twinDecoding {
+			t.cutAt = t.now + 1_000_000_000
+			return false
+		}
+		if s.measured {
+			left = append(left, s)
+		}
+	}
+	slices.SortFunc(left, byNumber)
+	for _, s := range left {
+		at, context := t.now, s.context
+		if in := t.inst[s.pool][s.instance]; in.busy {
+			at, context = in.began, s.context-s.slope
+		}
+		s.book(at, &s.decode)
+		t.seen[cutOff]++
+		done := t.completion(s, at)
+		done.OutputTokens = 1 + (context-s.input<<16)>>16
+		t.rec.Cut(&done)
+	}
+	return true
+}
+
+func byNumber(a, b *twinSeq) int { return cmp.Compare(a.number, b.number) }

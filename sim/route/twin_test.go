@@ -1,7 +1,6 @@
 package route_test
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -249,42 +248,6 @@ func (t *twin) over() bool {
 	}
 	return t.enough() && (t.finished == t.measured || t.cut())
 }
-
-// cut ends a run whose last measured requests take longer than all others.
-func (t *twin) cut() bool {
-	if t.cfg.Cut == 0 || float64(t.measured-t.finished) > t.cfg.Cut*float64(t.measured) || t.now < t.cutAt {
-		return false
-	}
-	if p99 := t.rec.E2EP99(); t.now <= t.lastIn+p99 {
-		t.cutAt = t.lastIn + p99 + 1
-		return false
-	}
-	var left []*twinSeq
-	for _, s := range t.seqs {
-		if s.measured && s.state != twinDecoding {
-			t.cutAt = t.now + 1_000_000_000
-			return false
-		}
-		if s.measured {
-			left = append(left, s)
-		}
-	}
-	slices.SortFunc(left, byNumber)
-	for _, s := range left {
-		at, context := t.now, s.context
-		if in := t.inst[s.pool][s.instance]; in.busy {
-			at, context = in.began, s.context-s.slope
-		}
-		s.book(at, &s.decode)
-		t.seen[cutOff]++
-		done := t.completion(s, at)
-		done.OutputTokens = 1 + (context-s.input<<16)>>16
-		t.rec.Cut(&done)
-	}
-	return true
-}
-
-func byNumber(a, b *twinSeq) int { return cmp.Compare(a.number, b.number) }
 
 func (t *twin) enough() bool {
 	if t.cfg.Measure > 0 {
