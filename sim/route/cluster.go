@@ -171,6 +171,7 @@ func (c *Cluster) Run(ctx context.Context) (partial bool, err error) {
 	if c.cfg.Observe != nil && c.cfg.ObserveInterval > 0 {
 		c.clock.Set(c.observeEntity(), c.cfg.ObserveInterval)
 	}
+	c.stopped = ctx.Err() != nil
 	for !c.over() {
 		entity, t := c.clock.Next()
 		if t == des.Never {
