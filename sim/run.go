@@ -148,7 +148,8 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 	c = route.Config{
 		Seed: r.scenario.Seed, Policy: r.policy,
 		Source: r.load.source, Loop: r.load.loop, FrontEnd: des.FromSeconds(r.inputs.Engine.Fitted.TTFTMs / 1e3),
-		Measure: r.load.measure, MeasureUntil: r.load.until, Initial: r.initial,
+		RejectTooLong: r.scenario.Trace == nil,
+		Measure:       r.load.measure, MeasureUntil: r.load.until, Initial: r.initial,
 		Observe: opt.Observe, ObserveEvents: opt.ObserveEvents, ObserveInterval: opt.ObserveInterval, OnRequest: opt.OnRequest,
 	}
 	for i := range r.pools {
@@ -208,6 +209,9 @@ func (r *run) result(c *route.Cluster, partial bool) (*Result, error) {
 		s.Tiers = append(s.Tiers, tierLinks{Name: t.Name, Bandwidth: float64(t.Bandwidth)})
 	}
 	out.Deployment = r.deployment()
+	if most := r.inputs.Model.MaxContext; c.Longest() > most {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("the longest request has %d tokens, %s was made for %d at most", c.Longest(), r.inputs.Model.Name, most))
+	}
 	out.WarmupS = c.Warmup().Seconds()
 	if err := summarise(r.recorder, s, out); err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func milliseconds(q metrics.Quantiles) Distribution {
 // its SLO. Its rate is that share of the window's completions.
 func goodput(m *metrics.Summary, requestsPerS float64, slo SLO) Goodput {
 	g := Goodput{SLO: slo}
-	if judged := m.Measured + m.Requests.Rejected + m.Requests.Lost; judged > 0 {
+	if judged := m.Measured + m.Refused + m.Requests.Lost; judged > 0 {
 		g.Fraction = float64(m.Good) / float64(judged)
 	}
 	g.RequestsPerS = g.Fraction * requestsPerS
@@ -234,6 +234,9 @@ func summaryWarnings(r *Result, unfinished int64) []string {
 		out = append(out, "no measured request finished: latencies are empty")
 	case r.Requests.Measured < 100:
 		out = append(out, fmt.Sprintf("p99 is taken over %d measured requests; below 100 it is near the maximum", r.Requests.Measured))
+	}
+	if n := r.Requests.Rejected; n > 0 {
+		out = append(out, fmt.Sprintf("%d of %d requests are longer than the KV cache of a rank: rejected", n, r.Requests.Arrived))
 	}
 	if unfinished > 0 {
 		out = append(out, fmt.Sprintf("%d measured requests were still in flight at the end: latencies are censored", unfinished))

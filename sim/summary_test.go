@@ -44,7 +44,7 @@ func recorded() (*metrics.Recorder, *summary) {
 		rec.Arrive()
 	}
 	rec.Complete(c)
-	rec.Reject()
+	rec.Reject(true)
 	return rec, &summary{
 		Now: 10 * second,
 		Pools: []deployed{

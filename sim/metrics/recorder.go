@@ -37,6 +37,7 @@ type Recorder struct {
 	measured  int64
 	cut       int64 // of these, cut off by the end of the run
 	good      int64
+	refused   int64 // measured requests rejected
 	spans     Spans
 
 	now    totals // since the start of the run
@@ -103,8 +104,14 @@ func (r *Recorder) Arrive() { r.counts.Arrived++ }
 // Initial counts a request that was in flight at the start.
 func (r *Recorder) Initial() { r.counts.Initial++ }
 
-// Reject counts an arrived request that can never be served.
-func (r *Recorder) Reject() { r.counts.Rejected++ }
+// Reject counts an arrived request that can never be served; a measured one counts
+// against the goodput.
+func (r *Recorder) Reject(measured bool) {
+	r.counts.Rejected++
+	if measured {
+		r.refused++
+	}
+}
 
 // Lose counts a request that was dropped after its admission.
 func (r *Recorder) Lose() { r.counts.Lost++ }

@@ -256,7 +256,7 @@ func TestRecorderCountsProperty(t *testing.T) {
 			in++
 			switch rapid.IntRange(0, 3).Draw(t, "fate") {
 			case 0:
-				r.Reject()
+				r.Reject(false)
 				rejected++
 			case 1:
 				ttft := rapid.Int64Range(0, 4000).Draw(t, "ttft")

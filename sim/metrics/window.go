@@ -98,6 +98,7 @@ type Summary struct {
 	Requests                               Counts
 	Cut                                    int64 // measured requests that the end of the run cut off
 	Measured, Good                         int64 // measured requests completed; those that met the SLO
+	Refused                                int64 // measured requests rejected
 	Spans                                  Spans
 	TTFT, TPOT, ITL, E2E                   Quantiles
 	PrefixQueries, PrefixHits, Preemptions int64
@@ -109,7 +110,7 @@ type Summary struct {
 func (r *Recorder) Summary(now des.Time) Summary {
 	return Summary{
 		Window: r.Window(now), Requests: r.Counts(),
-		Measured: r.measured, Cut: r.cut, Good: r.good, Spans: r.spans,
+		Measured: r.measured, Cut: r.cut, Good: r.good, Refused: r.refused, Spans: r.spans,
 		TTFT: r.ttft.Quantiles(), TPOT: r.tpot.Quantiles(), ITL: r.inside.quantiles(), E2E: r.e2e.Quantiles(),
 		PrefixQueries: r.prefixQueries, PrefixHits: r.prefixHits, Preemptions: r.preemptions,
 		KVPeak: r.kvPeak,

@@ -26,6 +26,10 @@ type Config struct {
 	Loop     *traces.ClosedLoop // closed loop
 	FrontEnd des.Time           // from arrival to queue: HTTP, tokenisation
 
+	// RejectTooLong counts a request that no rank can hold as rejected, unless most
+	// are; otherwise one ends the run with a TooLongError.
+	RejectTooLong bool
+
 	// Measured requests are the first Measure ones after the warm-up, or those that
 	// arrive in the first MeasureUntil after it; all when both are 0. The run ends when all of them have
 	// finished; when requests end before that, it ends with the last.
@@ -81,6 +85,8 @@ type Cluster struct {
 
 	arrivals arrivals
 	number   uint64   // of the next request
+	rejected uint64   // requests that no rank can hold
+	longest  int64    // tokens of the longest request that has arrived, answer included
 	measured int64    // measured requests that have arrived
 	finished int64    // of these, finished
 	closed   bool     // the measured window
@@ -326,6 +332,9 @@ func (c *Cluster) observe() {
 
 // Unfinished is the number of measured requests that have not finished.
 func (c *Cluster) Unfinished() int64 { return c.measured - c.finished }
+
+// Longest is the tokens of the longest request that has arrived, answer included.
+func (c *Cluster) Longest() int64 { return c.longest }
 
 // Warmup is the time before the measured window.
 func (c *Cluster) Warmup() des.Time { return c.cfg.Warmup }

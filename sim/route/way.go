@@ -19,7 +19,9 @@ import (
 // arrive takes the next request from the source and queues it on a prefill rank.
 func (c *Cluster) arrive() error {
 	err := c.arrivals.take(int64(c.number), func(t *traces.Request) error {
-		if total := int64(t.InputTokens) + int64(t.OutputTokens); !c.fits(total) {
+		total := int64(t.InputTokens) + int64(t.OutputTokens)
+		c.longest = max(c.longest, total)
+		if !c.fits(total) {
 			return c.tooLong(t)
 		}
 		h := c.table.New()
@@ -72,7 +74,20 @@ func (c *Cluster) fits(tokens int64) bool {
 	return true
 }
 
+// mostRejected requests may be rejected before they must be the smaller part of all.
+const mostRejected = 100
+
+// tooLong rejects a request that no rank can hold, where the workload's tail may have
+// such and most others are not; otherwise it is the error that ends the run.
 func (c *Cluster) tooLong(t *traces.Request) error {
+	if c.cfg.RejectTooLong && (c.rejected < mostRejected || 2*c.rejected < c.number) {
+		c.rejected++
+		c.number++
+		c.recorder.Arrive()
+		c.recorder.Reject(c.measures(t.Arrival))
+		c.arrivals.freed(c.now)
+		return nil
+	}
 	total := int64(t.InputTokens) + int64(t.OutputTokens)
 	for i := range c.pools {
 		s := c.pools[i].Spec
