@@ -45,7 +45,9 @@ func (s *Scenario) Marshal() ([]byte, error) {
 
 // CheckAs reports every fault of a scenario that stands at a path of a larger file.
 func (s *Scenario) CheckAs(doc *spec.Doc, at string) {
-	s.check(func(path, format string, args ...any) { doc.Errorf(at+"."+path, format, args...) })
+	fault := func(path, format string, args ...any) { doc.Errorf(at+"."+path, format, args...) }
+	s.missing(fault)
+	s.check(fault)
 }
 
 // Validate reports every fault that shows without loading what the scenario names.
@@ -54,12 +56,7 @@ func (s *Scenario) Validate() error {
 	fault := func(path, format string, args ...any) {
 		problems = append(problems, spec.Problem{File: "scenario", Path: path, Text: fmt.Sprintf(format, args...)})
 	}
-	if s.Model == "" {
-		fault("model", "is missing; name one of `clustersim model list`, a file, or a config.json")
-	}
-	if s.Topology == "" {
-		fault("topology", "is missing; name one of `clustersim topo list` or a file")
-	}
+	s.missing(fault)
 	s.check(fault)
 	if len(problems) == 0 {
 		return nil
@@ -133,6 +130,16 @@ func (s *Scenario) workloadDefaults() {
 				w.Start = "empty"
 			}
 		}
+	}
+}
+
+// missing reports references that a scenario cannot do without.
+func (s *Scenario) missing(fault func(path, format string, args ...any)) {
+	if s.Model == "" {
+		fault("model", "is missing; name one of `clustersim model list`, a file, or a config.json")
+	}
+	if s.Topology == "" {
+		fault("topology", "is missing; name one of `clustersim topo list` or a file")
 	}
 }
 

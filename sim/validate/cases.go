@@ -115,9 +115,6 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	if c.Scenario.Version == 0 {
 		c.Scenario.Version = sim.ScenarioVersion
 	}
-	if o.Engine != "" {
-		c.Scenario.Deployment.Engine = o.Engine
-	}
 	for i := range metrics {
 		if v, has := item.Measure[metrics[i].name]; has {
 			c.Measures = append(c.Measures, Measure{metrics[i].name, v})
@@ -126,6 +123,9 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	if err := c.place(o); err != nil {
 		s.Skipped = append(s.Skipped, Skipped{c.ID, oneLine(err)})
 		return
+	}
+	if o.Engine != "" {
+		c.Scenario.Deployment.Engine = o.Engine
 	}
 	s.Cases = append(s.Cases, c)
 }

@@ -17,6 +17,9 @@ var inferenceXColumns = []string{
 	"median_ttft_s", "median_tpot_s", "tput_per_gpu", "output_tput_per_gpu",
 }
 
+// r1Experts are the routed experts of DeepSeek-R1's layers, the file's one model.
+const r1Experts = 256
+
 // inferenceXModels are the file's names of models.
 var inferenceXModels = map[string]string{"dsr1": "deepseek-r1"}
 
@@ -224,6 +227,9 @@ func (p *inferenceXPool) instances(name string) (*sim.Pool, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	pool.Instances = p.workers
+	// Experts must fall evenly on the ranks: EP 48 cannot do without 32 copies of
+	// R1's 256 experts. What a recipe has beyond that is not stated.
+	pool.Experts.Redundant = (pool.EP - r1Experts%pool.EP) % pool.EP
 	return &pool, nil
 }
 

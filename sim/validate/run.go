@@ -84,6 +84,7 @@ type Report struct {
 // outcome is one scenario's run.
 type outcome struct {
 	result *sim.Result
+	causes *Causes
 	err    error
 }
 
@@ -109,7 +110,7 @@ func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
 			case out.result == nil:
 				report.Partial = true
 			default:
-				report.Rows = append(report.Rows, rows(c, out.result)...)
+				report.Rows = append(report.Rows, rows(c, &out)...)
 			}
 		}
 	}
@@ -181,22 +182,21 @@ func runOne(ctx context.Context, s *sim.Scenario, o *Options) outcome {
 	case r.Requests.Rejected > 0:
 		return outcome{err: fmt.Errorf("%d of %d requests do not fit the KV cache", r.Requests.Rejected, r.Requests.Arrived)}
 	}
-	return outcome{result: r}
+	return outcome{result: r, causes: &Causes{Prefill: r.Causes.Prefill.List(), Decode: r.Causes.Decode.List(), Request: r.Causes.Request}}
 }
 
-func rows(c *Case, r *sim.Result) []Row {
+func rows(c *Case, o *outcome) []Row {
 	out := make([]Row, 0, len(c.Measures))
-	at := regime(r)
-	causes := &Causes{Prefill: r.Causes.Prefill.List(), Decode: r.Causes.Decode.List(), Request: r.Causes.Request}
+	at := regime(o.result)
 	for _, m := range c.Measures {
 		metric, err := findMetric(m.Metric)
 		if err != nil {
 			panic("validate: " + err.Error()) // readers give known ones
 		}
-		p := metric.of(r, c.Phase)
+		p := metric.of(o.result, c.Phase)
 		out = append(out, Row{
 			ID: c.ID, Metric: m.Metric, Measured: m.Value, Predicted: p, Error: p/m.Value - 1,
-			Hardware: c.Hardware, Model: c.Model, Engine: c.Engine, Regime: at, kind: metric.kind, note: c.Note, causes: causes,
+			Hardware: c.Hardware, Model: c.Model, Engine: c.Engine, Regime: at, kind: metric.kind, note: c.Note, causes: o.causes,
 		})
 	}
 	return out

@@ -279,7 +279,7 @@ func spread(s *system, chips int) int {
 //
 // dp 0 and an empty dp are 1. Dense models have no expert degrees, whatever is stated.
 func (p siliconPool) pool(c *checkpoint) (*sim.Pool, error) {
-	square := p.moeTP == p.moeEP && p.moeEP > 1
+	square := p.moeTP == p.moeEP && (p.moeEP == 4 || p.moeEP == 8)
 	switch {
 	case p.tp > 1 && p.dp <= 1 && square && p.tp == p.moeTP*p.moeEP:
 		p.tp, p.moeTP = p.moeEP, 1

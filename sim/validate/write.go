@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/spec"
@@ -73,7 +72,7 @@ func CSV(w io.Writer, r *Report) error {
 	return out.Error()
 }
 
-// worstRows of each kind of metric are shown with their causes.
+// worstRows deployments of each kind of metric are shown with their causes.
 const worstRows = 10
 
 // Text writes tables for people: by metric, then each metric by hardware, model,
@@ -121,15 +120,15 @@ func kindsOf(rows []Row) (kinds []string) {
 
 // tables writes one metric's statistics by all that rows are counted under.
 func tables(out *errWriter, kind string, rows []Row) {
-	if out.err != nil {
-		return
+	width := len(kind)
+	for i := range rows {
+		width = max(width, len(rows[i].Hardware), len(rows[i].Model), len(rows[i].Engine), len(rows[i].Regime))
 	}
-	t := tabwriter.NewWriter(out.w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%s\tn\tmedian\tMAPE\tbias\t≤10%%\t≤20%%\t≤30%%\t\n", kind)
 	line := func(name string, s Stats) {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name, s.N, percent(s.MedianAPE), percent(s.MAPE), signed(s.Bias),
+		out.line("%-*s  %6d  %6s  %6s  %6s  %5s  %5s  %5s", width, name, s.N, percent(s.MedianAPE), percent(s.MAPE), signed(s.Bias),
 			percent(s.Within10), percent(s.Within20), percent(s.Within30))
 	}
+	out.line("%-*s  %6s  %6s  %6s  %6s  %5s  %5s  %5s", width, kind, "n", "median", "MAPE", "bias", "≤10%", "≤20%", "≤30%")
 	line("all", statsOf(rows))
 	for _, by := range []func(*Row) string{
 		func(r *Row) string { return r.Hardware },
@@ -137,13 +136,12 @@ func tables(out *errWriter, kind string, rows []Row) {
 		func(r *Row) string { return r.Engine },
 		func(r *Row) string { return string(r.Regime) },
 	} {
-		fmt.Fprintf(t, "\t\t\t\t\t\t\t\t\n")
+		out.line("")
 		stats := statsBy(rows, by)
 		for _, name := range slices.Sorted(maps.Keys(stats)) {
 			line(name, stats[name])
 		}
 	}
-	out.err = t.Flush()
 	out.line("")
 }
 
@@ -151,19 +149,27 @@ func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', 0, 64) +
 
 func signed(v float64) string { return fmt.Sprintf("%+.0f%%", 100*v) }
 
-// worst writes a metric's rows that are furthest off, by |ln(predicted/measured)|,
-// with where their predicted time went.
+// worst writes a metric's deployments that are furthest off, by
+// |ln(predicted/measured)|, with where their predicted time went. Rows of one
+// deployment, measured more than once, share a place.
 func worst(out *errWriter, kind string, rows []Row) {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.kind != kind })
 	far := func(r Row) float64 { return math.Abs(math.Log(max(1e-9, 1+r.Error))) }
 	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(far(b), far(a)) })
 	out.line("worst %s", kind)
-	for _, r := range rows[:min(worstRows, len(rows))] {
-		out.line("  %+5.0f%%  %s: %.4g measured, %.4g predicted (%s, %s, %s, %s)", 100*r.Error, r.ID, r.Measured, r.Predicted, r.Hardware, r.Model, r.Engine, r.Regime)
+	for shown := 0; shown < worstRows && len(rows) > 0; shown++ {
+		r := rows[0]
+		rest := slices.DeleteFunc(slices.Clone(rows[1:]), func(x Row) bool { return x.causes == r.causes })
+		more := ""
+		if n := len(rows) - 1 - len(rest); n > 0 {
+			more = fmt.Sprintf(", and %d more of this deployment", n)
+		}
+		out.line("  %+5.0f%%  %s: %.4g measured, %.4g predicted (%s, %s, %s, %s)%s", 100*r.Error, r.ID, r.Measured, r.Predicted, r.Hardware, r.Model, r.Engine, r.Regime, more)
 		out.line("          %s", r.causes.String())
 		if r.note != "" {
 			out.line("          %s", r.note)
 		}
+		rows = rest
 	}
 	out.line("")
 }
