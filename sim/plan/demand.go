@@ -20,6 +20,7 @@ type demand struct {
 	inP90    int64
 	outP10   int64
 	outP999  int64
+	total999 int64   // prompt and answer
 	longest  lengths // the request that needs most cache
 	// context[j] is E[min(L, Breaks[j])] of a sequence found decoding at a random
 	// moment, in tokens, and contextSD[j] its standard deviation. Each request
@@ -28,6 +29,15 @@ type demand struct {
 	prompts            []int64   // lengths, sorted
 	rate               float64   // requests a second of a trace; 0 when the workload is generated
 	sample             []lengths // what the moments are of
+}
+
+// within cuts a request to so many tokens, the prompt first. A generated workload's
+// tail beyond what the model was made for is rejected where it does not fit; no
+// layout is chosen for its sake.
+func (l lengths) within(most int64) lengths {
+	l.out = min(l.out, most-1)
+	l.in = min(l.in, most-l.out)
+	return l
 }
 
 // newDemand takes at least one request.
@@ -57,6 +67,7 @@ func newDemand(sample []lengths, breaks []int64) demand {
 	slices.Sort(d.prompts)
 	d.inP90 = d.prompts[min(len(sample)-1, int(0.9*n))]
 	d.outP999 = quantile(sample, 0.999, func(r lengths) int64 { return r.out })
+	d.total999 = quantile(sample, 0.999, func(r lengths) int64 { return r.in + r.out })
 	d.outP10 = quantile(sample, 0.1, func(r lengths) int64 { return r.out })
 	return d
 }

@@ -37,3 +37,17 @@ func TestCutQueueIsBounded(t *testing.T) {
 	}
 	t.Logf("cut in %s", time.Since(start))
 }
+
+// What exceeds the model's context is left to be rejected: it does not rule out the
+// layouts that hold all else.
+func TestLongestIsWithinTheModel(t *testing.T) {
+	s := scenario("llama-3.1-70b", "hgx-h100:8")
+	s.Workload = &sim.Workload{Profile: "reasoning"}
+	_, p := complete(t, s, Options{LayoutOnly: true})
+	if l := p.demand.longest; l.in+l.out != 131072 || l.in < 1 || l.out < 1 {
+		t.Errorf("longest request: %+v", l)
+	}
+	if got := (lengths{500, 2000}).within(1000); got != (lengths{1, 999}) {
+		t.Errorf("cut to 1,000 tokens: %+v", got)
+	}
+}

@@ -91,6 +91,9 @@ func Complete(ctx context.Context, s *sim.Scenario, opt sim.Options, o Options) 
 	if l := h.longest; l.in+l.out > p.demand.longest.in+p.demand.longest.out {
 		p.demand.longest = l
 	}
+	if out.Trace == nil {
+		p.demand.longest = p.demand.longest.within(max(in.Model.MaxContext, p.demand.total999))
+	}
 	p.MeanContext = p.demand.context[0]
 	p.KVBytes = float64(in.Model.KVBytes(int64(p.MeanContext)) + in.Model.KVStateBytes())
 	for _, t := range in.Topology.Tiers {
