@@ -22,6 +22,8 @@ type Engine struct {
 	// weights, activations and cache may use together.
 	PageTokens     int     `yaml:"page_tokens"`
 	MemoryFraction float64 `yaml:"memory_fraction"`
+	// MemoryShareOf is what the fraction is a share of; empty is ShareOfAll.
+	MemoryShareOf MemoryShare `yaml:"memory_share_of"`
 	// PollSteps is how many steps pass between two looks at the queue.
 	PollSteps int `yaml:"poll_steps"`
 	// MaxTokens and MaxSequences of one rank, by role.
@@ -96,6 +98,20 @@ func (r RoleOverlaps) Of(role Role) Overlap {
 	return r.Mixed
 }
 
+// MemoryShare is how an engine's memory fraction is meant.
+type MemoryShare string
+
+// ShareOfAll: weights, activations and cache take the fraction of HBM together
+// (vLLM's gpu_memory_utilization). ShareStatic: weights and cache do, activations
+// live in the rest (SGLang's mem_fraction_static). ShareOfFree: the cache takes the
+// fraction of what weights and activations leave (TensorRT-LLM's
+// free_gpu_memory_fraction).
+const (
+	ShareOfAll  MemoryShare = "all"
+	ShareStatic MemoryShare = "static"
+	ShareOfFree MemoryShare = "free"
+)
+
 // Launching is how kernels are started.
 type Launching string
 
@@ -156,6 +172,11 @@ func (e *Engine) check(doc *spec.Doc) {
 	}
 	if !(e.MemoryFraction > 0 && e.MemoryFraction <= 1) {
 		doc.Errorf("memory_fraction", "must be above 0 and at most 1, got %g", e.MemoryFraction)
+	}
+	switch e.MemoryShareOf {
+	case "", ShareOfAll, ShareStatic, ShareOfFree:
+	default:
+		doc.Errorf("memory_share_of", "%v", spec.UnknownName("share", string(e.MemoryShareOf), []string{string(ShareOfAll), string(ShareStatic), string(ShareOfFree)}))
 	}
 	for _, f := range []struct {
 		path string

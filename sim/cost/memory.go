@@ -96,15 +96,28 @@ func (m *Memory) TransferBytes(tokens int64) int64 { return m.transfer.sequence(
 func (s *Stepper) account() Memory {
 	c := &s.config
 	m := Memory{Capacity: int64(c.Chip.Memory.Capacity) / int64(max(1, c.Chip.Dies))}
-	m.Reserve = int64(float64(m.Capacity) * (1 - c.Engine.MemoryFraction))
 	m.Activations = s.workspace()
 	m.Weights = s.weights()
 	for _, w := range m.Weights {
 		m.WeightBytes += w.Bytes
 	}
+	m.Reserve = m.reserve(c.Engine)
 	m.Free = m.Capacity - m.Reserve - m.WeightBytes - m.Activations
 	s.caches(&m)
 	return m
+}
+
+// reserve is what an engine leaves alone: the rest of its fraction f, of HBM; of HBM
+// less the activations that live there; or of what weights and activations leave.
+func (m *Memory) reserve(e *Engine) int64 {
+	rest := 1 - e.MemoryFraction
+	switch e.MemoryShareOf {
+	case ShareStatic:
+		return max(0, int64(float64(m.Capacity)*rest)-m.Activations)
+	case ShareOfFree:
+		return max(0, int64(float64(m.Capacity-m.WeightBytes-m.Activations)*rest))
+	}
+	return int64(float64(m.Capacity) * rest)
 }
 
 // caches fills what a sequence holds: of the whole model for transfers, and on a

@@ -142,3 +142,29 @@ func TestUnfitSaysWhy(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What an engine's memory fraction f is a share of decides on the cache: with
+// capacity C, weights W and activations A, vLLM's is f·C − W − A, SGLang's f·C − W
+// while A fits the rest, TensorRT-LLM's f·(C − W − A).
+func TestMemoryFractionsMeanWhatEnginesMean(t *testing.T) {
+	for _, share := range []MemoryShare{"", ShareOfAll, ShareStatic, ShareOfFree} {
+		e := *loadEngine(t, "vllm")
+		e.MemoryFraction, e.MemoryShareOf = 0.8, share
+		m := newStepper(t, "llama-3.1-8b", "hgx-h100", Config{Engine: &e}).Memory()
+		c, w, a := float64(m.Capacity), float64(m.WeightBytes), float64(m.Activations)
+		want := map[MemoryShare]float64{"": 0.8*c - w - a, ShareOfAll: 0.8*c - w - a, ShareStatic: 0.8*c - w, ShareOfFree: 0.8 * (c - w - a)}[share]
+		near(t, "cache of share "+string(share), float64(m.Free), want, 1e-9)
+		if m.Free != m.Capacity-m.Reserve-m.WeightBytes-m.Activations {
+			t.Errorf("%q: the account does not add up", share)
+		}
+	}
+	// Activations beyond the rest come off the cache.
+	e := *loadEngine(t, "sglang")
+	e.MemoryFraction = 0.999
+	m := newStepper(t, "llama-3.1-8b", "hgx-h100", Config{Engine: &e}).Memory()
+	if m.Reserve != 0 || m.Free != m.Capacity-m.WeightBytes-m.Activations {
+		t.Errorf("reserve %d, free %d of %d", m.Reserve, m.Free, m.Capacity)
+	}
+	_, err := ParseEngine("mine.yaml", []byte("name: x\nmemory_share_of: fre\n"))
+	says(t, err, "mine.yaml:2:18: memory_share_of", `did you mean "free"?`)
+}

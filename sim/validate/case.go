@@ -99,18 +99,22 @@ func (c *Case) place(o *ReadOptions) (err error) {
 
 // nameCache keeps what references resolve to: a file has thousands of rows and few
 // models.
-type nameCache map[[2]string]string
+type nameCache map[[2]string]resolved
+
+// resolved is a name or why there is none.
+type resolved struct {
+	name string
+	err  error
+}
 
 func (n nameCache) of(kind, ref string, o *ReadOptions) (string, error) {
 	key := [2]string{kind, ref}
-	if name, has := n[key]; has {
-		return name, nil
+	found, has := n[key]
+	if !has {
+		found.name, found.err = resolve(kind, ref, o)
+		n[key] = found
 	}
-	name, err := resolve(kind, ref, o)
-	if err == nil {
-		n[key] = name
-	}
-	return name, err
+	return found.name, found.err
 }
 
 // resolve gives a model's or chip's full name, a topology's chip, or the usual

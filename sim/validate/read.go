@@ -34,7 +34,9 @@ func Read(name string, data []byte, o ReadOptions) (*Set, error) {
 			return nil, err
 		}
 	}
-	o.names = nameCache{}
+	if o.names == nil {
+		o.names = nameCache{}
+	}
 	header := headerOf(data)
 	for _, f := range formats {
 		if slices.Contains(header, f.sign) {
