@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"math"
 	"slices"
 	"sync"
 
