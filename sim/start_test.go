@@ -33,3 +33,23 @@ func TestOverloadDoesNotRaiseThroughput(t *testing.T) {
 		t.Errorf("requests decoding at the start: %d at 200 requests/s, %d at 2,000", a, b)
 	}
 }
+
+// An overload of a thousand times ends, in bounded memory: once the measured requests
+// have arrived, a backlog that the system cannot work off is load enough.
+func TestOverloadIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million requests in flight")
+	}
+	s := &Scenario{
+		Version: ScenarioVersion, Model: "llama-3.1-8b", Topology: "hgx-h100:8", Seed: 1,
+		Deployment: Deployment{Mode: "aggregated", Serve: &Pool{Instances: 1, TP: 1, DP: 1, EP: 1, PP: 1, CP: 1}},
+		Workload:   &Workload{Profile: "chat", Rate: 50_000, Requests: 500, Start: "stationary"},
+	}
+	r, err := Run(context.Background(), s, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := r.Requests; q.Measured != 500 || q.InFlight > 1<<20 || q.InFlight < 1<<19 {
+		t.Errorf("%+v", q)
+	}
+}

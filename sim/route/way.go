@@ -16,9 +16,16 @@ import (
 // (startStep, finishStep of its prefill) → place → transfer → (startStep,
 // finishStep of its decoding) → complete.
 
+// backlog is how many requests in flight are load enough, once those to be measured
+// have arrived: in an overload more would only wait behind them, and fill memory.
+const backlog = 1 << 20
+
 // arrive takes the next request from the source and queues it on a prefill rank.
 func (c *Cluster) arrive() error {
 	err := c.arrivals.take(int64(c.number), func(t *traces.Request) error {
+		if c.closed && c.table.InFlight() >= backlog {
+			return nil
+		}
 		total := int64(t.InputTokens) + int64(t.OutputTokens)
 		c.longest = max(c.longest, total)
 		if !c.fits(total) {
