@@ -103,7 +103,7 @@ type precision struct {
 }
 
 var (
-	coarse = precision{1.3, 5}
+	coarse = precision{1.1, 8}
 	fine   = precision{1.02, 16}
 )
 
@@ -163,6 +163,10 @@ func (p *Plan) probe(ctx context.Context, s *sim.Scenario, rate float64) (float6
 	return p.within(ctx, t, probeFinished)
 }
 
+// uneven is how much larger a share of one pool than of the other a cut may keep: what
+// one has too many would hide what bounds the whole.
+const uneven = 0.02
+
 // cut takes instances out of the pools, in proportion, and returns the share of
 // the rate that the rest can be asked for.
 func (p *Plan) cut(t *sim.Scenario, rate float64) float64 {
@@ -177,16 +181,22 @@ func (p *Plan) cut(t *sim.Scenario, rate float64) float64 {
 	}
 	inFlight := rate * (p.chosen.ttft + p.demand.out*p.chosen.tpot)
 	keep := max(probeLeast, int(math.Ceil(float64(least)*probeInFlight/max(1, inFlight))))
-	if keep >= least {
-		return 1
+	for ; keep < least; keep++ {
+		share, most := 1.0, 0.0
+		n := make([]int, len(pools))
+		for i, q := range pools {
+			n[i] = max(1, int(math.Round(float64(q.Instances)*float64(keep)/float64(least))))
+			share, most = min(share, float64(n[i])/float64(q.Instances)), max(most, float64(n[i])/float64(q.Instances))
+		}
+		if most > share*(1+uneven) {
+			continue
+		}
+		for i, q := range pools {
+			q.Instances = n[i]
+		}
+		return share
 	}
-	share := 1.0
-	for _, q := range pools {
-		n := max(1, int(math.Round(float64(q.Instances)*float64(keep)/float64(least))))
-		share = min(share, float64(n)/float64(q.Instances))
-		q.Instances = n
-	}
-	return share
+	return 1
 }
 
 // within runs a scenario until a share of its measured requests has finished (0:
