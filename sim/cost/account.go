@@ -6,27 +6,65 @@ import (
 )
 
 // accountAttention books f times the attention of a stack on a rank with this
-// work: time by cause, and the work in it.
+// work: time by cause, and the work in it. Rows that only pad take time, but are
+// nobody's FLOPs.
 func (s *Stepper) accountAttention(p *part, r *recorder, ks []attention, w *work, rows, f float64) {
 	for i := range ks {
 		k := &ks[i]
 		decode, prefill := s.attentionTimes(k, w, rows)
-		parts := s.split(k, w, rows)
 		count := k.count * f
+		var total operator
 		if k.wholeBlock() {
 			p.kernels += count * float64(len(k.linears)+k.a.SmallKernels)
+			tokens := w.rows + w.chunkTokens
+			total = operator{flops: tokens * k.linearFlops, bytes: k.block.Bytes, atPeak: tokens * k.linearAtPeak}
 		} else {
 			p.kernels += count
 		}
-		s.bookAttention(p, r, k, parts, false, count, decode)
-		s.bookAttention(p, r, k, parts, true, count, prefill)
-		if padding := rows - w.rows - w.chunkTokens; k.wholeBlock() && padding > 0 {
-			// Padding rows take time, but are nobody's FLOPs.
-			for j := range k.linears {
-				p.flops -= count * padding * k.linears[j].flops
-				p.atPeak -= count * padding * k.linears[j].atPeak
-			}
+		if w.sequences > 0 {
+			s.addCore(&total, k, k.core(w, false))
 		}
+		if w.chunkTokens > 0 {
+			s.addCore(&total, k, k.core(w, true))
+		}
+		p.add(nil, total, count, decode)
+		p.add(nil, operator{}, count, prefill)
+		if r != nil {
+			parts := s.split(k, w, rows)
+			r.attention(k, parts, false, count, decode)
+			r.attention(k, parts, true, count, prefill)
+		}
+	}
+}
+
+// core is the work of one phase's attention core and indexer. Bytes are compulsory:
+// entries read once a sequence, entries and state written once a row; a prompt's own
+// entries may stay on chip, so prefill counts only its writes.
+type core struct{ flops, read, write, indexFlops, indexBytes float64 }
+
+func (k *attention) core(w *work, prefill bool) core {
+	if prefill {
+		return core{
+			flops: sum(&k.pairFlops, &w.pairs) + k.stateChunkFlops*w.chunkTokens + k.prefixFlops*w.prefix,
+			write: k.write * w.chunkTokens, indexFlops: sum(&k.indexPairFlops, &w.pairs),
+		}
+	}
+	perSequence := w.rows / w.sequences
+	return core{
+		flops: sum(&k.flops, &w.context)*perSequence + k.stateFlops*w.rows,
+		read:  sum(&k.readBytes, &w.context), write: k.write*w.rows + k.stateBytes*w.sequences,
+		indexFlops: sum(&k.indexFlops, &w.context) * perSequence, indexBytes: sum(&k.indexBytes, &w.context),
+	}
+}
+
+func (s *Stepper) addCore(o *operator, k *attention, c core) {
+	o.flops += c.flops
+	o.bytes += c.read + c.write
+	o.atPeak += c.flops / s.corePeak
+	if k.a.RunsIndexer {
+		o.flops += c.indexFlops
+		o.bytes += c.indexBytes
+		o.atPeak += c.indexFlops / k.indexPeak
 	}
 }
 
@@ -38,10 +76,10 @@ type portion struct {
 	weights, cache float64
 }
 
-// bookAttention adds a law's time, split over the operators that it covers in
+// attention records a law's time, split over the operators that it covers in
 // proportion to what each contributes to its terms; floors and activations stay a
 // row of their own.
-func (s *Stepper) bookAttention(p *part, r *recorder, k *attention, parts []portion, prefill bool, count float64, t law.Time) {
+func (r *recorder) attention(k *attention, parts []portion, prefill bool, count float64, t law.Time) {
 	if t == (law.Time{}) {
 		return
 	}
@@ -68,20 +106,18 @@ func (s *Stepper) bookAttention(p *part, r *recorder, k *attention, parts []port
 			share.KV = t.KV * x.cache / cache
 		}
 		rest.Weights, rest.Compute, rest.KV = rest.Weights-share.Weights, rest.Compute-share.Compute, rest.KV-share.KV
-		p.add(r, x.operator, count, share)
+		r.operator(x.operator, count, share)
 	}
 	rest.Weights, rest.Compute, rest.KV = max(0, rest.Weights), max(0, rest.Compute), max(0, rest.KV)
 	name := "decode floors, activations"
 	if prefill {
 		name = "prefill floors, activations"
 	}
-	p.add(r, operator{kind: k.label, name: name, class: "attention", precision: string(topologies.BF16)}, count, rest)
+	r.operator(operator{kind: k.label, name: name, class: "attention", precision: string(topologies.BF16)}, count, rest)
 }
 
-// split lists the operators inside a design's law. Without a recorder they are
-// needed as sums only, and the list lives in the stepper's scratch space.
-func (s *Stepper) split(k *attention, w *work, rows float64) []portion {
-	parts := s.portions[:0]
+// split lists the operators inside a design's law.
+func (s *Stepper) split(k *attention, w *work, rows float64) (parts []portion) {
 	prefilling := w.chunkTokens > 0
 	if k.wholeBlock() {
 		for i := range k.linears {
@@ -98,40 +134,27 @@ func (s *Stepper) split(k *attention, w *work, rows float64) []portion {
 	if prefilling {
 		parts = s.cores(parts, k, w, true)
 	}
-	s.portions = parts
 	return parts
 }
 
-// cores adds the attention core and the indexer of one phase. Bytes are
-// compulsory: entries read once a sequence, entries and state written once a row;
-// a prompt's own entries may stay on chip, so prefill counts only its writes.
+// cores adds the attention core and the indexer of one phase.
 func (s *Stepper) cores(parts []portion, k *attention, w *work, prefill bool) []portion {
-	o := operator{kind: k.label, name: "decode core", class: "attention", precision: string(kvPrecision), m: w.rows, n: k.heads, k: float64(k.a.HeadDim)}
-	perSequence := 0.0
-	if w.sequences > 0 {
-		perSequence = w.rows / w.sequences
-	}
-	flops, read, write := sum(&k.flops, &w.context)*perSequence+k.stateFlops*w.rows, sum(&k.readBytes, &w.context), (k.write*w.rows)+k.stateBytes*w.sequences
-	index, keys := sum(&k.indexFlops, &w.context)*perSequence, sum(&k.indexBytes, &w.context)
+	c, phase, m := k.core(w, prefill), "decode", w.rows
 	if prefill {
-		o.name, o.m = "prefill core", w.chunkTokens
-		flops, read = sum(&k.pairFlops, &w.pairs)+k.stateChunkFlops*w.chunkTokens+k.prefixFlops*w.prefix, 0
-		write = k.write * w.chunkTokens
-		index, keys = sum(&k.indexPairFlops, &w.pairs), 0
+		phase, m = "prefill", w.chunkTokens
 	}
-	o.flops, o.bytes, o.atPeak = flops, read+write, flops/s.corePeak
-	parts = append(parts, portion{operator: o, prefill: prefill, cache: read + 1})
-	if k.a.RunsIndexer {
-		o.name = "decode indexer"
-		if prefill {
-			o.name = "prefill indexer"
-		}
-		p := k.indexPrecision
-		o.precision, o.flops, o.bytes, o.atPeak = string(p), index, keys, index/k.indexPeak
-		o.n, o.k = float64(k.a.IndexHeads), float64(k.a.IndexDim)
-		parts = append(parts, portion{operator: o, prefill: prefill, cache: keys})
+	parts = append(parts, portion{operator: operator{
+		kind: k.label, name: phase + " core", class: "attention", precision: string(kvPrecision), m: m, n: k.heads, k: float64(k.a.HeadDim),
+		flops: c.flops, bytes: c.read + c.write, atPeak: c.flops / s.corePeak,
+	}, prefill: prefill, cache: c.read + 1})
+	if !k.a.RunsIndexer {
+		return parts
 	}
-	return parts
+	return append(parts, portion{operator: operator{
+		kind: k.label, name: phase + " indexer", class: "attention", precision: string(k.indexPrecision), m: m,
+		n: float64(k.a.IndexHeads), k: float64(k.a.IndexDim),
+		flops: c.indexFlops, bytes: c.indexBytes, atPeak: c.indexFlops / k.indexPeak,
+	}, prefill: prefill, cache: c.indexBytes})
 }
 
 // indexPrecision is what index scores are computed in.

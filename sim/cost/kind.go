@@ -13,15 +13,16 @@ import (
 // layers have it, its projections, and for every break of the context the
 // coefficients that turn sums of tokens into bytes, FLOPs and entries.
 type attention struct {
-	label     string
-	form      form
-	count     float64 // layers of the main model
-	a         *models.Attention
-	linears   []linear
-	block     law.Linears // of one row
-	actBytes  float64     // a row, as the design's law counts activations
-	heads, kv float64     // of this rank
-	kv8       bool
+	label                     string
+	form                      form
+	count                     float64 // layers of the main model
+	a                         *models.Attention
+	linears                   []linear
+	block                     law.Linears // of one row
+	linearFlops, linearAtPeak float64     // the same, all projections together
+	actBytes                  float64     // a row, as the design's law counts activations
+	heads, kv                 float64     // of this rank
+	kv8                       bool
 
 	decode     law.Decode // argument kept between calls
 	decodeRows float64    // rows its projections are for
@@ -69,6 +70,9 @@ func (s *Stepper) newAttention(a *models.Attention) attention {
 	k.activations(float64(s.config.Model.Hidden))
 	headShare := k.heads / float64(a.Heads)
 	k.pieces(headShare)
+	for _, l := range k.linears {
+		k.linearFlops, k.linearAtPeak = k.linearFlops+l.flops, k.linearAtPeak+l.atPeak
+	}
 	k.decodeRows = -1
 	k.indexPrecision = s.indexPrecision(&k)
 	k.indexPeak = peak(s.config.Chip, k.indexPrecision)

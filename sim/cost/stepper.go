@@ -25,7 +25,6 @@ type Stepper struct {
 	heads       table[part]
 	works       []work
 	busy        []int // ranks that have work in the step being priced
-	portions    []portion
 }
 
 // New checks a configuration and prepares to price its steps. The error names
