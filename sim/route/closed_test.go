@@ -29,7 +29,13 @@ func alone(s *serve.Spec, input, output int64) (prefill, decode des.Time) {
 			l.LastChunks = 1
 		}
 		loads[0] = l
-		prefill += s.Stepper.Step(loads).Time
+		t := s.Stepper.Step(loads).Time
+		prefill += t
+		if done == input {
+			// the prompt's last micro-batch leaves the pipeline behind the first
+			size := (n + s.Stages - 1) / s.Stages
+			prefill += t * des.Time((n+size-1)/size-1) / des.Time(s.Stages)
+		}
 	}
 	for k := int64(1); k < output; k++ {
 		l := cost.Load{Sequences: 1}

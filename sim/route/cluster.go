@@ -93,8 +93,8 @@ type Cluster struct {
 	lastIn   des.Time // arrival of the last measured request
 	cutAt    des.Time // no look at what a cut would leave out before then
 
-	waiting fifo // prefilled, for a place to decode
-	moving  fifo // handed over, before their first byte moves
+	waiting fifo   // prefilled, for a place to decode
+	moving  agenda // handed over, before their first byte moves
 	net     *net.Net
 	done    []int32
 

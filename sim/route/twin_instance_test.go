@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"math"
 	"slices"
 
 	"github.com/clustersim/clustersim/models"
@@ -163,7 +164,7 @@ func (t *twin) evict(in *twinInstance, r int) *twinSeq {
 	s.context -= s.slope
 	s.target, s.filled, s.cached = s.context>>16, 0, 0
 	s.preemptions++
-	s.book(t.now, &s.decode)
+	s.book(t.now+s.lag, &s.decode)
 	s.lost = true
 	t.rec.Preempted()
 	s.state = twinQueued
@@ -248,8 +249,8 @@ func (t *twin) finish(p, i int) {
 	var over, onward []*twinSeq
 	for r := range in.running {
 		for _, s := range in.running[r] {
-			t.rec.Gaps(t.now-s.last, 1)
-			s.last, s.started = t.now, true
+			t.rec.Gaps(t.now+s.lag-s.last, 1)
+			s.last, s.started = t.now+s.lag, true
 			if s.done++; s.done == s.steps {
 				over = append(over, s)
 			}
@@ -258,16 +259,17 @@ func (t *twin) finish(p, i int) {
 	}
 	slices.SortFunc(over, byNumber)
 	for _, s := range over {
-		s.book(t.now, &s.decode)
+		s.book(t.now+s.lag, &s.decode)
 	}
 	first := int64(0)
-	for _, c := range in.chunks {
+	for k, c := range in.chunks {
 		s := c.s
 		if s.filled += c.n; s.filled < s.target {
 			continue
 		}
 		in.queues[s.rank] = slices.DeleteFunc(in.queues[s.rank], func(x *twinSeq) bool { return x == s })
-		s.book(t.now, &s.prefill)
+		s.lag = in.pipelineLag(k)
+		s.book(t.now+s.lag, &s.prefill)
 		if in.spec.BlockTokens > 0 && len(s.prefix) > 0 {
 			in.caches[s.rank].insert(s.prefix)
 		}
@@ -276,11 +278,11 @@ func (t *twin) finish(p, i int) {
 		}
 		switch {
 		case s.output == 1:
-			s.firstToken(t.now)
+			s.firstToken(s.since)
 			s.held = 0
 			over = append(over, s)
 		case in.spec.Role == cost.Mixed:
-			s.firstToken(t.now)
+			s.firstToken(s.since)
 			s.state = twinJoining
 			in.joining = append(in.joining, s)
 		default:
@@ -301,7 +303,7 @@ func (t *twin) finish(p, i int) {
 	for _, s := range onward {
 		if t.now < t.cfg.Warmup {
 			t.seen[early]++
-			s.firstToken(t.now)
+			s.firstToken(s.since)
 			t.complete(s)
 			continue
 		}
@@ -309,6 +311,27 @@ func (t *twin) finish(p, i int) {
 	}
 	t.place()
 	t.wake(p, i)
+}
+
+// pipelineLag is when the micro-batch that ends chunk k's prompt leaves the pipeline,
+// after the step's end, when a rank's N tokens go in micro-batches of ⌈N/PP⌉.
+func (in *twinInstance) pipelineLag(k int) des.Time {
+	upTo, all := int64(0), int64(0)
+	for i, c := range in.chunks {
+		if c.s.rank == in.chunks[k].s.rank {
+			all += c.n
+			if i <= k {
+				upTo += c.n
+			}
+		}
+	}
+	size := int64(math.Ceil(float64(all) / float64(in.spec.Stages)))
+	before := int64(0) // micro-batches
+	for upTo > size {
+		upTo -= size
+		before++
+	}
+	return in.step.Time * des.Time(before) / des.Time(in.spec.Stages)
 }
 
 // idle is the time in a window in which a pool's instances had nothing to do. A

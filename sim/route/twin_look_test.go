@@ -130,6 +130,7 @@ func (t *twin) cut() bool {
 		if in := t.inst[s.pool][s.instance]; in.busy {
 			at, context = in.began, s.context-s.slope
 		}
+		at += s.lag
 		s.book(at, &s.decode)
 		t.seen[cutOff]++
 		done := t.completion(s, at)

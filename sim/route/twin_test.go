@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ const (
 
 // twinSeq is one request.
 type twinSeq struct {
+	lag            des.Time // of its tokens behind its instance's steps
 	number         uint64
 	arrival        des.Time
 	input, output  int64
@@ -376,8 +378,11 @@ func (t *twin) place() {
 		s.from, s.fromHeld = [2]int{s.instance, s.rank}, s.held
 		s.pool, s.instance, s.rank, s.held = p, instance, rank, bytes
 		s.book(t.now, &s.queue)
-		s.state, s.due = twinMoving, t.now+t.cfg.Handover.Latency
+		s.state, s.due = twinMoving, s.since+t.cfg.Handover.Latency
 		t.moving = append(t.moving, s)
+		slices.SortFunc(t.moving, func(a, b *twinSeq) int {
+			return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.number, b.number))
+		})
 	}
 }
 
@@ -413,6 +418,7 @@ func (t *twin) transfers() {
 		t.seen[transferred]++
 		s.fromHeld = 0
 		t.wake(0, s.from[0])
+		s.lag = 0
 		s.book(t.now, &s.transfer)
 		s.firstToken(t.now)
 		s.state = twinJoining
@@ -426,6 +432,7 @@ func (s *twinSeq) book(now des.Time, span *des.Time) {
 	if s.lost && span != &s.decode {
 		span = &s.preempted
 	}
+	now = max(now, s.since)
 	*span += now - s.since
 	s.since = now
 }
@@ -442,14 +449,14 @@ func (t *twin) completion(s *twinSeq, at des.Time) metrics.Completion {
 		Queue: s.queue, Prefill: s.prefill, KVTransfer: s.transfer, Decode: s.decode, Preempted: s.preempted,
 		InputTokens: s.input, OutputTokens: s.output, CachedTokens: s.cached,
 		Preemptions: s.preemptions, PrefillInstance: int32(s.prefilledOn), DecodeInstance: int32(s.instance),
-		Initial: s.initial || at < t.cfg.Warmup, Measured: s.measured,
+		Initial: s.initial || t.now < t.cfg.Warmup, Measured: s.measured,
 	}
 }
 
 func (t *twin) complete(s *twinSeq) {
 	s.state = twinGone
 	t.seqs = slices.DeleteFunc(t.seqs, func(x *twinSeq) bool { return x == s })
-	done := t.completion(s, t.now)
+	done := t.completion(s, s.since)
 	t.rec.Complete(&done)
 	if s.measured {
 		t.finished++
@@ -461,7 +468,7 @@ func (t *twin) complete(s *twinSeq) {
 		t.cfg.OnRequest(&done)
 	}
 	if t.cfg.Loop != nil && t.sent < t.cfg.Loop.Requests {
-		t.clients = append(t.clients, t.now+t.cfg.Loop.Think(t.sent))
+		t.clients = append(t.clients, done.Finish+t.cfg.Loop.Think(t.sent))
 		t.sent++
 	}
 }

@@ -186,11 +186,11 @@ func (c *Cluster) finishStep(entity int) {
 	}
 	for _, h := range in.Prefilled {
 		if c.now < c.cfg.Warmup {
-			in.Abandon(h, c.now)
+			in.Abandon(h)
 			c.complete(h)
 			continue
 		}
-		c.waiting.push(h, c.now)
+		c.waiting.push(h)
 	}
 	c.place()
 	c.wake(p, instance)
@@ -200,7 +200,7 @@ func (c *Cluster) finishStep(entity int) {
 // starts moving their cache there.
 func (c *Cluster) place() {
 	for !c.waiting.empty() {
-		h := c.waiting.first().request
+		h := c.waiting.first()
 		r := c.table.At(h)
 		p := c.serving()
 		instance, rank := c.cfg.Policy.pick(&p.picker, r.Number)
@@ -209,7 +209,7 @@ func (c *Cluster) place() {
 		}
 		c.waiting.pop()
 		r.Queued(c.now)
-		c.moving.push(h, c.now+c.cfg.Handover.Latency)
+		c.moving.push(timed{h, r.Since + c.cfg.Handover.Latency, r.Number})
 		c.setTransfer()
 	}
 }
@@ -260,14 +260,14 @@ func (c *Cluster) completion(r *serve.Request, at des.Time) metrics.Completion {
 		Queue: r.Queue, Prefill: r.Prefill, KVTransfer: r.KVTransfer, Decode: r.Decode, Preempted: r.Preempted,
 		InputTokens: int64(r.Input), OutputTokens: int64(r.Output), CachedTokens: int64(r.Cached),
 		Preemptions: r.Preemptions, PrefillInstance: r.PrefillInstance, DecodeInstance: r.Instance,
-		Initial: r.Initial || at < c.cfg.Warmup, Measured: r.Measured,
+		Initial: r.Initial || c.now < c.cfg.Warmup, Measured: r.Measured,
 	}
 }
 
 // complete reports a finished request and frees its slot.
 func (c *Cluster) complete(h int32) {
 	r := c.table.At(h)
-	c.completed = c.completion(r, c.now)
+	c.completed = c.completion(r, r.Since)
 	done := &c.completed
 	c.recorder.Complete(done)
 	if r.Measured {
@@ -277,7 +277,7 @@ func (c *Cluster) complete(h int32) {
 		c.cfg.OnRequest(done)
 	}
 	c.table.Free(h)
-	c.arrivals.freed(c.now)
+	c.arrivals.freed(done.Finish)
 	if c.arrivals.loop != nil {
 		c.clock.Set(c.arrivalEntity(), c.arrivals.at())
 	}

@@ -18,6 +18,7 @@ type Spec struct {
 	Breaks       []int64 // of the model; Breaks[0] is unlimited
 	MaxTokens    int64   // rows of a rank and step: decoding ones first, then prompt chunks
 	MaxSequences int64   // running on a rank
+	Stages       int64   // of the pipeline: PP
 	DecodeRows   int64   // rows a decoding sequence takes: 1 + drafts
 	PollSteps    int64   // steps between two looks at the queue
 	Watermark    int64   // KV bytes of a rank kept free when a request is admitted
@@ -36,7 +37,7 @@ func NewSpec(pool int, stepper *cost.Stepper, blockTokens int) *Spec {
 	c := stepper.Config()
 	s := &Spec{
 		Pool: pool, Role: c.Role, Stepper: stepper, Memory: stepper.Memory(), Ranks: c.Layout.DP, Breaks: c.Model.Breaks,
-		MaxTokens: int64(c.MaxTokens), MaxSequences: int64(c.MaxSequences), DecodeRows: int64(1 + c.Drafts),
+		MaxTokens: int64(c.MaxTokens), MaxSequences: int64(c.MaxSequences), DecodeRows: int64(1 + c.Drafts), Stages: int64(c.Layout.PP),
 		PollSteps: int64(max(1, c.Engine.PollSteps)), BlockTokens: blockTokens,
 		RankChips: c.Layout.TP * c.Layout.PP,
 	}
@@ -182,9 +183,10 @@ func (in *Instance) HandedOver(h int32) {
 }
 
 // Abandon ends a request whose prompt has been prefilled, without decoding it.
-func (in *Instance) Abandon(h int32, now des.Time) {
+func (in *Instance) Abandon(h int32) {
 	in.Release(h)
-	in.shared.Table.At(h).firstToken(now)
+	r := in.shared.Table.At(h)
+	r.firstToken(r.Since)
 }
 
 // Emitted is how many tokens of a request's answer are out while it decodes here,
@@ -196,7 +198,7 @@ func (in *Instance) Emitted(h int32) (tokens int64, at des.Time) {
 		at = in.End - in.now.Time
 	}
 	steps := in.step - r.joinStep
-	return 1 + (r.Context+steps*r.Slope-int64(r.Input)<<cost.ContextShift)>>cost.ContextShift, at
+	return 1 + (r.Context+steps*r.Slope-int64(r.Input)<<cost.ContextShift)>>cost.ContextShift, at + r.Lag
 }
 
 // BookIdle books the time without work up to now, when a measured window begins or

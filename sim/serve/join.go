@@ -94,10 +94,10 @@ func (in *Instance) evict(rankIndex int, now des.Time) {
 	r.Target = int32(r.Context >> cost.ContextShift)
 	r.Filled, r.Cached = 0, 0
 	r.Preemptions++
-	r.book(now, spanDecode)
+	r.book(now+r.Lag, spanDecode)
 	r.lost = true
 	if stepsDone > 0 {
-		r.LastToken = now
+		r.LastToken = now + r.Lag
 	}
 	in.shared.Recorder.Preempted()
 	if in.spec.Role == cost.Mixed {

@@ -32,6 +32,9 @@ type Request struct {
 	prev     int32
 
 	FirstToken, LastToken des.Time
+	// Lag is by how much its tokens come after the ends of its instance's steps:
+	// the place of its micro-batch in a pipeline that is being filled.
+	Lag des.Time
 	// Since is when the current span began; the spans up to it are booked.
 	Since                                         des.Time
 	Queue, Prefill, KVTransfer, Decode, Preempted des.Time

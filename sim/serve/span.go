@@ -12,9 +12,11 @@ const (
 	spanDecode
 )
 
-// book ends the current span at now. What passes between a pre-emption and
-// decoding again is all the pre-emption's doing.
+// book ends the current span at now, or where the one before ended when that is
+// later: a request in a pipeline runs behind its instance's steps. What passes
+// between a pre-emption and decoding again is all the pre-emption's doing.
 func (r *Request) book(now des.Time, s span) {
+	now = max(now, r.Since)
 	d := now - r.Since
 	r.Since = now
 	switch {
@@ -40,6 +42,7 @@ func (r *Request) Cut(at des.Time) { r.book(at, spanDecode) }
 // Transferred ends the transfer of the cache to where the request will decode; the
 // first token leaves with it.
 func (r *Request) Transferred(now des.Time) {
+	r.Lag = 0
 	r.book(now, spanTransfer)
 	r.firstToken(now)
 }

@@ -135,7 +135,7 @@ func (in *Instance) Finish() {
 			continue
 		}
 		in.leave(e.request, in.step-r.joinStep+1)
-		r.book(now, spanDecode)
+		r.book(now+r.Lag, spanDecode)
 		in.addLoad(int(r.Rank), -1)
 		in.Completed = append(in.Completed, e.request)
 	}
@@ -152,7 +152,7 @@ func (in *Instance) gaps(now des.Time) {
 	old := in.decoding
 	for _, j := range in.joiners {
 		if r := in.shared.Table.At(j.request); r.Generation == j.generation {
-			in.shared.Recorder.Gaps(now-r.LastToken, 1)
+			in.shared.Recorder.Gaps(now+r.Lag-r.LastToken, 1)
 			old--
 		}
 	}
@@ -163,8 +163,13 @@ func (in *Instance) gaps(now des.Time) {
 // finishChunks books the prompts' progress and returns how many first tokens came
 // out of it.
 func (in *Instance) finishChunks(now des.Time) (first int64) {
+	rank, tokens := int32(-1), int64(0)
 	for _, c := range in.chunks {
 		r := in.shared.Table.At(c.request)
+		if r.Rank != rank {
+			rank, tokens = r.Rank, 0
+		}
+		tokens += int64(c.tokens)
 		r.Filled += c.tokens
 		if in.spec.Role == cost.Prefill {
 			in.addLoad(int(r.Rank), -int64(c.tokens))
@@ -175,12 +180,13 @@ func (in *Instance) finishChunks(now des.Time) (first int64) {
 		rk := &in.ranks[r.Rank]
 		rk.queue.remove(in.shared.Table, c.request)
 		rk.prefilling--
-		r.book(now, spanPrefill)
+		r.Lag = in.fillLag(tokens, in.loads[r.Rank].ChunkTokens)
+		r.book(now+r.Lag, spanPrefill)
 		in.keep(r)
 		if r.Preemptions == 0 {
 			first++
 		}
-		in.prefilled(c.request, r, now)
+		in.prefilled(c.request, r)
 	}
 	for i := range in.loads {
 		if l := &in.loads[i]; l.Chunks > 0 {
@@ -192,18 +198,31 @@ func (in *Instance) finishChunks(now des.Time) (first int64) {
 	return first
 }
 
+// fillLag is by how much a prompt that ends at so many of a rank's tokens in a step
+// leaves a pipeline after the step's end. A step of T is one cycle: its tokens enter
+// in Stages micro-batches T/Stages apart, each takes T through all stages, and the
+// next step's follow behind them. Micro-batches are of equal tokens, rounded up.
+func (in *Instance) fillLag(tokens, all int64) des.Time {
+	stages := in.spec.Stages
+	if stages == 1 {
+		return 0
+	}
+	size := (all + stages - 1) / stages
+	return in.now.Time * des.Time((tokens-1)/size) / des.Time(stages)
+}
+
 // prefilled sends a request whose prompt is in the cache on its way.
-func (in *Instance) prefilled(h int32, r *Request, now des.Time) {
+func (in *Instance) prefilled(h int32, r *Request) {
 	switch {
 	case r.Output == 1:
-		r.firstToken(now)
+		r.firstToken(r.Since)
 		in.Release(h)
 		if in.spec.Role == cost.Mixed {
 			in.addLoad(int(r.Rank), -1)
 		}
 		in.Completed = append(in.Completed, h)
 	case in.spec.Role == cost.Mixed:
-		r.firstToken(now)
+		r.firstToken(r.Since)
 		in.Join(h)
 	default:
 		in.Prefilled = append(in.Prefilled, h)
