@@ -174,7 +174,7 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 // cutShare of a generated workload's measured requests may still be decoding when
 // the run ends: the longest answers of a long-tailed distribution would otherwise
 // keep it going for several times as long as all others take.
-const cutShare = 0.001
+const cutShare = 0.005
 
 // warmup is how long a prefill pool that starts empty is given to fill: three times
 // the TTFT promised to a mean prompt.

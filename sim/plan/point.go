@@ -140,7 +140,9 @@ func (b *bench) prefillStep(mean, full int64) cost.Step {
 // queue, then the steps of the prompt itself, budget tokens each. fastest is the
 // tokens a second of a rank whose steps are full. The queue is M/G/k in tokens
 // (Sakasegawa, Ann. Inst. Statist. Math. 29, 1977), k the ranks of one instance, with
-// an exponential tail.
+// an exponential tail. In a pipeline the last step's micro-batch comes out later than
+// the cycle ends, by up to (PP−1)/PP of it: a prompt ends anywhere in what is left of
+// a full budget behind its own length.
 func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt float64) float64) (mean, over float64) {
 	d := &b.demand
 	k := float64(len(b.loads))
@@ -150,9 +152,10 @@ func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt f
 		return math.Max(0, math.Ceil(prompt/budget)-1)*step + own(min(prompt, budget))
 	}
 	front := b.config.Engine.Fitted.TTFTMs / 1e3
-	mean = front + step/2 + wait + chunks(d.in)
+	fill := 1 - 1/float64(b.config.Layout.PP)
+	mean = front + step/2 + wait + chunks(d.in) + fill*own(min(d.in, budget))*(1+min(1, d.in/budget))/2
 	p90 := float64(d.inP90)
-	tail := front + 0.9*step + wait*math.Log(10) + chunks(p90)
+	tail := front + 0.9*step + wait*math.Log(10) + chunks(p90) + fill*own(min(p90, budget))
 	return mean, tail / (limitSeconds(b.slo.TTFT) * max(1, p90/longPrompt))
 }
 
