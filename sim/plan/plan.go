@@ -132,16 +132,11 @@ func (p *Plan) deploy(ctx context.Context, s *sim.Scenario, in *sim.Inputs, want
 	p.chosen = all[0]
 	p.CapacityRequestsPerS = all[0].capacity
 	p.list(all, rejected)
-	searched := !q.complete()
-	d := p.Candidates[0].Layout
-	if searched {
+	d, best := &s.Deployment, &p.Candidates[0].Layout
+	if !q.complete() {
 		d.Why = q.why(all, rejected)
-	} else {
-		d.Why = s.Deployment.Why
 	}
-	d.Precision, d.Engine, d.MTP = s.Deployment.Precision, s.Deployment.Engine, s.Deployment.MTP
-	d.Overlap, d.Routing = s.Deployment.Overlap, s.Deployment.Routing
-	s.Deployment = d
+	d.Mode, d.Prefill, d.Decode, d.Serve = best.Mode, best.Prefill, best.Decode, best.Serve
 	if p.chosen.over > 1 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the layout is estimated to miss the SLO (TTFT %s, TPOT %s) even when almost empty: TTFT %.0f ms, TPOT %.1f ms",
 			s.SLO.TTFT, s.SLO.TPOT, 1e3*p.chosen.ttft, 1e3*p.chosen.tpot))

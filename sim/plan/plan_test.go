@@ -123,6 +123,14 @@ func TestWhatIsFixedStays(t *testing.T) {
 			t.Errorf("an aggregated candidate where pools are fixed: %s", c.Text)
 		}
 	}
+	s.Deployment = sim.Deployment{PollSteps: 7, Overlap: "two-batch", Routing: "power-law(1.01)", Engine: "sglang",
+		MTP: sim.MTP{Drafts: 1}, Precision: sim.Precision{KV: "bf16"}}
+	out, _ = complete(t, s, Options{LayoutOnly: true})
+	got := out.Deployment
+	got.Mode, got.Prefill, got.Decode, got.Serve, got.Why = "", nil, nil, nil, ""
+	if got != s.Deployment {
+		t.Errorf("beside the layout, %+v became %+v", s.Deployment, got)
+	}
 	whole := &sim.Pool{Instances: 2, TP: 4}
 	s.Deployment = sim.Deployment{Serve: whole}
 	out, _ = complete(t, s, Options{LayoutOnly: true})
