@@ -19,21 +19,30 @@ import (
 //go:embed *.yaml
 var shipped embed.FS
 
-// Names lists the shipped models, sorted.
-func Names() []string { return slices.Sorted(slices.Values(spec.YAMLNames(shipped, "."))) }
+// Names lists the models there are, shipped and in the overlay folders, sorted.
+func Names(dirs ...string) []string {
+	names := spec.YAMLNames(shipped, ".")
+	for _, dir := range dirs {
+		names = append(names, spec.YAMLNames(os.DirFS(dir), ".")...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Load finds a model by name, by alias or by the path of a YAML file or of a
 // Hugging Face config.json. Folders in dirs are looked through before the
 // shipped models, the first one first.
 func Load(ref string, dirs ...string) (*Model, error) {
+	for _, dir := range dirs {
+		if _, err := os.ReadDir(dir); err != nil {
+			return nil, fmt.Errorf("models folder: %w", err)
+		}
+	}
 	if spec.IsPath(ref) {
 		return loadFile(ref)
 	}
 	known := map[string]bool{}
 	for _, dir := range dirs {
-		if _, err := os.ReadDir(dir); err != nil {
-			return nil, fmt.Errorf("models folder: %w", err)
-		}
 		if m, err := find(os.DirFS(dir), dir, ref, known); m != nil || err != nil {
 			return m, err
 		}

@@ -37,6 +37,11 @@ func layers(dirs []string) []fs.FS {
 // readNamed finds the YAML that ref means: a path, a file's name in a layer, or
 // an alias a file gives itself. It returns what errors should call the file.
 func readNamed(kind, dir, ref string, dirs []string) (name string, data []byte, err error) {
+	for _, d := range dirs {
+		if _, err := os.ReadDir(d); err != nil {
+			return ref, nil, fmt.Errorf("topologies folder: %w", err)
+		}
+	}
 	if spec.IsPath(ref) {
 		data, err = os.ReadFile(ref)
 		if err != nil {

@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -80,7 +81,7 @@ func ParseTau(text string) (TauOverrides, error) {
 		out = append(out, o)
 	}
 	if len(faults) > 0 {
-		return nil, fmt.Errorf("tau: %s", strings.Join(faults, "; "))
+		return nil, errors.New(strings.Join(faults, "; "))
 	}
 	return out, nil
 }
@@ -243,7 +244,7 @@ func (t *Topology) WithTau(overrides TauOverrides) (*Topology, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return nil, fmt.Errorf("tau: %s", strings.Join(faults, "; "))
+		return nil, errors.New(strings.Join(faults, "; "))
 	}
 	return &out, nil
 }
