@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,19 +51,16 @@ type Inputs struct {
 // Load resolves the model, topology and engine that a scenario names.
 func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	m, err := models.Load(s.Model, opt.ModelDirs...)
-	if err != nil {
+	t, unread := topologies.Load(s.Topology, opt.TopologyDirs...)
+	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
 	if m, err = m.Compress(s.KVCompress); err != nil {
-		return nil, fmt.Errorf("kv_compress: %w", err)
+		return nil, err
 	}
 	p := s.Deployment.Precision
 	if m, err = m.WithFormats(models.Formats{Weights: p.Weights, Experts: p.Experts, KV: p.KV, Indexer: p.Indexer}); err != nil {
 		return nil, fmt.Errorf("deployment.precision: %w", err)
-	}
-	t, err := topologies.Load(s.Topology, opt.TopologyDirs...)
-	if err != nil {
-		return nil, err
 	}
 	if t, err = t.WithTau(s.Tau); err != nil {
 		return nil, fmt.Errorf("tau: %w", err)

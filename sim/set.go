@@ -38,6 +38,8 @@ var openFields = []struct {
 	{"workload.requests", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Requests == 0 }},
 	{"workload.duration", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Duration == 0 }},
 	{"workload.concurrency", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Concurrency == 0 }},
+	{"slo.ttft", func(s *Scenario) bool { return s.SLO.TTFT == 0 }},
+	{"slo.tpot", func(s *Scenario) bool { return s.SLO.TPOT == 0 }},
 	{"trace.rate_scale", func(s *Scenario) bool { return s.Trace != nil && s.Trace.RateScale == 0 }},
 }
 

@@ -14,7 +14,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-const empty = "the file is empty"
+const (
+	empty      = "the file is empty"
+	unknownKey = "unknown key"
+)
 
 // mark is a position in a file, both numbers from 1.
 type mark struct{ line, column int }
@@ -108,7 +111,7 @@ var (
 func plain(e *yaml.LoadError, at place) string {
 	msg := strings.TrimPrefix(strings.TrimPrefix(e.Message, "yaml: "), "merge-key: ")
 	if m := unknownField.FindStringSubmatch(msg); m != nil {
-		text := fmt.Sprintf("unknown key %q", m[1])
+		text := fmt.Sprintf("%s %q", unknownKey, m[1])
 		if near := Nearest(m[1], at.keys); near != "" {
 			text += fmt.Sprintf("; did you mean %q?", near)
 		} else if len(at.keys) > 0 {

@@ -111,6 +111,21 @@ func (d *Doc) Errorf(path, format string, args ...any) {
 	d.problems = append(d.problems, p)
 }
 
+// ErrorfUnlessFaulty is Errorf where nothing is known to be wrong yet: a fault at
+// the path, around it or within it leaves nothing to be said about the value. An
+// unknown key beside it does not.
+func (d *Doc) ErrorfUnlessFaulty(path, format string, args ...any) {
+	for _, p := range d.problems {
+		if strings.HasPrefix(p.Text, unknownKey) {
+			continue
+		}
+		if p.Path == "" || p.Path == path || strings.HasPrefix(path, p.Path+".") || strings.HasPrefix(p.Path, path+".") {
+			return
+		}
+	}
+	d.Errorf(path, format, args...)
+}
+
 // Err returns every fault found, or nil.
 func (d *Doc) Err() error {
 	if len(d.problems) == 0 {
