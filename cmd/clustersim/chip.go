@@ -15,20 +15,16 @@ import (
 )
 
 func newChipCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "chip",
 		Short: "List chips and print one's peaks, memory and operator constants",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(newChipList(), newChipShow())
-	return c
+	}, newChipList(), newChipShow())
 }
 
 func newChipList() *cobra.Command {
 	var f topoFlags
 	c := &cobra.Command{
-		Use: "list", Short: "List the chips", Args: cobra.NoArgs,
+		Use: "list", Short: "List the chips", Args: wants(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var rows []chipShown
 			for _, name := range topologies.ChipNames(f.dirs...) {
@@ -51,7 +47,7 @@ func newChipShow() *cobra.Command {
 		Use:     "show NAME",
 		Short:   "Print a chip's peaks, memory, operator constants and assumptions",
 		Example: "  clustersim chip show 950dt\n  clustersim chip show h100 --output json",
-		Args:    cobra.ExactArgs(1),
+		Args:    wants("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			chip, err := topologies.LoadChip(args[0], f.dirs...)
 			if err != nil {
@@ -62,6 +58,7 @@ func newChipShow() *cobra.Command {
 		},
 	}
 	f.bind(c)
+	c.ValidArgsFunction = offer(func() []string { return topologies.ChipNames(f.dirs...) })
 	return c
 }
 

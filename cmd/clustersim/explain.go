@@ -51,7 +51,7 @@ Without a layout the smallest one is taken that holds the weights and this batch
 attention data-parallel over as many ranks as experts (1, 2, 4, …), with redundant
 experts until the ranks divide them; for a model without experts the smallest TP.`,
 		Example: explainExamples,
-		Args:    cobra.NoArgs,
+		Args:    wants(),
 		RunE:    func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	fl := c.Flags()
@@ -73,10 +73,14 @@ experts until the ranks divide them; for a model without experts the smallest TP
 	fl.StringVar(&f.compress, "kv-compress", "", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed")
 	fl.StringVar(&f.tau, "tau", "", "delay budget of links: optics=10ns,switch=150ns, or a preset")
 	fl.IntVar(&f.drafts, "drafts", 0, "MTP drafts a step")
-	fl.StringArrayVar(&f.modelDirs, "models", nil, "folder of model files that go before the shipped ones (repeatable)")
-	fl.StringArrayVar(&f.topologyDirs, "topologies", nil, "folder of topology files that go before the shipped ones (repeatable)")
+	addModelDirs(c, &f.modelDirs)
+	addTopologyDirs(c, &f.topologyDirs)
 	addOutputFlag(c, &f.output, "text or json", "text", "json")
 	fl.SortFlags = false
+	offerFor(c, "model", func() []string { return models.Names(f.modelDirs...) })
+	offerFor(c, "topo", func() []string { return topologies.Names(f.topologyDirs...) })
+	offerFor(c, "engine", cost.EngineNames)
+	offerFor(c, "phase", list(string(cost.Decode), string(cost.Prefill)))
 	return c
 }
 
@@ -91,7 +95,7 @@ type explained struct {
 }
 
 func (f *explainFlags) run(c *cobra.Command) error {
-	if err := f.check(); err != nil {
+	if err := f.check(c); err != nil {
 		return err
 	}
 	config, said, err := f.config()
@@ -117,7 +121,7 @@ func (f *explainFlags) run(c *cobra.Command) error {
 }
 
 // check names every flag that is out of range.
-func (f *explainFlags) check() error {
+func (f *explainFlags) check(c *cobra.Command) error {
 	var faults []string
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	if f.model == "" {
@@ -137,6 +141,15 @@ func (f *explainFlags) check() error {
 			fault("--%s: must be from %d to %d, got %d", n.name, n.lo, n.hi, n.v)
 		}
 	}
+	l := &f.layout
+	for _, n := range []struct {
+		name  string
+		v, lo int
+	}{{"tp", l.TP, 1}, {"dp", l.DP, 1}, {"ep", l.EP, 1}, {"pp", l.PP, 1}, {"cp", l.CP, 1}, {"redundant", l.Redundant, 0}, {"drafts", f.drafts, 0}} {
+		if c.Flags().Changed(n.name) && n.v < n.lo {
+			fault("--%s: must be at least %d, got %d", n.name, n.lo, n.v)
+		}
+	}
 	if len(faults) > 0 {
 		return fmt.Errorf("%s", strings.Join(faults, "\n"))
 	}
@@ -154,7 +167,7 @@ func (f *explainFlags) config() (c cost.Config, said []string, err error) {
 		return c, nil, fmt.Errorf("--kv-compress: %w", err)
 	}
 	if m, err = m.Compress(change); err != nil {
-		return c, nil, fmt.Errorf("--kv-compress: %w", err)
+		return c, nil, err
 	}
 	t, err := topologies.Load(f.topology, f.topologyDirs...)
 	if err != nil {

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
@@ -74,8 +72,8 @@ func addScenarioFlags(c *cobra.Command) *scenarioInput {
 		c.Flags().Var(g, f.name, f.usage)
 	}
 	c.Flags().Var(in.sets, "set", "set any path of the scenario, such as deployment.decode.tp=4 (repeatable)")
-	c.Flags().StringArrayVar(&in.modelDirs, "models", nil, "folder of model files that go before the shipped ones (repeatable)")
-	c.Flags().StringArrayVar(&in.topologyDirs, "topologies", nil, "folder of topology files that go before the shipped ones (repeatable)")
+	addModelDirs(c, &in.modelDirs)
+	addTopologyDirs(c, &in.topologyDirs)
 	c.Flags().SortFlags = false
 	in.complete(c)
 	return in
@@ -144,11 +142,7 @@ func readScenarioFile(c *cobra.Command, name string) (*sim.Scenario, error) {
 	if spec.IsPath(name) {
 		return nil, fmt.Errorf("scenario: %w", err)
 	}
-	var names []string
-	for _, sub := range c.Root().Commands() {
-		names = append(names, sub.Name())
-	}
-	return nil, fmt.Errorf("%q is neither a scenario file nor a command: %w", name, spec.UnknownName("command", name, names))
+	return nil, fmt.Errorf("%q is neither a scenario file nor a command: %w", name, unknownCommand(c.Root(), name))
 }
 
 // chooseWorkload lets flags of one kind of workload replace a scenario file's of
@@ -221,62 +215,18 @@ func applySet(s *sim.Scenario, set string) error {
 
 // complete offers the shipped names as values in the shell.
 func (in *scenarioInput) complete(c *cobra.Command) {
-	formats := func() (names []string) {
+	offerFor(c, "model", func() []string { return models.Names(in.modelDirs...) })
+	offerFor(c, "topo", func() []string { return topologies.Names(in.topologyDirs...) })
+	offerFor(c, "workload", traces.Profiles)
+	offerFor(c, "engine", cost.EngineNames)
+	offerFor(c, "trace-format", func() (names []string) {
 		for _, f := range traces.Formats() {
 			names = append(names, f.Name)
 		}
 		return names
-	}
-	for flag, names := range map[string]func() []string{
-		"model":        func() []string { return models.Names() },
-		"topo":         func() []string { return topologies.Names(in.topologyDirs...) },
-		"workload":     traces.Profiles,
-		"engine":       cost.EngineNames,
-		"trace-format": formats,
-		"mode":         func() []string { return []string{"auto", "aggregated", "disaggregated"} },
-		"kv-compress": func() []string {
-			return []string{"uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="}
-		},
-		"tau": func() []string { return []string{"pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"} },
-		"set": sim.Paths,
-	} {
-		offer := func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			var fitting []string
-			for _, n := range names() {
-				if strings.HasPrefix(n, typed) {
-					fitting = append(fitting, n)
-				}
-			}
-			return fitting, cobra.ShellCompDirectiveDefault
-		}
-		// It fails only for a flag that was not declared just before.
-		if err := c.RegisterFlagCompletionFunc(flag, offer); err != nil {
-			panic(err)
-		}
-	}
-}
-
-func flagNames(c *cobra.Command) []string {
-	var names []string
-	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	return names
-}
-
-// file is one file of a folder that a command fills.
-type file struct {
-	name string
-	data []byte
-}
-
-// writeFiles writes a folder's files, making the folder when it is not there.
-func writeFiles(dir string, files []file) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return failed(err)
-	}
-	for _, f := range files {
-		if err := os.WriteFile(filepath.Join(dir, f.name), f.data, 0o666); err != nil {
-			return failed(err)
-		}
-	}
-	return nil
+	})
+	offerFor(c, "mode", list("auto", "aggregated", "disaggregated"))
+	offerFor(c, "kv-compress", list("uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="))
+	offerFor(c, "tau", list("pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"))
+	offerFor(c, "set", sim.Paths)
 }

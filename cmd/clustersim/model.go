@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/big"
@@ -12,36 +11,33 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // defaultContext is the context that model show counts at, unless the model ends before.
 const defaultContext = 131072
 
 func newModelCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "model",
 		Short: "List models and print what one costs in parameters, bytes and FLOPs",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(newModelList(), newModelShow())
-	return c
+	}, newModelList(), newModelShow())
 }
 
 func newModelList() *cobra.Command {
-	output := "text"
+	var output string
+	var dirs []string
 	c := &cobra.Command{
-		Use: "list", Short: "List the shipped models", Args: cobra.NoArgs,
+		Use: "list", Short: "List the models", Args: wants(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			rows, err := modelRows()
+			rows, err := modelRows(dirs)
 			if err != nil {
-				return failed(err)
+				return err
 			}
 			return writeShown(c.OutOrStdout(), output, rows, func(w io.Writer) { printModels(w, rows) })
 		},
 	}
-	c.Flags().StringVar(&output, "output", output, "text or json")
+	addOutputFlag(c, &output, "text or json", "text", "json")
+	addModelDirs(c, &dirs)
 	return c
 }
 
@@ -57,10 +53,10 @@ type modelRow struct {
 	MaxContext      int64    `json:"max_context"`
 }
 
-func modelRows() ([]modelRow, error) {
+func modelRows(dirs []string) ([]modelRow, error) {
 	var rows []modelRow
-	for _, name := range models.Names() {
-		m, err := models.Load(name)
+	for _, name := range models.Names(dirs...) {
+		m, err := models.Load(name, dirs...)
 		if err != nil {
 			return nil, err
 		}
@@ -105,13 +101,14 @@ parameters, checkpoint and KV bytes, FLOPs and bytes read of a decoded token, an
 FLOPs of a prefill of L tokens. NAME is a model's name, alias or YAML file, or a
 Hugging Face config.json.`,
 		Example: "  clustersim model show v4 --context 1048576\n  clustersim model show v3.2 --kv-compress uncompressed --output json",
-		Args:    cobra.ExactArgs(1),
+		Args:    wants("NAME"),
 		RunE:    func(c *cobra.Command, args []string) error { return showModel(c, args[0], f) },
 	}
 	c.Flags().Int64Var(&f.context, "context", 0, "tokens in context (default 131072, or the model's longest when that is less)")
 	c.Flags().StringVar(&f.compress, "kv-compress", "", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed")
-	c.Flags().StringVar(&f.output, "output", "text", "text or json")
-	c.Flags().StringArrayVar(&f.dirs, "models", nil, "folder of model files that go before the shipped ones (repeatable)")
+	addOutputFlag(c, &f.output, "text or json", "text", "json")
+	addModelDirs(c, &f.dirs)
+	c.ValidArgsFunction = offer(func() []string { return models.Names(f.dirs...) })
 	return c
 }
 
@@ -138,21 +135,6 @@ func showModel(c *cobra.Command, name string, f showFlags) error {
 	}
 	shown := newModelShown(m, m.Count(f.context))
 	return writeShown(c.OutOrStdout(), f.output, shown, func(w io.Writer) { shown.print(w, m) })
-}
-
-// writeShown renders data as text or JSON.
-func writeShown(w io.Writer, output string, data any, text func(io.Writer)) error {
-	switch output {
-	case "text":
-		text(w)
-		return nil
-	case "json":
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(data)
-	}
-	return fmt.Errorf("--output: %w", spec.UnknownName("format", output, []string{"text", "json"}))
 }
 
 // modelShown is the JSON of model show, a stable surface.

@@ -29,6 +29,9 @@ type observing struct {
 // short against a scrape interval, and against a person's patience after Ctrl-C.
 const pacingTick = 50 * time.Millisecond
 
+// The simulated seconds a wall second that a run can be paced to.
+const slowest, fastest = 1e-6, 1e9
+
 // shutdownGrace is how long a scrape that is under way may take at the end.
 const shutdownGrace = 2 * time.Second
 
@@ -58,8 +61,8 @@ type published struct {
 // newObserver starts to watch; with an address it listens before it returns, so
 // that one in use is an error before the run.
 func newObserver(ctx context.Context, o observing) (*observer, error) {
-	if o.Speed < 0 {
-		return nil, fmt.Errorf("--speed: must not be negative, got %g", o.Speed)
+	if o.Speed != 0 && !(o.Speed >= slowest && o.Speed <= fastest) {
+		return nil, fmt.Errorf("--speed: must be 0 (as fast as possible) or from %g to %g, got %g", slowest, fastest, o.Speed)
 	}
 	w := &observer{ctx: ctx, speed: o.Speed, started: time.Now()}
 	if o.Progress != nil {
@@ -68,7 +71,7 @@ func newObserver(ctx context.Context, o observing) (*observer, error) {
 	if o.Addr == "" {
 		return w, nil
 	}
-	if _, _, err := net.SplitHostPort(o.Addr); err != nil {
+	if _, err := net.ResolveTCPAddr("tcp", o.Addr); err != nil {
 		return nil, fmt.Errorf("--metrics-addr: want HOST:PORT or :PORT: %w", err)
 	}
 	registry := prometheus.NewPedanticRegistry()

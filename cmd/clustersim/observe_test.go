@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -96,7 +97,8 @@ func TestEndpointErrors(t *testing.T) {
 		o    observing
 		want string
 	}{
-		{observing{Addr: "9464"}, "HOST:PORT"}, {observing{Addr: "[::1"}, "HOST:PORT"}, {observing{Speed: -1}, "--speed"},
+		{observing{Addr: "9464"}, "HOST:PORT"}, {observing{Addr: "[::1"}, "HOST:PORT"}, {observing{Addr: ":99999"}, "HOST:PORT"},
+		{observing{Speed: -1}, "--speed"}, {observing{Speed: math.NaN()}, "--speed"}, {observing{Speed: math.Inf(1)}, "--speed"},
 	} {
 		if _, err := newObserver(t.Context(), c.o); err == nil || errors.As(err, &e) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: got %v, want a usage error with %q", c.o, err, c.want)

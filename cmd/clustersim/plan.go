@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
-	"github.com/clustersim/clustersim/sim/spec"
 )
 
 const planExamples = `  # the layouts of the whole supernode, best first
@@ -34,14 +32,14 @@ workload with the cost model alone, without simulating requests, and lists them 
 the requests a second that they sustain within the SLO. What the scenario fixes of
 a layout stays fixed.`,
 		Example: planExamples,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    wantsScenario,
 	}
 	in := addScenarioFlags(c)
 	addOutputFlag(c, &output, "text or json", "text", "json")
 	c.Flags().BoolVar(&all, "all", false, "list every layout, also those that cannot run")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if output != "text" && output != "json" {
-			return fmt.Errorf("--output: %w", spec.UnknownName("format", output, []string{"text", "json"}))
+		if err := textOrJSON(output); err != nil {
+			return err
 		}
 		s, err := in.scenario(c, args)
 		if err != nil {
@@ -57,14 +55,6 @@ a layout stays fixed.`,
 		return failed(writePlan(c.OutOrStdout(), s, p, all))
 	}
 	return c
-}
-
-// writeJSON writes a value as people read it.
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
 
 // shownLayouts is how many layouts the table has when not all are asked for.

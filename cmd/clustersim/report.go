@@ -26,7 +26,7 @@ func newReportCommand() *cobra.Command {
 		Use:   "report RESULT.json",
 		Short: "Print a stored result",
 		Long:  `Prints a result that a run wrote with --output json or --out; "-" reads standard input.`,
-		Args:  cobra.ExactArgs(1),
+		Args:  wants("RESULT.json"),
 		RunE: func(c *cobra.Command, args []string) error {
 			write, err := report.Find(format)
 			if err != nil {
@@ -40,6 +40,7 @@ func newReportCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&format, "format", names[0], strings.Join(names, ", "))
+	offerFor(c, "format", list(names...))
 	return c
 }
 

@@ -76,7 +76,7 @@ func TestReportCommandErrors(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no such file":                 {"nowhere.json"},
 		"did you mean \"json\"":        {"-", "--format", "jsn"},
-		"accepts 1 arg(s), received 0": {},
+		"want RESULT.json, got nothing": {},
 	} {
 		if _, err := runReport(t, []byte(good), args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %q", args, err, want)

@@ -12,8 +12,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // The exit codes, a stable surface.
@@ -60,12 +58,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	out := &sink{to: stdout}
 	root := newRootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil {
+		err = failed(fmt.Errorf("standard output: %w", out.err))
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -129,16 +131,4 @@ func version() string {
 		v = "(devel)"
 	}
 	return v + " " + info.GoVersion
-}
-
-// flagError adds the nearest flag to cobra's complaint about an unknown one.
-func flagError(c *cobra.Command, err error) error {
-	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
-	if !ok {
-		return fmt.Errorf("%w (%s --help)", err, c.CommandPath())
-	}
-	if near := spec.Nearest(name, flagNames(c)); near != "" {
-		return fmt.Errorf("%w; did you mean --%s?", err, near)
-	}
-	return fmt.Errorf("%w (%s --help)", err, c.CommandPath())
 }

@@ -51,7 +51,7 @@ func newRunCommand() *cobra.Command {
 Without --trace and --workload the chat profile is offered at 80 % of capacity;
 without a layout the best one within the SLO is searched for.`,
 		Example: runExamples,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    wantsScenario,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && c.Flags().NFlag() == 0 {
 				return c.Help()
@@ -61,22 +61,14 @@ without a layout the best one within the SLO is searched for.`,
 	}
 	f.scenario = addScenarioFlags(c)
 	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
-	c.Flags().StringVar(&f.dir, "out", "", "folder that receives result.json and scenario.yaml")
-	c.Flags().StringVar(&f.requestsOut, "requests-out", "", "file that receives one row a request: .csv, .jsonl or .parquet")
-	c.Flags().StringVar(&f.metricsAddr, "metrics-addr", "", "serve Prometheus metrics at this address during the run, such as :9464")
-	c.Flags().Float64Var(&f.speed, "speed", 0, "simulated seconds a wall second at most; 0 is as fast as possible")
+	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives result.json and scenario.yaml")
+	c.Flags().StringVar(&f.requestsOut, "requests-out", "", "`FILE` that receives one row a request: .csv, .jsonl or .parquet")
+	c.Flags().StringVar(&f.metricsAddr, "metrics-addr", "", "serve Prometheus metrics at `ADDRESS` during the run, such as :9464")
+	c.Flags().Float64Var(&f.speed, "speed", 0, "`X` simulated seconds a wall second at most; 0 is as fast as possible")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "search the highest rate with 90 % of requests within the SLO, and run at it")
 	c.Flags().BoolVar(&f.sloStrict, "slo-strict", false, "exit with 3 when less than 90 % of requests are within the SLO")
 	c.Flags().BoolVar(&f.printScenario, "print-scenario", false, "print the resolved scenario and stop")
 	return c
-}
-
-// addOutputFlag declares --output with its formats, the default first.
-func addOutputFlag(c *cobra.Command, into *string, usage string, formats ...string) {
-	c.Flags().StringVar(into, "output", formats[0], "format of what is printed: "+usage)
-	if err := c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err)
-	}
 }
 
 func (f *runFlags) run(c *cobra.Command, args []string) error {
@@ -86,6 +78,9 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 	}
 	s, err := f.scenario.scenario(c, args)
 	if err != nil {
+		return err
+	}
+	if err := makeFolder(f.dir); err != nil {
 		return err
 	}
 	opt := f.scenario.options(c)
@@ -124,6 +119,9 @@ func (f *runFlags) simulate(c *cobra.Command, s *sim.Scenario, p *plan.Plan) (r 
 	if f.metricsAddr != "" || f.speed > 0 || terminal(c.ErrOrStderr()) != nil {
 		opt.Observe, opt.ObserveEvents, opt.ObserveInterval = w.observe, observeEvents, w.interval()
 	}
+	if w.addr != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "metrics at http://%s/metrics\n", w.addr)
+	}
 	if f.requestsOut != "" {
 		rows, open := newRequestWriter(f.requestsOut)
 		if open != nil {
@@ -156,20 +154,19 @@ func firstError(errs ...error) error {
 
 // deliver prints the result and fills the folder.
 func (f *runFlags) deliver(c *cobra.Command, s *sim.Scenario, r *sim.Result, write func(io.Writer, *sim.Result) error) error {
-	if f.dir != "" {
-		var result bytes.Buffer
-		if err := report.JSON(&result, r); err != nil {
-			return failed(err)
-		}
-		scenario, err := s.Marshal()
-		if err != nil {
-			return failed(err)
-		}
-		if err := writeFiles(f.dir, []file{{"result.json", result.Bytes()}, {"scenario.yaml", scenario}}); err != nil {
-			return err
-		}
+	printed := write(c.OutOrStdout(), r)
+	if f.dir == "" {
+		return failed(printed)
 	}
-	return failed(write(c.OutOrStdout(), r))
+	var result bytes.Buffer
+	if err := report.JSON(&result, r); err != nil {
+		return failed(err)
+	}
+	scenario, err := s.Marshal()
+	if err != nil {
+		return failed(err)
+	}
+	return firstError(writeFiles(f.dir, []file{{"result.json", result.Bytes()}, {"scenario.yaml", scenario}}), failed(printed))
 }
 
 // verdict is the exit code of a run that has been reported.

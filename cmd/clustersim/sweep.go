@@ -40,16 +40,16 @@ is given several times (--kv-compress, --model, --tau, …) has one value each t
 Points are run at 80 % of their own capacity unless a rate is given, each with its
 own best layout unless --fix-layout.`,
 		Example: sweepExamples,
-		Args:    cobra.MaximumNArgs(1),
+		Args:    wantsScenario,
 		RunE:    f.run,
 	}
 	f.scenario = addScenarioFlags(c)
 	c.Flags().Lookup("set").Usage = "values of any path of the scenario: PATH=V1,V2,… (repeatable)"
 	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
-	c.Flags().StringVar(&f.dir, "out", "", "folder that receives sweep.json and scenario.yaml, the grid's base")
+	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives sweep.json and scenario.yaml, the grid's base")
 	c.Flags().BoolVar(&f.fixLayout, "fix-layout", false, "all points share the layout that is best for the base scenario")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "find each point's capacity to 2 % also where a rate is given")
-	c.Flags().IntVar(&f.workers, "workers", 0, "points at a time; 0 is one a core")
+	c.Flags().IntVar(&f.workers, "workers", 0, "`N` points at a time; 0 is one a core")
 	return c
 }
 
@@ -67,6 +67,9 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	}
 	base, err := f.scenario.scenario(c, args)
 	if err != nil {
+		return err
+	}
+	if err := makeFolder(f.dir); err != nil {
 		return err
 	}
 	opt := f.scenario.options(c)

@@ -13,14 +13,10 @@ import (
 )
 
 func newTopoCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "topo",
 		Short: "List systems and print one's tiers, path delays and bisection",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(newTopoList(), newTopoShow())
-	return c
+	}, newTopoList(), newTopoShow())
 }
 
 // topoFlags are those of topo and chip.
@@ -32,14 +28,14 @@ type topoFlags struct {
 }
 
 func (f *topoFlags) bind(c *cobra.Command) {
-	c.Flags().StringVar(&f.output, "output", "text", "text or json")
-	c.Flags().StringArrayVar(&f.dirs, "topologies", nil, "folder of topology files (its chips/ of chips) that go before the shipped ones (repeatable)")
+	addOutputFlag(c, &f.output, "text or json", "text", "json")
+	addTopologyDirs(c, &f.dirs)
 }
 
 func newTopoList() *cobra.Command {
 	var f topoFlags
 	c := &cobra.Command{
-		Use: "list", Short: "List the systems", Args: cobra.NoArgs,
+		Use: "list", Short: "List the systems", Args: wants(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			rows, err := topoRows(f.dirs)
 			if err != nil {
@@ -92,10 +88,11 @@ func newTopoShow() *cobra.Command {
 them with :N behind it for a system of N chips. Bandwidths are a chip's, one way;
 delays are one way, of a small message.`,
 		Example: "  clustersim topo show supernode8912\n  clustersim topo show hgx-h100:64 --tau optics=10ns\n  clustersim topo show nvl72 --output json",
-		Args:    cobra.ExactArgs(1),
+		Args:    wants("NAME"),
 		RunE:    func(c *cobra.Command, args []string) error { return showTopo(c.OutOrStdout(), args[0], f) },
 	}
 	f.bind(c)
+	c.ValidArgsFunction = offer(func() []string { return topologies.Names(f.dirs...) })
 	c.Flags().StringVar(&f.chip, "chip", "", "another chip to build the system of")
 	c.Flags().StringVar(&f.tau, "tau", "", "changed delays: PART=VALUE, TIER.PART=VALUE, a preset (pluggable, lpo, npo, cpo, tcp, rdma, aspire100ns) or TIER=PRESET, separated by commas")
 	return c
@@ -118,7 +115,7 @@ func showTopo(w io.Writer, name string, f topoFlags) error {
 		t, err = t.WithTau(overrides)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("--tau: %w", err)
 	}
 	shown := newTopoShown(t)
 	return writeShown(w, f.output, shown, func(w io.Writer) { shown.print(w, t) })

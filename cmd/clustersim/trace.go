@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,15 +20,13 @@ import (
 )
 
 func newTraceCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "trace",
 		Short: "Inspect, convert and generate request traces",
 		Long: "Traces are files, - for standard input, or the sample that ships with the program (sample).\n" +
 			"zstd and gzip are recognised, and so are these formats:\n\n" + formatList() +
 			"\nWorkload profiles to generate from: " + strings.Join(traces.Profiles(), ", ") + ".",
-	}
-	c.AddCommand(newTraceInspect(), newTraceConvert(), newTraceGenerate())
-	return c
+	}, newTraceInspect(), newTraceConvert(), newTraceGenerate())
 }
 
 func formatList() string {
@@ -106,10 +103,10 @@ func newTraceInspect() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect TRACE",
 		Short: "Measure a trace: rate, burstiness, lengths, shared prefixes",
-		Args:  cobra.ExactArgs(1),
+		Args:  wants("TRACE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return spec.UnknownName("output", output, []string{"text", "json"})
+			if err := textOrJSON(output); err != nil {
+				return err
 			}
 			source, err := flags.open(c, args[0])
 			if err != nil {
@@ -121,17 +118,11 @@ func newTraceInspect() *cobra.Command {
 			if err := errors.Join(err, source.Close()); err != nil {
 				return err
 			}
-			if output == "json" {
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				return e.Encode(stats)
-			}
-			_, err = io.WriteString(c.OutOrStdout(), statsText(stats))
-			return err
+			return writeShown(c.OutOrStdout(), output, stats, func(w io.Writer) { fmt.Fprint(w, statsText(stats)) })
 		},
 	}
 	flags.add(c)
-	c.Flags().StringVar(&output, "output", "text", "text or json")
+	addOutputFlag(c, &output, "text or json", "text", "json")
 	return c
 }
 
@@ -166,7 +157,7 @@ func newTraceConvert() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "convert TRACE OUT",
 		Short: "Write a trace in clustersim's own format (OUT: a path, .zst or .gz to compress, or -)",
-		Args:  cobra.ExactArgs(2),
+		Args:  wants("TRACE", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			source, err := flags.open(c, args[0])
 			if err != nil {
@@ -189,7 +180,7 @@ func newTraceGenerate() *cobra.Command {
 		Use:     "generate",
 		Short:   "Write a generated workload in clustersim's own format",
 		Example: "  clustersim trace generate --workload chat --rate 20 --requests 10000 --out chat.jsonl.zst",
-		Args:    cobra.NoArgs,
+		Args:    wants(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			w.Input, w.Output, w.Arrivals, w.Duration = input.value, output.value, arrivals.value, duration.value
 			if w.Requests == 0 && w.Duration == 0 {
@@ -225,7 +216,7 @@ func writeTrace(c *cobra.Command, path string, source traces.Source) (err error)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		return failed(fmt.Errorf("%s cannot be written: %w", path, err))
 	}
 	defer func() {
 		if err != nil {

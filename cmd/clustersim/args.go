@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// wants demands the arguments that a usage line names, such as TRACE and OUT.
+func wants(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		want := strings.Join(names, " ")
+		if want == "" {
+			want = "no arguments"
+		}
+		return fmt.Errorf("want %s, got %s (%s --help)", want, said(args), c.CommandPath())
+	}
+}
+
+// wantsScenario takes a scenario file or nothing.
+func wantsScenario(c *cobra.Command, args []string) error {
+	if len(args) <= 1 {
+		return nil
+	}
+	return fmt.Errorf("want one scenario file at most, got %s (%s --help)", said(args), c.CommandPath())
+}
+
+func said(args []string) string {
+	if len(args) == 0 {
+		return "nothing"
+	}
+	return strings.Join(args, " ")
+}
+
+// group is a command that only holds others.
+func group(c *cobra.Command, members ...*cobra.Command) *cobra.Command {
+	c.AddCommand(members...)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(c, args[0])
+		}
+		return c.Help()
+	}
+	return c
+}
+
+func unknownCommand(c *cobra.Command, name string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		names = append(names, sub.Name())
+	}
+	return spec.UnknownName("command", name, names)
+}
+
+// flagError puts cobra's complaint about a flag in the words of the other errors.
+func flagError(c *cobra.Command, err error) error {
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) {
+		return fmt.Errorf("--%s: %s", bad.GetFlag().Name, wrongValue(bad))
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		if near := spec.Nearest(name, flagNames(c)); near != "" {
+			return fmt.Errorf("%w; did you mean --%s?", err, near)
+		}
+	}
+	return fmt.Errorf("%w (%s --help)", err, c.CommandPath())
+}
+
+func wrongValue(bad *pflag.InvalidValueError) string {
+	switch bad.GetFlag().Value.Type() {
+	case "int", "int64":
+		return fmt.Sprintf("want a whole number, got %q", bad.GetValue())
+	case "uint64":
+		return fmt.Sprintf("want a whole number of at least 0, got %q", bad.GetValue())
+	case "float64":
+		return fmt.Sprintf("want a number, got %q", bad.GetValue())
+	case "bool":
+		return fmt.Sprintf("want true or false, got %q", bad.GetValue())
+	}
+	return bad.Unwrap().Error()
+}
+
+func flagNames(c *cobra.Command) []string {
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
+// addModelDirs declares --models, and addTopologyDirs --topologies.
+func addModelDirs(c *cobra.Command, into *[]string) {
+	c.Flags().StringArrayVar(into, "models", nil, "folder `DIR` of model files that go before the shipped ones (repeatable)")
+}
+
+func addTopologyDirs(c *cobra.Command, into *[]string) {
+	c.Flags().StringArrayVar(into, "topologies", nil, "folder `DIR` of topology files, its chips/ of chips, that go before the shipped ones (repeatable)")
+}
+
+// offer completes a flag or an argument in the shell with what fits of the names.
+func offer(names func() []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		var fitting []string
+		for _, n := range names() {
+			if strings.HasPrefix(n, typed) {
+				fitting = append(fitting, n)
+			}
+		}
+		return fitting, cobra.ShellCompDirectiveDefault
+	}
+}
+
+// offerFor completes a flag that has been declared.
+func offerFor(c *cobra.Command, flag string, names func() []string) {
+	if err := c.RegisterFlagCompletionFunc(flag, offer(names)); err != nil {
+		panic(err)
+	}
+}
+
+func list(names ...string) func() []string { return func() []string { return names } }
