@@ -27,8 +27,8 @@ type Engine struct {
 	// PollSteps is how many steps pass between two looks at the queue.
 	PollSteps int `yaml:"poll_steps"`
 	// MaxTokens and MaxSequences of one rank, by role.
-	MaxTokens    RoleInts `yaml:"max_tokens"`
-	MaxSequences RoleInts `yaml:"max_sequences"`
+	MaxTokens    ByRole[int] `yaml:"max_tokens"`
+	MaxSequences ByRole[int] `yaml:"max_sequences"`
 	// DecodeLaunch and PrefillLaunch: graph (kernels are replayed) or eager (the
 	// host launches each one, EagerKernelUs apart at best).
 	DecodeLaunch  Launching `yaml:"decode_launch"`
@@ -37,9 +37,9 @@ type Engine struct {
 	HostOverlapped bool `yaml:"host_overlapped"`
 	// HeadRanks share the LM head, across data-parallel ranks too; 0 leaves it to
 	// the TP group.
-	HeadRanks int           `yaml:"head_ranks"`
-	Overlap   RoleOverlaps  `yaml:"overlap"`
-	Libraries LibraryChoice `yaml:"libraries"`
+	HeadRanks int             `yaml:"head_ranks"`
+	Overlap   ByRole[Overlap] `yaml:"overlap"`
+	Libraries LibraryChoice   `yaml:"libraries"`
 }
 
 // Fitted are an engine's numbers that come from measured serving.
@@ -62,33 +62,15 @@ type Fitted struct {
 	WaveExponent float64 `yaml:"wave_exponent"`
 }
 
-// RoleInts is a number for each role.
-type RoleInts struct {
-	Prefill int `yaml:"prefill"`
-	Decode  int `yaml:"decode"`
-	Mixed   int `yaml:"mixed"`
+// ByRole is one value for each role.
+type ByRole[T any] struct {
+	Prefill T `yaml:"prefill"`
+	Decode  T `yaml:"decode"`
+	Mixed   T `yaml:"mixed"`
 }
 
-// Of is the role's number.
-func (r RoleInts) Of(role Role) int {
-	switch role {
-	case Prefill:
-		return r.Prefill
-	case Decode:
-		return r.Decode
-	}
-	return r.Mixed
-}
-
-// RoleOverlaps is an overlap for each role.
-type RoleOverlaps struct {
-	Prefill Overlap `yaml:"prefill"`
-	Decode  Overlap `yaml:"decode"`
-	Mixed   Overlap `yaml:"mixed"`
-}
-
-// Of is the role's overlap.
-func (r RoleOverlaps) Of(role Role) Overlap {
+// Of is the role's value.
+func (r ByRole[T]) Of(role Role) T {
 	switch role {
 	case Prefill:
 		return r.Prefill

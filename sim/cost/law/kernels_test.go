@@ -60,8 +60,7 @@ func (r row) f(name string) float64 {
 // residual is one line of the residual tables: which rows, and what the law says.
 type residual struct {
 	name, system, table string
-	stride              int // every stride-th line of the table
-	variant             string
+	stride              int     // every stride-th line of the table
 	median              float64 // % as published with the constants
 	keep                func(r row) bool
 	predict             func(s *Set, r row) float64 // µs
