@@ -44,8 +44,8 @@ func testExporter() *exporter {
 	return newExporter("deepseek-v4-pro", []string{"board", "fabric"}, func() *published { return p })
 }
 
-func TestExporterWritesTheSnapshot(t *testing.T) {
-	const want = `
+// exposition is what a scrape of testExporter reads, by and large.
+const exposition = `
 # HELP clustersim_events_total Events processed.
 # TYPE clustersim_events_total counter
 clustersim_events_total 1234
@@ -123,13 +123,14 @@ vllm:time_to_first_token_seconds_bucket{instance="all",model_name="deepseek-v4-p
 vllm:time_to_first_token_seconds_sum{instance="all",model_name="deepseek-v4-pro",pool="prefill"} 0.07
 vllm:time_to_first_token_seconds_count{instance="all",model_name="deepseek-v4-pro",pool="prefill"} 1
 `
-	var names []string
-	for _, line := range strings.Split(want, "\n") {
+
+func TestExporterWritesTheSnapshot(t *testing.T) {	var names []string
+	for _, line := range strings.Split(exposition, "\n") {
 		if f := strings.Fields(line); len(f) > 2 && f[1] == "TYPE" {
 			names = append(names, f[2])
 		}
 	}
-	if err := testutil.CollectAndCompare(testExporter(), strings.NewReader(want), names...); err != nil {
+	if err := testutil.CollectAndCompare(testExporter(), strings.NewReader(exposition), names...); err != nil {
 		t.Error(err)
 	}
 }

@@ -74,8 +74,8 @@ func TestReportCommandErrors(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"no such file":                 {"nowhere.json"},
-		"did you mean \"json\"":        {"-", "--format", "jsn"},
+		"no such file":                  {"nowhere.json"},
+		"did you mean \"json\"":         {"-", "--format", "jsn"},
 		"want RESULT.json, got nothing": {},
 	} {
 		if _, err := runReport(t, []byte(good), args...); err == nil || !strings.Contains(err.Error(), want) {
