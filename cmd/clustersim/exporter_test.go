@@ -124,7 +124,8 @@ vllm:time_to_first_token_seconds_sum{instance="all",model_name="deepseek-v4-pro"
 vllm:time_to_first_token_seconds_count{instance="all",model_name="deepseek-v4-pro",pool="prefill"} 1
 `
 
-func TestExporterWritesTheSnapshot(t *testing.T) {	var names []string
+func TestExporterWritesTheSnapshot(t *testing.T) {
+	var names []string
 	for _, line := range strings.Split(exposition, "\n") {
 		if f := strings.Fields(line); len(f) > 2 && f[1] == "TYPE" {
 			names = append(names, f[2])
