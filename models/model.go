@@ -186,3 +186,14 @@ type MoE struct {
 
 // ExpertParams is the number of weights of one routed expert.
 func (m *MoE) ExpertParams() int64 { return m.Mats * m.In * m.Inter }
+
+// Experts is the most routed experts that a layer has, 0 when all are dense.
+func (m *Model) Experts() int64 {
+	most := int64(0)
+	for _, l := range m.Layers {
+		if l.FFN != nil && l.FFN.MoE != nil {
+			most = max(most, l.FFN.MoE.Experts)
+		}
+	}
+	return most
+}

@@ -103,7 +103,7 @@ func (s *Scenario) Defaults() {
 }
 
 func (p *Pool) defaults() {
-	for _, n := range []*int{&p.TP, &p.DP, &p.EP, &p.PP, &p.CP} {
+	for _, n := range []*int{&p.TP, &p.DP, &p.PP, &p.CP} { // EP depends on the model
 		if *n == 0 {
 			*n = 1
 		}

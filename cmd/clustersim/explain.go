@@ -224,12 +224,12 @@ func (f *explainFlags) routingModel() (cost.Routing, error) {
 func (f *explainFlags) stepper(c cost.Config) (*cost.Stepper, error) {
 	l := &c.Layout
 	if l.TP > 0 || l.DP > 0 || l.EP > 0 || l.PP > 0 {
-		if l.EP == 0 && l.DP > 1 && mixture(c.Model) > 0 {
+		if l.EP == 0 && l.DP > 1 && c.Model.Experts() > 0 {
 			l.EP = max(1, l.TP) * l.DP
 		}
 		return cost.New(c)
 	}
-	experts := mixture(c.Model)
+	experts := c.Model.Experts()
 	var last error
 	tried := 0
 	for n := 1; n <= c.Topology.Chips*max(1, c.Chip.Dies); n *= 2 {
@@ -256,17 +256,6 @@ func (f *explainFlags) stepper(c cost.Config) (*cost.Stepper, error) {
 		last, tried = err, n
 	}
 	return nil, fmt.Errorf("no layout of 1, 2, 4, … ranks holds %s on %s; on %d: %w", c.Model.Name, c.Topology.Name, tried, last)
-}
-
-// mixture is the most experts a layer of the model has.
-func mixture(m *models.Model) int64 {
-	most := int64(0)
-	for _, l := range m.Layers {
-		if l.FFN.MoE != nil {
-			most = max(most, l.FFN.MoE.Experts)
-		}
-	}
-	return most
 }
 
 // loads gives every rank the same work.

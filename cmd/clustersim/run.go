@@ -65,7 +65,7 @@ without a layout the best one within the SLO is searched for.`,
 	c.Flags().StringVar(&f.requestsOut, "requests-out", "", "`FILE` that receives one row a request: .csv, .jsonl or .parquet")
 	c.Flags().StringVar(&f.metricsAddr, "metrics-addr", "", "serve Prometheus metrics at `ADDRESS` during the run, such as :9464")
 	c.Flags().Float64Var(&f.speed, "speed", 0, "`X` simulated seconds a wall second at most; 0 is as fast as possible")
-	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "search the highest rate with 90 % of requests within the SLO, and run at it")
+	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "search the highest rate with 90 % of requests within the SLO, to 2 %; without --rate the run is at 80 % of it")
 	c.Flags().BoolVar(&f.sloStrict, "slo-strict", false, "exit with 3 when less than 90 % of requests are within the SLO")
 	c.Flags().BoolVar(&f.printScenario, "print-scenario", false, "print the resolved scenario and stop")
 	return c

@@ -43,6 +43,16 @@ func (l Layout) withDefaults() Layout {
 	return l
 }
 
+// DefaultEP is the expert parallelism of a layout that names none: data-parallel
+// attention spreads the experts over all its ranks, otherwise every rank has a slice
+// of each.
+func DefaultEP(m *models.Model, tp, dp int) int {
+	if dp > 1 && m.Experts() > 0 {
+		return max(1, tp) * dp
+	}
+	return 1
+}
+
 // Overlap says what runs at the same time as communication.
 type Overlap string
 

@@ -63,6 +63,9 @@ func New(c Config) (*Stepper, error) {
 
 // fill puts defaults where the configuration has zeros.
 func (c *Config) fill() error {
+	if c.Layout.EP == 0 && c.Model != nil {
+		c.Layout.EP = DefaultEP(c.Model, c.Layout.TP, c.Layout.DP)
+	}
 	c.Layout = c.Layout.withDefaults()
 	if c.Chip == nil && c.Topology != nil {
 		c.Chip = c.Topology.Chip

@@ -51,8 +51,11 @@ func (q *query) jobs() []job {
 		}
 		pools := []sim.Pool{*want}
 		if fixed(want) {
-			for _, n := range []*int{&pools[0].TP, &pools[0].DP, &pools[0].EP, &pools[0].PP, &pools[0].CP} {
+			for _, n := range []*int{&pools[0].TP, &pools[0].DP, &pools[0].PP, &pools[0].CP} {
 				*n = max(1, *n)
+			}
+			if pools[0].EP == 0 {
+				pools[0].EP = cost.DefaultEP(q.inputs.Model, pools[0].TP, pools[0].DP)
 			}
 		} else {
 			pools = shapes(q.inputs.Model, q.topology, want)

@@ -20,11 +20,8 @@ const (
 
 // shapes lists the pool layouts worth pricing. What the user fixed in want stays.
 func shapes(m *models.Model, t *topologies.Topology, want *sim.Pool) []sim.Pool {
-	g := shaper{want: want, topology: t, dies: max(1, t.Chip.Dies), layers: len(m.Layers)}
+	g := shaper{want: want, experts: int(m.Experts()), topology: t, dies: max(1, t.Chip.Dies), layers: len(m.Layers)}
 	for _, l := range m.Layers {
-		if l.FFN.MoE != nil {
-			g.experts = max(g.experts, int(l.FFN.MoE.Experts))
-		}
 		g.heads = max(g.heads, int(l.Attention.Heads))
 	}
 	if g.experts > 0 {
