@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/clustersim/clustersim/models"
@@ -141,7 +142,8 @@ func (r *run) prefillRate(s contextSample) float64 {
 type contextSample struct {
 	context [models.MaxBreaks]float64 // mean min(L, break), tokens
 	length  float64
-	output  float64 // mean tokens of an arriving request's answer
+	output  float64                   // mean tokens of an arriving request's answer
+	pairs   [models.MaxBreaks]float64 // mean Σ min(position, break) over its prompt
 	input   float64
 }
 
@@ -155,6 +157,9 @@ func sampleOf(d traces.Drawer, breaks []int64) contextSample {
 		s.length += float64(in+age) / stationarySample
 		in, out := d.Draw(i)
 		s.input += float64(in) / stationarySample
+		for j, limit := range breaks {
+			s.pairs[j] += float64(cost.PairSum(0, int64(in), limit)) / stationarySample
+		}
 		s.output += float64(out) / stationarySample
 	}
 	return s
@@ -186,21 +191,26 @@ func (r *run) inFlight(p *poolRun, s contextSample, rate float64) float64 {
 	return high
 }
 
+// mostRounds bounds the search for a step that takes in what arrives during it; close
+// to saturation it settles slowly.
+const mostRounds = 64
+
 // meanStep is the time in seconds of a step in which every rank decodes n
 // sequences of mean length and, in a pool that prefills as well, takes what arrives
 // in it.
 func (r *run) meanStep(p *poolRun, s contextSample, n, rate float64) float64 {
 	loads := make([]cost.Load, p.spec.Ranks)
 	seconds, chunk := 0.0, 0.0
-	for range 8 {
+	for range mostRounds {
 		l := cost.Load{Sequences: max(1, int64(n+0.5))}
 		for j := range p.spec.Breaks {
 			l.Context[j] = int64(s.context[j] * float64(l.Sequences) * (1 << cost.ContextShift))
 		}
 		if tokens := int64(chunk); tokens > 0 {
 			l.ChunkTokens, l.Chunks = tokens, 1+tokens/max(1, int64(s.input))
-			for j, limit := range p.spec.Breaks {
-				l.Pairs[j] = l.Chunks * cost.PairSum(0, tokens/l.Chunks, limit)
+			l.Prefix = l.Chunks * max(0, int64(s.input)-tokens/l.Chunks) / 2
+			for j := range p.spec.Breaks {
+				l.Pairs[j] = int64(s.pairs[j] / s.input * float64(tokens))
 			}
 		}
 		for i := range loads {
@@ -210,7 +220,11 @@ func (r *run) meanStep(p *poolRun, s contextSample, n, rate float64) float64 {
 		if p.spec.Role != cost.Mixed {
 			return seconds
 		}
-		chunk = min(rate*s.input*seconds, float64(p.spec.MaxTokens)-n)
+		next := min(rate*s.input*seconds, float64(p.spec.MaxTokens)-n)
+		if math.Abs(next-chunk) < 0.5 {
+			break
+		}
+		chunk = next
 	}
 	return seconds
 }
