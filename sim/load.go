@@ -1,9 +1,6 @@
 package sim
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -83,9 +80,8 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	}
 	in.Warnings = append(in.Warnings, notes...)
 	in.Warnings = append(in.Warnings, t.Assumptions...)
-	in.digest("model", m.Name, in.Model)
-	in.digest("topology", t.Name, t)
-	in.digest("engine", in.Engine.Name, in.Engine)
+	in.Digests = append(in.Digests, digest("model", m.Name, in.Model), digest("topology", t.Name, t),
+		digest("engine", in.Engine.Name, in.Engine), digest("libraries", t.Name, in.libraries))
 	return in, nil
 }
 
@@ -102,16 +98,6 @@ func (s *Scenario) engine(chip *topologies.Chip) (*cost.Engine, error) {
 		return cost.ParseEngine(ref, data)
 	}
 	return cost.LoadEngine(ref)
-}
-
-// digest records what was read by the digest of its content.
-func (in *Inputs) digest(kind, name string, content any) {
-	text, err := json.Marshal(content)
-	if err != nil {
-		panic(fmt.Sprintf("sim: %s %s has no JSON form: %v", kind, name, err))
-	}
-	sum := sha256.Sum256(text)
-	in.Digests = append(in.Digests, Input{Kind: kind, Name: name, SHA256: hex.EncodeToString(sum[:])})
 }
 
 // Stepper is the cost model of a pool's instances in a role.

@@ -2,11 +2,9 @@ package sim
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"math"
-	"os"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
@@ -54,6 +52,7 @@ func (s *Scenario) open(opt Options) (*workload, error) {
 		return nil, err
 	}
 	out := &workload{measure: w.Requests, until: des.Time(w.Duration), name: "workload"}
+	out.digest = func() Input { return digest("workload", w.Profile, g) }
 	if w.Profile != "" {
 		out.name = "workload " + w.Profile
 	}
@@ -81,15 +80,14 @@ func (s *Scenario) openTrace(opt Options) (*workload, error) {
 		return nil, err
 	}
 	out.source, out.blockTokens = source, source.BlockTokens()
-	if file, err := os.Open(s.Trace.File); err == nil {
-		defer file.Close()
-		sum := sha256.New()
-		if _, err := io.Copy(sum, file); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Trace.File, err)
-		}
-		out.digests = append(out.digests, Input{Kind: "trace", Name: s.Trace.File, SHA256: hex.EncodeToString(sum.Sum(nil))})
+	if name := s.Trace.File; name == "-" || name == "sample" {
+		stream := &streamed{Source: source, name: name, sum: sha256.New()}
+		out.source, out.digest = stream, stream.digest
+		return out, nil
 	}
-	return out, nil
+	file, err := digestFile(s.Trace.File)
+	out.digest = func() Input { return file }
+	return out, err
 }
 
 // stationarySample is how many requests in flight are drawn to learn their mean

@@ -133,6 +133,12 @@ func (r *run) deploy() error {
 			return fmt.Errorf("deployment.%s: %w", w.name, err)
 		}
 		r.warnings = append(r.warnings, stepper.Assumptions()...)
+		if c := stepper.Config(); c.Chip != r.inputs.Topology.Chip {
+			r.inputs.Digests = append(r.inputs.Digests, digest("chip", c.Chip.Name, c.Chip))
+		}
+		if c := stepper.Config(); i == 0 && c.Layout.Routing.Kind == cost.Histogram {
+			r.inputs.Digests = append(r.inputs.Digests, digest("routing", r.scenario.Deployment.Routing, c.Layout.Routing))
+		}
 		p := poolRun{name: w.name, pool: w.pool, stepper: stepper, spec: serve.NewSpec(i, stepper, r.load.blockTokens)}
 		p.place = place(r.inputs.Topology, next, stepper.Chips(), w.pool.Instances)
 		if next = p.place.end; next > r.inputs.Topology.Chips {
@@ -187,7 +193,7 @@ func (r *run) warmup() des.Time {
 func (r *run) result(c *route.Cluster, partial bool) (*Result, error) {
 	out := &Result{
 		Version: ResultVersion, Partial: partial, Scenario: r.scenario, Seed: r.scenario.Seed,
-		Inputs: append(append([]Input(nil), r.inputs.Digests...), r.load.digests...),
+		Inputs: append(append([]Input(nil), r.inputs.Digests...), r.load.digest()),
 	}
 	text, err := r.scenario.Marshal()
 	if err != nil {
@@ -242,8 +248,8 @@ type workload struct {
 	until       des.Time
 	blockTokens int
 	stationary  *traces.Workload // to draw requests in flight at the start, nil for an empty start
-	digests     []Input
-	endless     bool // arrivals go on after the measured ones
+	digest      func() Input     // of what has been taken
+	endless     bool             // arrivals go on after the measured ones
 	warnings    []string
 	name        string
 }
