@@ -113,9 +113,6 @@ func (r *Recorder) Reject(measured bool) {
 	}
 }
 
-// Lose counts a request that was dropped after its admission.
-func (r *Recorder) Lose() { r.counts.Lost++ }
-
 // Step books one step of an instance of a pool, at its end: its time by cause, and
 // the prompt tokens it processed and output tokens it emitted.
 func (r *Recorder) Step(pool int, phase Phase, s *cost.Step, promptTokens, outputTokens int64) {
