@@ -30,7 +30,8 @@ func newPlanCommand() *cobra.Command {
 		Long: `Prices layouts (TP, DP, EP, PP, aggregated and disaggregated pools) for the
 workload with the cost model alone, without simulating requests, and lists them by
 the requests a second that they sustain within the SLO. What the scenario fixes of
-a layout stays fixed.`,
+a layout stays fixed. Its lengths, prefixes and SLO count; its rate, number of
+requests and of clients do not, since capacity is what is looked for.`,
 		Example: planExamples,
 		Args:    wantsScenario,
 	}
