@@ -62,7 +62,11 @@ func (p *page) head(r *sim.Result) {
 	q := &r.Requests
 	p.field("requests", "%s arrived, %s completed, %s measured; %s in flight at the start, %s at the end; %s rejected, %s lost",
 		count(q.Arrived), count(q.Completed), count(q.Measured), count(q.Initial), count(q.InFlight), count(q.Rejected), count(q.Lost))
-	p.field("simulated", "%s, seed %d", seconds(r.SimulatedS), r.Seed)
+	warmup := ""
+	if r.WarmupS > 0 {
+		warmup = fmt.Sprintf(", the first %s left out as warm-up", seconds(r.WarmupS))
+	}
+	p.field("simulated", "%s%s, seed %d", seconds(r.SimulatedS), warmup, r.Seed)
 }
 
 func (p *page) pool(name string, i *sim.PoolInfo) {
