@@ -26,6 +26,10 @@ func TestOverloadDoesNotRaiseThroughput(t *testing.T) {
 		return r
 	}
 	full, over := at(200), at(2000)
+	// Three times the TTFT of 2 s that is promised to a mean prompt below 8,192 tokens.
+	if full.WarmupS != 6 {
+		t.Errorf("warm-up of %v s", full.WarmupS)
+	}
 	if a, b := full.Throughput.OutputTokensPerS, over.Throughput.OutputTokensPerS; b > 1.1*a {
 		t.Errorf("output tokens/s: %.0f at 200 requests/s, %.0f at 2,000", a, b)
 	}

@@ -26,7 +26,7 @@ func recorded() (*metrics.Recorder, *summary) {
 	rec.Step(0, metrics.Prefill, prefill, 4000, 1)
 	rec.Idle(0, int64(6*second))
 	decode := &cost.Step{Flops: 1e12, Bytes: 50e9, Hidden: 7}
-	decode.Causes[cost.HBMWeights], decode.Causes[cost.Host] = 6*second, 2*second
+	decode.Causes[cost.HBMWeights], decode.Causes[cost.HBMKV], decode.Causes[cost.HBMAct], decode.Causes[cost.Host] = 3*second, 2*second, second, 2*second
 	for range 2 {
 		rec.Step(1, metrics.Decode, decode, 0, 500)
 		rec.Idle(1, int64(2*second))
@@ -77,7 +77,9 @@ func TestSummaryClosedForm(t *testing.T) {
 		"goodput rate":     {r.Goodput.RequestsPerS, 0.05},
 		"prefill compute":  {r.Causes.Prefill.Compute, 0.3},
 		"prefill idle":     {r.Causes.Prefill.Idle, 0.6},
-		"decode weights":   {r.Causes.Decode.HBMWeights, 0.6},
+		"decode weights":   {r.Causes.Decode.HBMWeights, 0.3},
+		"decode KV":        {r.Causes.Decode.HBMKV, 0.2},
+		"decode act":       {r.Causes.Decode.HBMAct, 0.1},
 		"decode idle":      {r.Causes.Decode.Idle, 0.2},
 		"prefill tau":      {float64(r.Causes.NS.Prefill.Tau), 2.5e8},
 		"decode hidden":    {float64(r.Causes.NS.Decode.Hidden), 14},

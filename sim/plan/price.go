@@ -26,6 +26,7 @@ type priced struct {
 	chips  int
 	layout string
 	whyNot string // it cannot run at all
+	holds  bool   // the model fits, whatever else may not
 
 	rate  float64 // requests a second that an instance sustains
 	ttft  float64 // s, mean, at that rate; 0 for decode
@@ -92,6 +93,7 @@ func (p *pricer) priceBudget(pool sim.Pool, role cost.Role) priced {
 	// A run refuses a request that some pool cannot hold whole: what a decode rank
 	// evicts is prefilled again, answer so far included.
 	if tokens := p.demand.longest.in + p.demand.longest.out; !sim.Fits(st, tokens) {
+		out.holds = true
 		out.whyNot = fmt.Sprintf("the workload's longest request (%d + %d tokens) needs %s of KV cache, a rank has %s, a part of which is kept free",
 			p.demand.longest.in, p.demand.longest.out, gib(b.memory.SequenceBytes(tokens)), gib(b.memory.Free))
 		return out

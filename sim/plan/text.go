@@ -152,23 +152,23 @@ func versus(o, best *deployed) string {
 }
 
 // nothing is the error when no layout fits: the reason of each kind that comes
-// nearest, the one with most ranks.
+// nearest, which holds the model or has most ranks.
 func (q *query) nothing(rejected []priced) error {
 	if len(rejected) == 0 {
 		return fmt.Errorf("%w: the instances asked for need more than the %d chips of %s", ErrNoLayout, q.topology.Chips, q.topology.Name)
 	}
-	most := map[cost.Role]*priced{}
+	nearest := map[cost.Role]*priced{}
 	for i := range rejected {
 		r := &rejected[i]
-		if m := most[r.role]; m == nil || r.ranks() > m.ranks() {
-			most[r.role] = r
+		if n := nearest[r.role]; n == nil || r.holds && !n.holds || r.holds == n.holds && r.ranks() > n.ranks() {
+			nearest[r.role] = r
 		}
 	}
 	var b strings.Builder
 	for _, role := range []cost.Role{cost.Mixed, cost.Prefill, cost.Decode} {
-		if r := most[role]; r != nil {
+		if r := nearest[role]; r != nil {
 			fmt.Fprintf(&b, "\n%s %s: %s", role, r.layout, r.whyNot)
 		}
 	}
-	return fmt.Errorf("%w: %s on %s (%d chips); the widest tried:%s", ErrNoLayout, q.inputs.Model.Name, q.topology.Name, q.topology.Chips, b.String())
+	return fmt.Errorf("%w: %s on %s (%d chips); the nearest:%s", ErrNoLayout, q.inputs.Model.Name, q.topology.Name, q.topology.Chips, b.String())
 }
