@@ -11,7 +11,6 @@ import (
 type naive struct {
 	capacity []int64 // bytes a second
 	flows    map[int32]*naiveFlow
-	carried  []*big.Int // bytes·grain
 	now      des.Time
 	pending  []end
 }
@@ -27,7 +26,6 @@ func newNaive(capacities []float64) *naive {
 	n := &naive{flows: map[int32]*naiveFlow{}}
 	for _, c := range capacities {
 		n.capacity = append(n.capacity, int64(c))
-		n.carried = append(n.carried, new(big.Int))
 	}
 	return n
 }
@@ -109,9 +107,6 @@ func (n *naive) move(now des.Time) {
 			moved.Set(f.left)
 		}
 		f.left.Sub(f.left, moved)
-		for l := range f.links {
-			n.carried[l].Add(n.carried[l], moved)
-		}
 	}
 	n.now = now
 }

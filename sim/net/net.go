@@ -39,7 +39,6 @@ type Net struct {
 type link struct {
 	capacity uint64 // bytes a second
 	demand   uint64 // sum of the caps of the flows on it
-	carried  uint64 // bytes of the flows that have ended
 	level    uint64 // bytes a second · fraction: its flows go no faster
 	run      uint64 // the last filling that reached it
 	first    int32  // seat, -1 when empty
@@ -51,7 +50,6 @@ func (l *link) contended() bool { return l.demand > l.capacity }
 
 // flow is one transfer. Its seats slot·6+k are its places in the lists of its links.
 type flow struct {
-	bytes      int64
 	hi, lo     uint64 // left to move at since, in bytes·grain
 	rate       uint64 // bytes a second · fraction
 	limit      uint64 // bytes a second: the cap, no more than any of its links
@@ -92,7 +90,7 @@ func (n *Net) Start(now des.Time, id int32, bytes int64, links []int32, rateCap 
 	}
 	slot := n.seat(id)
 	f := &n.flows[slot]
-	*f = flow{id: id, bytes: bytes, since: now}
+	*f = flow{id: id, since: now}
 	if bytes == 0 {
 		n.due.push(n.flows, end{now, id, slot})
 		return
@@ -161,7 +159,6 @@ func (n *Net) leave(f *flow) {
 			n.flows[f.next[k]/maxLinks].prev[f.next[k]%maxLinks] = f.prev[k]
 		}
 		l.demand -= f.limit
-		l.carried += uint64(f.bytes)
 	}
 }
 
@@ -199,26 +196,6 @@ func (n *Net) Finished(now des.Time, dst []int32) []int32 {
 		dst = append(dst, n.retire())
 	}
 	return dst
-}
-
-// Utilisation is the mean over the run so far: bytes carried ÷ (capacity × time).
-// It brings the net to the moment until, as Finished does, so nothing may start
-// before that any more.
-func (n *Net) Utilisation(index int, until des.Time) float64 {
-	n.advance(until)
-	n.fill()
-	l := &n.links[index]
-	if l.capacity == 0 || until <= 0 {
-		return 0
-	}
-	carried := float64(l.carried)
-	for seat := l.first; seat >= 0; {
-		f := &n.flows[seat/maxLinks]
-		hi, lo := f.left(until)
-		carried += float64(f.bytes) - (float64(hi)*(1<<64)+float64(lo))/grain
-		seat = f.next[seat%maxLinks]
-	}
-	return carried / (float64(l.capacity) * until.Seconds())
 }
 
 // advance lets everything end that ends before now; what ends at now itself stays,
