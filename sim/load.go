@@ -11,7 +11,6 @@ import (
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
-	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -63,8 +62,8 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 		return nil, fmt.Errorf("tau: %w", err)
 	}
 	in := &Inputs{Topology: t, asked: m, dirs: opt.TopologyDirs}
-	if in.Engine, err = s.engine(t.Chip); err != nil {
-		return nil, err
+	if in.Engine, err = cost.EngineFor(s.Deployment.Engine, t.Chip); err != nil {
+		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
 	if n := s.Deployment.PollSteps; n > 0 {
 		in.Engine.PollSteps = n
@@ -83,21 +82,6 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	in.Digests = append(in.Digests, digest("model", m.Name, in.Model), digest("topology", t.Name, t),
 		digest("engine", in.Engine.Name, in.Engine), digest("libraries", t.Name, in.libraries))
 	return in, nil
-}
-
-func (s *Scenario) engine(chip *topologies.Chip) (*cost.Engine, error) {
-	ref := s.Deployment.Engine
-	switch {
-	case ref == "":
-		return cost.DefaultEngine(chip)
-	case spec.IsPath(ref):
-		data, err := os.ReadFile(ref)
-		if err != nil {
-			return nil, fmt.Errorf("deployment.engine: %w", err)
-		}
-		return cost.ParseEngine(ref, data)
-	}
-	return cost.LoadEngine(ref)
 }
 
 // Stepper is the cost model of a pool's instances in a role.

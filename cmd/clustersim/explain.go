@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -187,8 +186,8 @@ func (f *explainFlags) config() (c cost.Config, said []string, err error) {
 	if c.Model, said, err = cost.Substitute(m, t.Chip); err != nil {
 		return c, nil, err
 	}
-	if c.Engine, err = f.engineProfile(t.Chip); err != nil {
-		return c, nil, err
+	if c.Engine, err = cost.EngineFor(f.engine, t.Chip); err != nil {
+		return c, nil, fmt.Errorf("--engine: %w", err)
 	}
 	c.MaxSequences = max(int(f.batch), 1)
 	if c.Layout.Overlap, err = cost.ParseOverlap(f.overlap); err != nil {
@@ -196,20 +195,6 @@ func (f *explainFlags) config() (c cost.Config, said []string, err error) {
 	}
 	c.Layout.Routing, err = f.routingModel()
 	return c, said, err
-}
-
-func (f *explainFlags) engineProfile(chip *topologies.Chip) (*cost.Engine, error) {
-	switch {
-	case f.engine == "":
-		return cost.DefaultEngine(chip)
-	case spec.IsPath(f.engine):
-		data, err := os.ReadFile(f.engine)
-		if err != nil {
-			return nil, fmt.Errorf("--engine: %w", err)
-		}
-		return cost.ParseEngine(f.engine, data)
-	}
-	return cost.LoadEngine(f.engine)
 }
 
 func (f *explainFlags) routingModel() (cost.Routing, error) {

@@ -109,6 +109,7 @@ func commands() []*cobra.Command {
 		newModelCommand(),
 		newTopoCommand(),
 		newChipCommand(),
+		newEngineCommand(),
 		newTraceCommand(),
 		newReportCommand(),
 		newValidateCommand(),

@@ -1,6 +1,8 @@
 package cost
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +99,46 @@ func TestEngines(t *testing.T) {
 	_, err = ParseEngine("mine.yaml", []byte("name: x\ndecode_launch: grph\nmemory_fraction: 1.5\nfitted: {overlap_fraction: 2}\noverlap: {decode: waves}\nhead_ranks: -1\n"))
 	says(t, err, "mine.yaml:2:16: decode_launch", `did you mean "graph"?`, "memory_fraction: must be above 0", "mine.yaml:4:", "overlap_fraction: must be from 0 to 1, got 2",
 		"page_tokens: must be from 1", `did you mean "wave"?`, "head_ranks: must be", "must each name a source")
+}
+
+// A profile on top of another says what differs and keeps the rest, inside its
+// groups too.
+func TestEngineBase(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	eager := write("eager.yaml", "name: eager\nbase: vllm\ndecode_launch: eager\nfitted: {ttft_ms: 7}\nmax_tokens: {mixed: 2048}\n")
+	got, err := LoadEngine(write("chunked.yaml", "name: chunked\nbase: eager.yaml\nmax_tokens: {prefill: 512}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := loadEngine(t, "vllm")
+	want.Name, want.Base = "chunked", "eager.yaml"
+	want.DecodeLaunch, want.Fitted.TTFTMs = Eager, 7
+	want.MaxTokens.Mixed, want.MaxTokens.Prefill = 2048, 512
+	if *got != *want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+
+	_, err = LoadEngine(write("nameless.yaml", "base: vllm\n"))
+	says(t, err, "nameless.yaml", "name: must be given")
+	_, err = LoadEngine(write("lost.yaml", "name: x\nbase: vlm\n"))
+	says(t, err, "lost.yaml:2:7: base", `did you mean "vllm"?`)
+	_, err = LoadEngine(write("bad.yaml", "name: x\nbase: eager.yaml\npoll_steps: 0\n"))
+	says(t, err, "bad.yaml:3:13: poll_steps: must be from 1")
+	write("a.yaml", "name: a\nbase: b.yaml\n")
+	_, err = LoadEngine(write("b.yaml", "name: b\nbase: a.yaml\n"))
+	says(t, err, "comes back to itself")
+	_, err = LoadEngine(filepath.Join(dir, "none.yaml"))
+	says(t, err, "none.yaml", "no such file")
+	if _, err := LoadEngine(eager); err != nil {
+		t.Error(err)
+	}
 }
 
 func FuzzParseEngine(f *testing.F) {

@@ -2,6 +2,10 @@ package cost
 
 import (
 	"embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/clustersim/clustersim/sim/spec"
@@ -14,7 +18,10 @@ var engineFiles embed.FS
 // Engine is what a serving engine adds to its kernels: numbers fitted to
 // measurements and choices that its documentation states.
 type Engine struct {
-	Name        string `yaml:"name"`
+	Name string `yaml:"name"`
+	// Base is the profile, by name or path, whose values hold where the file gives
+	// none; a path is taken from the file's own folder.
+	Base        string `yaml:"base,omitempty"`
 	Description string `yaml:"description"`
 	Source      string `yaml:"source"`
 	Fitted      Fitted `yaml:"fitted"`
@@ -115,13 +122,35 @@ type LibraryChoice struct {
 // EngineNames are the shipped profiles, sorted.
 func EngineNames() []string { return spec.YAMLNames(engineFiles, "engines") }
 
-// LoadEngine finds a shipped profile by name.
-func LoadEngine(name string) (*Engine, error) {
-	data, err := engineFiles.ReadFile("engines/" + name + ".yaml")
-	if err != nil {
-		return nil, spec.UnknownName("engine", name, EngineNames())
+// LoadEngine finds a shipped profile by name, or reads one by the path of its YAML
+// file.
+func LoadEngine(ref string) (*Engine, error) { return readEngine(ref, nil) }
+
+// readEngine knows the files that derive from the one it reads, so that none comes
+// to derive from itself.
+func readEngine(ref string, descendants []string) (*Engine, error) {
+	if spec.IsPath(ref) {
+		data, err := os.ReadFile(ref)
+		if err != nil {
+			return nil, fmt.Errorf("engine profile: %w", err)
+		}
+		return parseEngine(ref, data, descendants)
 	}
-	return ParseEngine("engines/"+name+".yaml", data)
+	file := "engines/" + ref + ".yaml"
+	data, err := engineFiles.ReadFile(file)
+	if err != nil {
+		return nil, spec.UnknownName("engine", ref, EngineNames())
+	}
+	return parseEngine(file, data, descendants)
+}
+
+// EngineFor is LoadEngine, or the profile of the chip's usual engine where ref is
+// empty.
+func EngineFor(ref string, chip *topologies.Chip) (*Engine, error) {
+	if ref == "" {
+		return DefaultEngine(chip)
+	}
+	return LoadEngine(ref)
 }
 
 // DefaultEngine is the profile of a chip's usual engine.
@@ -132,10 +161,20 @@ func DefaultEngine(chip *topologies.Chip) (*Engine, error) {
 	return LoadEngine("vllm")
 }
 
-// ParseEngine reads a profile; file is what errors call it.
-func ParseEngine(file string, data []byte) (*Engine, error) {
+// ParseEngine reads a profile; file is what errors call it and where the path of a
+// base starts.
+func ParseEngine(file string, data []byte) (*Engine, error) { return parseEngine(file, data, nil) }
+
+func parseEngine(file string, data []byte, descendants []string) (*Engine, error) {
 	e := &Engine{}
 	doc := spec.Parse(file, data, e)
+	if doc.Err() == nil && e.Base != "" {
+		// What the file leaves out keeps what the base says.
+		if base := baseOf(doc, e.Base, file, descendants); base != nil {
+			*e = *base
+			doc = spec.Parse(file, data, e)
+		}
+	}
 	if doc.Err() == nil {
 		e.check(doc)
 	}
@@ -143,6 +182,25 @@ func ParseEngine(file string, data []byte) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// baseOf loads a profile's base, or records why there is none.
+func baseOf(doc *spec.Doc, ref, file string, descendants []string) *Engine {
+	if spec.IsPath(ref) && !filepath.IsAbs(ref) {
+		ref = filepath.Join(filepath.Dir(file), ref)
+	}
+	line := append(slices.Clip(descendants), filepath.Clean(file))
+	if slices.Contains(line, ref) {
+		doc.Errorf("base", "the chain of bases comes back to itself: %s → %s", strings.Join(line, " → "), ref)
+		return nil
+	}
+	base, err := readEngine(ref, line)
+	if err != nil {
+		doc.Errorf("base", "%v", err)
+		return nil
+	}
+	base.Name = ""
+	return base
 }
 
 func (e *Engine) check(doc *spec.Doc) {

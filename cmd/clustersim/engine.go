@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/clustersim/clustersim/sim/cost"
+)
+
+func newEngineCommand() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "engine",
+		Short: "List serving engine profiles and print one's fitted numbers and choices",
+	}, newEngineList(), newEngineShow())
+}
+
+func newEngineList() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "list", Short: "List the engine profiles", Args: wants(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var rows []engineRow
+			for _, name := range cost.EngineNames() {
+				e, err := cost.LoadEngine(name)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, engineRow{e.Name, e.Description, e.Source})
+			}
+			return writeShown(c.OutOrStdout(), output, rows, func(w io.Writer) { printEngines(w, rows) })
+		},
+	}
+	addOutputFlag(c, &output, "text or json", "text", "json")
+	return c
+}
+
+// engineRow is one line of engine list.
+type engineRow struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Source      string `json:"source"`
+}
+
+func printEngines(w io.Writer, rows []engineRow) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ENGINE\tWHAT IT IS")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\n", r.Name, r.Description)
+	}
+	t.Flush()
+}
+
+func newEngineShow() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "show NAME",
+		Short: "Print an engine profile, ready to be edited",
+		Long: `show prints every value of a profile: NAME is a shipped one or a YAML file. The text
+is a profile itself. A file of one's own needs only what differs:
+
+  name: vllm-eager
+  base: vllm
+  decode_launch: eager
+
+and goes wherever an engine is named: --engine vllm-eager.yaml.`,
+		Example: "  clustersim engine show sglang\n  clustersim engine show vllm-eager.yaml --output json",
+		Args:    wants("NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			e, err := cost.LoadEngine(args[0])
+			if err != nil {
+				return err
+			}
+			e.Base = "" // its values are all there
+			text, err := yaml.Dump(e)
+			if err != nil {
+				return failed(err)
+			}
+			var shown map[string]any // JSON has the file's names too
+			if err := yaml.Load(text, &shown); err != nil {
+				return failed(err)
+			}
+			return writeShown(c.OutOrStdout(), output, shown, func(w io.Writer) { w.Write(text) })
+		},
+	}
+	addOutputFlag(c, &output, "text or json", "text", "json")
+	c.ValidArgsFunction = offer(cost.EngineNames)
+	return c
+}
