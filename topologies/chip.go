@@ -1,6 +1,10 @@
 package topologies
 
-import "github.com/clustersim/clustersim/sim/spec"
+import (
+	"cmp"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
 
 // Precision names an arithmetic unit's operand format.
 type Precision string
@@ -33,6 +37,8 @@ type Chip struct {
 	// Ancestor names the chip whose operator constants this one inherits, scaled
 	// by its own peaks; empty when it has constants of its own.
 	Ancestor string
+	// Transfer is what of the ancestor's constants is known not to carry over.
+	Transfer Transfer
 	// Operators holds fitted constants by operator class and variant. Which
 	// classes there are, their forms and their constants' names is cost's business.
 	Operators map[string]map[string]Constants
@@ -75,6 +81,29 @@ func (c *Chip) Constants(class, variant string) (Constants, bool) {
 		}
 	}
 	return Constants{}, false
+}
+
+// Transfer scales operator constants that come from an ancestor, where published
+// micro-benchmarks or serving measurements say that its efficiencies do not carry
+// over. Zero fields are 1.
+type Transfer struct {
+	Compute float64 `yaml:"compute"` // of the chip's peak that takes the place of the peak under the ancestor's efficiencies
+	Memory  float64 `yaml:"memory"`  // of HBM bandwidth, likewise
+	Floors  float64 `yaml:"floors"`  // on every time of a kernel that neither peak shortens: launch floors, serial terms
+	Source  string  `yaml:"source"`
+}
+
+// Inherited is the product of the transfers from the chip to the ancestor that has
+// constants, by field; 1 where nothing is said. Its source is the nearest one's.
+func (c *Chip) Inherited() Transfer {
+	t := Transfer{Compute: 1, Memory: 1, Floors: 1}
+	for from := c; from != nil && len(from.Operators) == 0; from = from.ancestor {
+		t.Compute *= cmp.Or(from.Transfer.Compute, 1)
+		t.Memory *= cmp.Or(from.Transfer.Memory, 1)
+		t.Floors *= cmp.Or(from.Transfer.Floors, 1)
+		t.Source = cmp.Or(t.Source, from.Transfer.Source)
+	}
+	return t
 }
 
 // Lineage is the chip's name followed by its ancestors', nearest first.

@@ -33,6 +33,7 @@ type chipFile struct {
 	Power       spec.Power         `yaml:"power"`
 	Efficiency  map[string]float64 `yaml:"efficiency"`
 	Ancestor    string             `yaml:"ancestor"`
+	Transfer    Transfer           `yaml:"transfer"`
 	Assumptions []assumptionFile   `yaml:"assumptions"`
 	// Operators: class → variant → constants and their metadata side by side.
 	Operators map[string]map[string]map[string]any `yaml:"operators"`
@@ -68,7 +69,7 @@ func parseChip(name string, data []byte, dirs, descendants []string) (*Chip, err
 		Name: f.Name, Aliases: f.Aliases, Vendor: f.Vendor, Family: f.Family, Year: f.Year,
 		Source: f.Source, Confidence: f.Confidence, Dies: max(f.Dies, 1), Cores: f.Cores, Peak: f.Peak,
 		Memory: Memory(f.Memory), DieLink: DieLink(f.DieLink), Power: f.Power, Efficiency: f.Efficiency,
-		Ancestor: f.Ancestor, Operators: f.operators(doc),
+		Ancestor: f.Ancestor, Transfer: f.Transfer, Operators: f.operators(doc),
 		Assumptions: readAssumptions(doc, data, f.Name, f.Assumptions),
 	}
 	if f.Ancestor != "" {
@@ -108,6 +109,7 @@ func (f *chipFile) check(doc *spec.Doc) {
 		doc.Errorf("cores", "must be 0 to 1000000, got %d", f.Cores)
 	}
 	f.checkPeaks(doc)
+	f.checkTransfer(doc)
 	if f.Memory.Capacity <= 0 {
 		doc.Errorf("memory.capacity", "must be positive, got %s", f.Memory.Capacity)
 	}
@@ -120,6 +122,29 @@ func (f *chipFile) check(doc *spec.Doc) {
 	for _, k := range slices.Sorted(maps.Keys(f.Efficiency)) {
 		if v := f.Efficiency[k]; !(v > 0 && v <= 1) {
 			doc.Errorf("efficiency."+k, "must be above 0 and at most 1, got %v", v)
+		}
+	}
+}
+
+func (f *chipFile) checkTransfer(doc *spec.Doc) {
+	t := f.Transfer
+	if t == (Transfer{}) {
+		return
+	}
+	switch {
+	case f.Ancestor == "":
+		doc.Errorf("transfer", "is for a chip with an ancestor")
+	case len(f.Operators) > 0:
+		doc.Errorf("transfer", "scales an ancestor's constants; this chip has its own in operators")
+	case t.Source == "":
+		doc.Errorf("transfer", "source is missing: say which measurements it rests on")
+	}
+	for _, r := range []struct {
+		path   string
+		v, max float64
+	}{{"transfer.compute", t.Compute, 1.5}, {"transfer.memory", t.Memory, 1.5}, {"transfer.floors", t.Floors, 100}} {
+		if r.v != 0 && !(r.v >= 0.05 && r.v <= r.max) {
+			doc.Errorf(r.path, "must be between 0.05 and %g, got %v", r.max, r.v)
 		}
 	}
 }

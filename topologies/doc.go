@@ -5,7 +5,8 @@
 // the values that nobody published:
 //
 //	chips/*.yaml      a package: peaks by precision (dense), memory, dies, and the
-//	                  constants of its operator laws, or the ancestor it takes them from
+//	                  constants of its operator laws, or the ancestor it takes them from,
+//	                  with transfer factors where its efficiencies do not carry over
 //	*.yaml            a system: tiers of links, innermost first, each with size, shape,
 //	                  bandwidth a chip (one way), oversubscription and delay budget τ
 //	libraries/*.yaml  a communication library: the constants of its laws

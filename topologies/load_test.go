@@ -364,3 +364,36 @@ func FuzzLibrary(f *testing.F) {
 		}
 	})
 }
+
+// A grandchild's factors multiply its parent's; a chip with constants of its own is
+// where inheritance ends.
+func TestTransfer(t *testing.T) {
+	chip := func(text string) (*Chip, error) {
+		return ParseChip("x.yaml", []byte("name: x\nvendor: v\nsource: s\nconfidence: low\npeak: {bf16: 1PFLOPS}\nmemory: {capacity: 1GiB, bandwidth: 1TB/s}\n"+text))
+	}
+	mi300x, err := LoadChip("mi300x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, err := chip("ancestor: mi300x\ntransfer: {compute: 0.5, source: s}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, parent := of.Inherited(), mi300x.Inherited()
+	if got.Compute != 0.5*parent.Compute || got.Memory != parent.Memory || got.Floors != parent.Floors || got.Source != "s" {
+		t.Errorf("%+v on top of %+v", got, parent)
+	}
+	if h100, err := LoadChip("h100"); err != nil || h100.Inherited() != (Transfer{Compute: 1, Memory: 1, Floors: 1}) {
+		t.Errorf("%+v, %v", h100.Inherited(), err)
+	}
+	for text, want := range map[string]string{
+		"transfer: {compute: 0.5, source: s}\n":                                                               "x.yaml:7:11: transfer: is for a chip with an ancestor",
+		"ancestor: h100\ntransfer: {compute: 0.5}\n":                                                          "transfer: source is missing",
+		"ancestor: h100\ntransfer: {memory: 2, floors: -1, source: s}\n":                                      "transfer.memory: must be between 0.05 and 1.5, got 2",
+		"ancestor: h100\noperators: {gemm: {fp8: {t0_us: 1, source: s}}}\ntransfer: {floors: 2, source: s}\n": "has its own in operators",
+	} {
+		if _, err := chip(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

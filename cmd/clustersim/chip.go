@@ -62,6 +62,19 @@ func newChipShow() *cobra.Command {
 	return c
 }
 
+// transferShown is what scales the constants of an ancestor beside the peaks.
+type transferShown struct {
+	Compute float64 `json:"compute"`
+	Memory  float64 `json:"memory"`
+	Floors  float64 `json:"floors"`
+	Source  string  `json:"source,omitempty"`
+}
+
+func newTransferShown(c *topologies.Chip) transferShown {
+	t := c.Inherited()
+	return transferShown{t.Compute, t.Memory, t.Floors, t.Source}
+}
+
 // chipShown is the JSON of chip show, a stable surface.
 type chipShown struct {
 	Name            string                                `json:"name"`
@@ -71,6 +84,7 @@ type chipShown struct {
 	Confidence      string                                `json:"confidence"`
 	Source          string                                `json:"source"`
 	Lineage         []string                              `json:"lineage"` // itself, then whose operator constants it inherits
+	Inherited       transferShown                         `json:"inherited"`
 	Dies            int                                   `json:"dies"`
 	Cores           int                                   `json:"cores"`
 	Peak            map[topologies.Precision]spec.Compute `json:"peak"`
@@ -95,7 +109,7 @@ type operatorShown struct {
 func newChipShown(c *topologies.Chip) chipShown {
 	s := chipShown{
 		Name: c.Name, Aliases: append([]string{}, c.Aliases...), Vendor: c.Vendor, Year: c.Year, Confidence: c.Confidence, Source: c.Source,
-		Lineage: c.Lineage(), Dies: c.Dies, Cores: c.Cores, Peak: c.Peak, MemoryBytes: int64(c.Memory.Capacity),
+		Lineage: c.Lineage(), Inherited: newTransferShown(c), Dies: c.Dies, Cores: c.Cores, Peak: c.Peak, MemoryBytes: int64(c.Memory.Capacity),
 		MemoryBandwidth: c.Memory.Bandwidth, Power: c.Power, Operators: []operatorShown{}, Assumptions: append([]string{}, c.Assumptions...),
 	}
 	for _, class := range slices.Sorted(maps.Keys(c.Operators)) {
@@ -144,6 +158,9 @@ func (s chipShown) print(w io.Writer) {
 	fmt.Fprintf(w, "\nsource: %s\n", s.Source)
 	if s.Dies > 1 {
 		fmt.Fprintf(w, "%d dies, each a rank\n", s.Dies)
+	}
+	if t := s.Inherited; t.Source != "" {
+		fmt.Fprintf(w, "inherited constants: compute × %.3g, memory × %.3g, floors × %.3g\n  %s\n", t.Compute, t.Memory, t.Floors, t.Source)
 	}
 	if len(s.Operators) > 0 {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -14,6 +14,7 @@ import (
 // source reads constants of one chip, and collects what is wrong or assumed.
 type source struct {
 	chip        *topologies.Chip
+	floors      float64 // on times; of an ancestor's constants
 	errs        []error
 	assumptions []assumption
 }
@@ -72,8 +73,8 @@ func (v *values) number(key string, low, high float64) float64 {
 }
 
 // us and ns are times, returned in seconds.
-func (v *values) us(key string) float64 { return v.number(key, 0, 1e6) * 1e-6 }
-func (v *values) ns(key string) float64 { return v.number(key, 0, 1e9) * 1e-9 }
+func (v *values) us(key string) float64 { return v.number(key, 0, 1e6) * 1e-6 * v.src.floors }
+func (v *values) ns(key string) float64 { return v.number(key, 0, 1e9) * 1e-9 * v.src.floors }
 
 // log is a time per doubling, returned in seconds per e-fold.
 func (v *values) log(key string) float64 { return v.us(key) * math.Log2E }
@@ -129,6 +130,9 @@ func (src *source) assume(class, variant string, own, assumed bool) {
 	switch {
 	case !own:
 		a.because = "operator constants of " + strings.Join(src.chip.Lineage()[1:], " or ") + ", scaled by this chip's peaks"
+		if src.chip.Inherited().Source != "" {
+			a.because += " and transfer factors"
+		}
 	case assumed:
 		a.because = "operator constants assumed or from a vendor's figure"
 	default:

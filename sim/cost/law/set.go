@@ -75,16 +75,17 @@ const hopperCore = 989e12 / 132
 
 func rankPeaks(chip *topologies.Chip) (peaks, error) {
 	dies := float64(max(chip.Dies, 1))
-	at := func(p topologies.Precision) float64 { return float64(chip.Peak[p]) / dies }
+	transfer := chip.Inherited()
+	at := func(p topologies.Precision) float64 { return float64(chip.Peak[p]) / dies * transfer.Compute }
 	p := peaks{
 		bf16: at(topologies.BF16), fp8: at(topologies.FP8), fp4: at(topologies.FP4), int8: at(topologies.INT8),
-		hbm: float64(chip.Memory.Bandwidth) / dies, cores: float64(chip.Cores) / dies,
+		hbm: float64(chip.Memory.Bandwidth) / dies * transfer.Memory, cores: float64(chip.Cores) / dies,
 	}
 	if !(p.bf16 > 0 && p.hbm > 0) {
 		return p, fmt.Errorf("chip %s: BF16 peak and memory bandwidth must be positive", chip.Name)
 	}
 	if chip.Vendor != "NVIDIA" || p.cores == 0 {
-		p.cores = p.bf16 / hopperCore
+		p.cores = p.bf16 / transfer.Compute / hopperCore
 	}
 	p.nativeFP8, p.nativeFP4 = p.fp8 > 0, p.fp4 > 0
 	if !p.nativeFP8 {
@@ -141,7 +142,7 @@ func New(chip *topologies.Chip) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{peaks: p, chip: chip.Name}
-	src := &source{chip: chip}
+	src := &source{chip: chip, floors: chip.Inherited().Floors}
 	s.compileGEMM(src)
 	s.compileMoE(src)
 	s.compileGQA(src)
