@@ -1,6 +1,9 @@
 package models
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // design is one attention design: how its parameters become projections, cache
 // pieces and state. need are the parameters it must have, may those it can.
@@ -68,9 +71,23 @@ func (b *builder) breakAt(tokens int64) int {
 	return len(b.breaks) - 1
 }
 
-// projection is a dense weight in the model's weight format.
-func (b *builder) projection(name string, in, out int64, shard Shard) Linear {
+// dense is a weight in the model's weight format.
+func (b *builder) dense(name string, in, out int64, shard Shard) Linear {
 	return Linear{Name: name, In: in, Out: out, Groups: 1, Format: b.doc.Formats.Weights, Shard: shard, ScaleBytes: b.scaleBytes()}
+}
+
+// projection is a dense weight of attention.
+func (b *builder) projection(name string, in, out int64, shard Shard) Linear {
+	l := b.dense(name, in, out, shard)
+	l.Format = cmp.Or(b.doc.Formats.Attention, l.Format)
+	return l
+}
+
+// output is a projection behind attention.
+func (b *builder) output(name string, in, out int64, shard Shard) Linear {
+	l := b.projection(name, in, out, shard)
+	l.Format = cmp.Or(b.doc.Formats.AttentionOutput, l.Format)
+	return l
 }
 
 // plain is a weight that checkpoints leave in BF16.

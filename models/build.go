@@ -12,8 +12,11 @@ func build(doc *document) *Model {
 		Embedding: plain("embedding", doc.Vocab, doc.Hidden),
 		Head:      Linear{Name: "head", In: doc.Hidden, Out: doc.Vocab, Groups: 1, Format: BF16, Shard: Column},
 		Extra:     []Tensor{norm("final_norm", doc.Hidden)},
-		Formats:   Formats{doc.Formats.Weights, doc.Formats.Experts, doc.Formats.KV, doc.Formats.Indexer},
-		doc:       doc,
+		Formats: Formats{
+			Weights: doc.Formats.Weights, Attention: doc.Formats.Attention, AttentionOutput: doc.Formats.AttentionOutput,
+			Experts: doc.Formats.Experts, KV: doc.Formats.KV, Indexer: doc.Formats.Indexer,
+		},
+		doc: doc,
 	}
 	if doc.Published != nil {
 		m.Published = doc.Published.Parameters

@@ -202,6 +202,12 @@ func (c checker) formats() {
 		index = index || a != nil && a.IndexDim > 0 && !a.SharesTopK
 	}
 	c.format("formats.weights", f.Weights, weightFormats, true)
+	if f.Attention != "" {
+		c.format("formats.attention", f.Attention, weightFormats, true)
+	}
+	if f.AttentionOutput != "" {
+		c.format("formats.attention_output", f.AttentionOutput, weightFormats, true)
+	}
 	c.format("formats.kv", f.KV, cacheFormats, true)
 	c.format("formats.experts", f.Experts, weightFormats, moe)
 	c.format("formats.indexer", f.Indexer, cacheFormats, index)

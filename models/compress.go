@@ -242,11 +242,13 @@ func (m *Model) WithFormats(f Formats) (*Model, error) {
 		name string
 		now  *Format
 		want Format
+		may  bool // what the model has, even where it does not tell its format apart
 	}{
-		{"weights", &doc.Formats.Weights, f.Weights}, {"experts", &doc.Formats.Experts, f.Experts},
-		{"kv", &doc.Formats.KV, f.KV}, {"indexer", &doc.Formats.Indexer, f.Indexer},
+		{"weights", &doc.Formats.Weights, f.Weights, true}, {"experts", &doc.Formats.Experts, f.Experts, false},
+		{"attention", &doc.Formats.Attention, f.Attention, true}, {"attention_output", &doc.Formats.AttentionOutput, f.AttentionOutput, true},
+		{"kv", &doc.Formats.KV, f.KV, true}, {"indexer", &doc.Formats.Indexer, f.Indexer, false},
 	} {
-		if x.want != "" && *x.now == "" {
+		if x.want != "" && *x.now == "" && !x.may {
 			errs = append(errs, fmt.Errorf("precision: model %s has no %s", m.Name, x.name))
 			continue
 		}

@@ -187,6 +187,35 @@ func TestWithFormats(t *testing.T) {
 	}
 }
 
+// NVIDIA's second FP4 checkpoint of R1 leaves attention in BF16 except its output
+// projection: dense FFNs and shared experts are FP4 all the same.
+func TestFormatsOfAttention(t *testing.T) {
+	r1 := mustLoad(t, "r1")
+	m := with(t, r1, Formats{Weights: NVFP4, Attention: BF16, AttentionOutput: NVFP4, Experts: NVFP4})
+	fp4 := func(n int64) int64 { return n/2 + n/16 } // one FP8 scale per 16
+	want := map[string]int64{
+		"qkv_a": 2 * 7168 * (1536 + 512 + 64), "q_b": 2 * 1536 * 128 * 192, "kv_b": 2 * 512 * 128 * 256, "o": fp4(128 * 128 * 7168),
+		"gate_up": fp4(7168 * 2 * 18432), "down": fp4(18432 * 7168),
+	}
+	dense, moe := m.Layers[0], m.Layers[60]
+	if moe.Attention != dense.Attention {
+		t.Fatal("R1 has one kind of attention")
+	}
+	for _, l := range append(slices.Clone(dense.Attention.Linears), dense.FFN.Linears...) {
+		if l.Bytes() != want[l.Name] {
+			t.Errorf("%s: %d bytes in %s, want %d", l.Name, l.Bytes(), l.Format, want[l.Name])
+		}
+	}
+	for _, l := range moe.FFN.MoE.Shared {
+		if l.Format != NVFP4 {
+			t.Errorf("shared %s in %s", l.Name, l.Format)
+		}
+	}
+	if got := with(t, m, Formats{AttentionOutput: BF16}); got.Layers[0].Attention.Linears[3].Format != BF16 || got.Layers[0].FFN.Linears[0].Format != NVFP4 {
+		t.Error("the output projection's format is not its own")
+	}
+}
+
 func TestCompressionErrors(t *testing.T) {
 	for _, x := range []struct{ model, change, want string }{
 		{"v4", "csa=0", `csa must be a positive whole number, got "0"`},

@@ -7,13 +7,18 @@ import (
 )
 
 // Formats are the stored formats of one model; an empty field means "leave as
-// it is" where formats are asked for. Weights are the dense projections (the
-// router, norms, embedding and head keep their own).
+// it is" where formats are asked for. Weights are the dense projections: dense
+// FFNs, shared experts and, where the checkpoint does not say otherwise, attention
+// (the router, norms, embedding and head keep their own). Attention are the
+// projections of attention, with the output projection unless AttentionOutput
+// tells it apart: published FP4 checkpoints leave some or all of them wider.
 type Formats struct {
-	Weights Format `yaml:"weights,omitempty" json:"weights,omitempty"`
-	Experts Format `yaml:"experts,omitempty" json:"experts,omitempty"`
-	KV      Format `yaml:"kv,omitempty" json:"kv,omitempty"`
-	Indexer Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
+	Weights         Format `yaml:"weights,omitempty" json:"weights,omitempty"`
+	Attention       Format `yaml:"attention,omitempty" json:"attention,omitempty"`
+	AttentionOutput Format `yaml:"attention_output,omitempty" json:"attention_output,omitempty"`
+	Experts         Format `yaml:"experts,omitempty" json:"experts,omitempty"`
+	KV              Format `yaml:"kv,omitempty" json:"kv,omitempty"`
+	Indexer         Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
 }
 
 // weightFormats and cacheFormats are what may be asked for; fp4 is MXFP4.

@@ -17,7 +17,7 @@ func (b *builder) gqa(p *attentionDoc) *Attention {
 	}
 	a := &Attention{
 		Heads: p.Heads, KVHeads: p.KVHeads, HeadDim: p.HeadDim, ValueDim: p.HeadDim, Window: p.Window,
-		Linears:      []Linear{b.projection("qkv", d, qkv, Column), b.projection("o", q, d, Row)},
+		Linears:      []Linear{b.projection("qkv", d, qkv, Column), b.output("o", q, d, Row)},
 		SmallKernels: 3,
 	}
 	a.Extra = append(a.Extra, qkNorm(p, q, kv)...)

@@ -47,7 +47,7 @@ func TestV4LayerForms(t *testing.T) {
 	if len(ratios.MTP) != 1 || ratios.MTP[0].Attention.Design != "window" || !ratios.Layers[1].FFN.MoE.HashRouted || ratios.Layers[2].FFN.MoE.HashRouted {
 		t.Errorf("draft layers %+v", ratios.MTP)
 	}
-	if f := ratios.Formats; f != (Formats{FP8Block, MXFP4, FP8, MXFP4}) {
+	if f := ratios.Formats; f != (Formats{Weights: FP8Block, Experts: MXFP4, KV: FP8, Indexer: MXFP4}) {
 		t.Errorf("formats %+v", f)
 	}
 }
@@ -95,15 +95,15 @@ func TestQuantizationForms(t *testing.T) {
 		return `{"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": {"num_bits": ` + bits + `, "type": "` + kind + `", "group_size": ` + size + `}}}, "ignore": ["re:.*self_attn.*"]}`
 	}
 	for quant, want := range map[string]Formats{
-		`null`:                    {BF16, BF16, BF16, ""},
-		`{"quant_method": "fp8"}`: {FP8, FP8, BF16, ""},
-		`{"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}`: {BF16, MXFP4, BF16, ""},
-		`{"quant_method": "awq", "bits": 4}`:                                                {INT4, INT4, BF16, ""},
-		`{"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 8}}`:                       {FP8, FP8, FP8, ""},
-		group("4", "int", "32"):                                                             {BF16, INT4, BF16, ""},
-		group("4", "float", "16"):                                                           {BF16, NVFP4, BF16, ""},
-		group("4", "float", "32"):                                                           {BF16, MXFP4, BF16, ""},
-		group("8", "float", "0"):                                                            {BF16, FP8, BF16, ""},
+		`null`:                    {Weights: BF16, Experts: BF16, KV: BF16},
+		`{"quant_method": "fp8"}`: {Weights: FP8, Experts: FP8, KV: BF16},
+		`{"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}`: {Weights: BF16, Experts: MXFP4, KV: BF16},
+		`{"quant_method": "awq", "bits": 4}`:                                                {Weights: INT4, Experts: INT4, KV: BF16},
+		`{"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 8}}`:                       {Weights: FP8, Experts: FP8, KV: FP8},
+		group("4", "int", "32"):                                                             {Weights: BF16, Experts: INT4, KV: BF16},
+		group("4", "float", "16"):                                                           {Weights: BF16, Experts: NVFP4, KV: BF16},
+		group("4", "float", "32"):                                                           {Weights: BF16, Experts: MXFP4, KV: BF16},
+		group("8", "float", "0"):                                                            {Weights: BF16, Experts: FP8, KV: BF16},
 	} {
 		m, err := FromHF("tiny", []byte(tinyGQA+`, "quantization_config": `+quant+"}"))
 		if err != nil || m.Formats != want {

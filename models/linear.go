@@ -34,7 +34,7 @@ func (b *builder) linear(p *attentionDoc) *Attention {
 		a.Linears = []Linear{b.projection("qkvg", d, 2*k+2*v, Column)}
 		a.Extra = []Tensor{norm("o_norm", v)}
 	}
-	a.Linears = append(a.Linears, b.projection("o", v, d, Row))
+	a.Linears = append(a.Linears, b.output("o", v, d, Row))
 	if p.Conv > 0 {
 		a.Extra = append(a.Extra, norm("conv", (2*k+v)*p.Conv))
 	}

@@ -46,7 +46,7 @@ func (b *builder) latent(p *attentionDoc) *Attention {
 		a.SmallKernels++
 	}
 	a.Linears = append(a.Linears, b.projection("kv_b", p.KVRank, p.Heads*(p.NopeDim+p.ValueDim), Column),
-		b.projection("o", p.Heads*p.ValueDim, d, Row))
+		b.output("o", p.Heads*p.ValueDim, d, Row))
 	a.Extra = append(a.Extra, norm("kv_norm", p.KVRank))
 	return a
 }

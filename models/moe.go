@@ -16,7 +16,7 @@ func (b *builder) ffn(p *ffnDoc) *FFN {
 	}
 	if p.Latent > 0 {
 		m.In = p.Latent
-		m.Latent = []Linear{b.projection("latent_down", d, p.Latent, Replicated), b.projection("latent_up", p.Latent, d, Replicated)}
+		m.Latent = []Linear{b.dense("latent_down", d, p.Latent, Replicated), b.dense("latent_up", p.Latent, d, Replicated)}
 		for i := range m.Latent {
 			m.Latent[i].Format = m.Format
 		}
@@ -43,5 +43,5 @@ func (b *builder) ffn(p *ffnDoc) *FFN {
 }
 
 func (b *builder) mlp(inter int64) []Linear {
-	return []Linear{b.projection("gate_up", b.doc.Hidden, 2*inter, Column), b.projection("down", inter, b.doc.Hidden, Row)}
+	return []Linear{b.dense("gate_up", b.doc.Hidden, 2*inter, Column), b.dense("down", inter, b.doc.Hidden, Row)}
 }

@@ -10,7 +10,7 @@ func (b *builder) mtp(m *Model, layer func(string) Layer) {
 	for _, name := range p.Layers {
 		m.MTP = append(m.MTP, layer(name))
 		if p.Projection == "split" {
-			m.MTPLinears = append(m.MTPLinears, b.projection("e_proj", d, d, Replicated), b.projection("h_proj", d, d, Replicated))
+			m.MTPLinears = append(m.MTPLinears, b.dense("e_proj", d, d, Replicated), b.dense("h_proj", d, d, Replicated))
 		} else {
 			m.MTPLinears = append(m.MTPLinears, plain("eh_proj", 2*d, d))
 		}

@@ -30,11 +30,13 @@ type publishedDoc struct {
 
 // formatsDoc are the checkpoint's formats; Scale is that of 128×128 FP8 blocks.
 type formatsDoc struct {
-	Weights Format `yaml:"weights"`
-	Experts Format `yaml:"experts,omitempty"`
-	KV      Format `yaml:"kv"`
-	Indexer Format `yaml:"indexer,omitempty"`
-	Scale   string `yaml:"block_scale,omitempty"` // fp32 or ue8m0
+	Weights         Format `yaml:"weights"`
+	Attention       Format `yaml:"attention,omitempty"`        // that of weights when empty
+	AttentionOutput Format `yaml:"attention_output,omitempty"` // that of attention when empty
+	Experts         Format `yaml:"experts,omitempty"`
+	KV              Format `yaml:"kv"`
+	Indexer         Format `yaml:"indexer,omitempty"`
+	Scale           string `yaml:"block_scale,omitempty"` // fp32 or ue8m0
 }
 
 // runDoc is a pattern of layers, each "attention/ffn", repeated.

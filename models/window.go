@@ -9,7 +9,7 @@ package models
 //	reads        min(L, window) entries, 4·heads·head_dim FLOPs each, the same form in prefill and decode
 func (b *builder) window(p *attentionDoc) *Attention {
 	d := b.doc.Hidden
-	group := b.projection("o_a", p.Heads*p.HeadDim/p.OGroups, p.ORank, Column)
+	group := b.output("o_a", p.Heads*p.HeadDim/p.OGroups, p.ORank, Column)
 	group.Groups, group.Compute = p.OGroups, BF16
 	a := &Attention{
 		Heads: p.Heads, KVHeads: 1, HeadDim: p.HeadDim, ValueDim: p.HeadDim, Window: p.Window,
@@ -17,7 +17,7 @@ func (b *builder) window(p *attentionDoc) *Attention {
 			b.projection("qkv_a", d, p.QRank+p.HeadDim, Replicated),
 			b.projection("q_b", p.QRank, p.Heads*p.HeadDim, Column),
 			group,
-			b.projection("o_b", p.OGroups*p.ORank, d, Row),
+			b.output("o_b", p.OGroups*p.ORank, d, Row),
 		},
 		Extra: []Tensor{norm("q_norm", p.QRank), norm("kv_norm", p.HeadDim),
 			{Name: "sinks", Elements: p.Heads, Format: FP32}},

@@ -55,7 +55,7 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 		return nil, err
 	}
 	p := s.Deployment.Precision
-	if m, err = m.WithFormats(models.Formats{Weights: p.Weights, Experts: p.Experts, KV: p.KV, Indexer: p.Indexer}); err != nil {
+	if m, err = m.WithFormats(models.Formats(p)); err != nil {
 		return nil, fmt.Errorf("deployment.precision: %w", err)
 	}
 	if t, err = t.WithTau(s.Tau); err != nil {

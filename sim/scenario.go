@@ -90,10 +90,12 @@ type Experts struct {
 // Precision overrides stored formats; empty fields are the checkpoint's, as far as
 // the chip has them.
 type Precision struct {
-	Weights models.Format `yaml:"weights,omitempty" json:"weights,omitempty"`
-	Experts models.Format `yaml:"experts,omitempty" json:"experts,omitempty"`
-	KV      models.Format `yaml:"kv,omitempty" json:"kv,omitempty"`
-	Indexer models.Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
+	Weights         models.Format `yaml:"weights,omitempty" json:"weights,omitempty"`
+	Attention       models.Format `yaml:"attention,omitempty" json:"attention,omitempty"`               // its projections; those of weights when empty
+	AttentionOutput models.Format `yaml:"attention_output,omitempty" json:"attention_output,omitempty"` // those of attention when empty
+	Experts         models.Format `yaml:"experts,omitempty" json:"experts,omitempty"`
+	KV              models.Format `yaml:"kv,omitempty" json:"kv,omitempty"`
+	Indexer         models.Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
 }
 
 // MTP is speculative decoding with the model's own draft layers.

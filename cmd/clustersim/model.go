@@ -227,7 +227,8 @@ func newModelShown(m *models.Model, c models.Counts) modelShown {
 
 func (s modelShown) print(w io.Writer, m *models.Model) {
 	fmt.Fprintf(w, "%s: %d layers, %d draft, hidden %d, context up to %d\n", s.Name, len(m.Layers), s.mtpSize, m.Hidden, s.maxContext)
-	fmt.Fprintf(w, "stored as: weights %s%s, KV %s%s\n", s.Formats.Weights, formatLabel(", experts ", s.Formats.Experts), s.Formats.KV, formatLabel(", index keys ", s.Formats.Indexer))
+	fmt.Fprintf(w, "stored as: weights %s%s%s%s, KV %s%s\n", s.Formats.Weights, formatLabel(", attention ", s.Formats.Attention),
+		formatLabel(", its output ", s.Formats.AttentionOutput), formatLabel(", experts ", s.Formats.Experts), s.Formats.KV, formatLabel(", index keys ", s.Formats.Indexer))
 	fmt.Fprintf(w, "source: %s\n\n", m.Source)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(what string, v *big.Int, unit string) {

@@ -46,13 +46,18 @@ func Substitute(m *models.Model, chip *topologies.Chip) (*models.Model, []string
 		if float4(want.KV) && !has(chip, topologies.FP4) {
 			change("KV cache", &want.KV, models.FP8, chip.Name+" has no FP4 units")
 		}
-		if !has(chip, topologies.FP4) && (float4(want.Experts) || float4(want.Weights)) {
+		if !has(chip, topologies.FP4) && (float4(want.Experts) || float4(want.Weights) || float4(want.Attention) || float4(want.AttentionOutput)) {
 			said = append(said, fmt.Sprintf("%s: FP4 weights are computed at FP8: %s has no FP4 units", m.Name, chip.Name))
 		}
 	default:
 		why := chip.Name + " has no FP8 units"
-		if float8(want.Weights) || float4(want.Weights) {
-			change("weights", &want.Weights, models.INT8, why)
+		for _, w := range []struct {
+			what string
+			f    *models.Format
+		}{{"weights", &want.Weights}, {"attention", &want.Attention}, {"attention output", &want.AttentionOutput}} {
+			if float8(*w.f) || float4(*w.f) {
+				change(w.what, w.f, models.INT8, why)
+			}
 		}
 		switch {
 		case float4(want.Experts) && multipliesIntegers(chip):

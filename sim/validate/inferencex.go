@@ -172,16 +172,17 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	return s, nil
 }
 
-// formats of DeepSeek-R1's checkpoints: FP8 in blocks is its own; the FP4 ones
-// (nvidia/DeepSeek-R1-0528-FP4, amd/DeepSeek-R1-0528-MXFP4) quantise experts and leave
-// attention in BF16. The cache is FP8 in every launch script.
+// formats of DeepSeek-R1's checkpoints: FP8 in blocks is its own. The FP4 one of
+// NVIDIA's scripts (nvidia/DeepSeek-R1-0528-FP4-V2, model card) quantises all FFNs and,
+// of attention, the output projection alone; AMD's (amd/DeepSeek-R1-0528-MXFP4)
+// experts. The cache is FP8 in every launch script.
 func (r *inferenceXRow) formats() (p sim.Precision, err error) {
 	switch r.precision {
 	case "fp8":
 	case "fp4":
-		p.Weights, p.Experts = models.BF16, models.NVFP4
+		p = sim.Precision{Weights: models.NVFP4, Attention: models.BF16, AttentionOutput: models.NVFP4, Experts: models.NVFP4}
 		if strings.HasPrefix(r.hardware, "mi") {
-			p.Experts = models.MXFP4
+			p = sim.Precision{Weights: models.BF16, Experts: models.MXFP4}
 		}
 	default:
 		err = fmt.Errorf("unknown precision %q", r.precision)

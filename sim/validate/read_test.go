@@ -140,10 +140,13 @@ func TestInferenceXDisaggregated(t *testing.T) {
 }
 
 func TestInferenceXPrecision(t *testing.T) {
-	for hardware, experts := range map[string]models.Format{"b200": models.NVFP4, "mi355x": models.MXFP4} {
+	for hardware, want := range map[string]sim.Precision{
+		"b200":   {Weights: models.NVFP4, Attention: models.BF16, AttentionOutput: models.NVFP4, Experts: models.NVFP4},
+		"mi355x": {Weights: models.BF16, Experts: models.MXFP4},
+	} {
 		p := onlyCase(t, inferenceXColumns, with(h200, "hardware", hardware, "framework", "sglang", "precision", "fp4")).Scenario.Deployment.Precision
-		if p.Weights != models.BF16 || p.Experts != experts {
-			t.Errorf("fp4 on %s: %+v, want attention in BF16 and experts in %s", hardware, p, experts)
+		if p != want {
+			t.Errorf("fp4 on %s: %+v, want %+v", hardware, p, want)
 		}
 	}
 }
