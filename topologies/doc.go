@@ -51,6 +51,7 @@
 // on, never below 0. So another topology, and another τ, moves α on every fabric.
 //
 //	NCCL ring          (A^q + B^q)^(1/q), A = a + h·steps, B = wire/(e·bw) + local/(C·bw), q ≈ 0.6; 1 traversal a step
+//	NCCL over nodes    min over protocols and ring or tree of a + steps inside·h + steps between·h' + wire/(e·line)
 //	custom all-reduce  min(one-shot, two-shot); 1 and 2 traversals
 //	dispatch, combine  α + max over tiers of bytes·(1 + g·log₂(EP/8))/(e·bw); 1 traversal, 2 more for two-sided's prepare
 //	DeepEP normal      a + T·c/SMs + max(copies/(SMs·r), bytes/(e·bw))
@@ -59,14 +60,14 @@
 // Constants are fits to ai-dynamo/aiconfigurator@095f58a, deepseek-ai/DeepEP,
 // CloudMatrix384 and HIXL tables; each library's file has the source and the
 // residual, and the tests hold prices to the tables. Typical error, median and
-// 90th percentile: NCCL 5 and 17 %, custom all-reduce 4.5 and 13, DeepEP low
-// latency 2 to 5 and 10, TensorRT-LLM 2 to 3 and 7 to 10, CANN within 4.4 at the
-// one token count that is published.
+// 90th percentile: NCCL 5 and 17 %, over nodes 7 and 26, custom all-reduce 4.5 and
+// 13, DeepEP low latency 2 to 5 and 10, TensorRT-LLM 2 to 3 and 7 to 10, CANN within
+// 4.4 at the one token count that is published.
 //
 // What is not modelled: contention between groups (sim/net has flows that share
 // links), stragglers and routing skew (cost has imbalance), in-network reduction
 // beyond NVLS on Hopper, failures, adaptive routing beyond a mesh's detours.
-// Collectives of more than eight ranks and between nodes, and every collective
-// of Ascend 950, TPU, AMD and Rubin, stand on no timing: libraries say so in
-// their Assumptions.
+// Collectives of more than eight ranks in one domain, of AMD between nodes, and
+// every collective of Ascend 950, TPU and Rubin stand on no timing: libraries say
+// so in their Assumptions.
 package topologies

@@ -184,7 +184,7 @@ func (t *Topology) parseLibrary(name string, data []byte, users []string) (*Libr
 		return nil, err
 	}
 	if len(t.Tiers) == 1 { // nothing leaves the innermost domain
-		l.Assumptions = slices.DeleteFunc(l.Assumptions, func(a string) bool { return strings.Contains(a, "_outer ") })
+		l.Assumptions = slices.DeleteFunc(l.Assumptions, func(a string) bool { return strings.Contains(a, "_outer ") || strings.Contains(a, ".between ") })
 	}
 	l.bind(t, &f)
 	return l, nil

@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -22,6 +23,7 @@ type RingLaw struct {
 	AllToAll *AllToAllLaw        `yaml:"all_to_all"`
 	Chips    map[string]RingStep `yaml:"chips"`
 	NVLS     *NVLSLaw            `yaml:"nvls"`
+	Between  []Protocol          `yaml:"between"` // over more than one node; none: the ring's constants there too
 
 	step RingStep
 	nvls bool
@@ -82,6 +84,9 @@ func (r *RingLaw) check(doc *spec.Doc) {
 		checkPositive(doc, "ring.all_to_all.copy", a.Copy)
 		checkPositive(doc, "ring.all_to_all.a_factor", a.LaunchFactor)
 		checkPositive(doc, "ring.all_to_all.h_factor", a.StepFactor)
+	}
+	for i := range r.Between {
+		r.Between[i].check(doc, fmt.Sprintf("ring.between[%d]", i))
 	}
 	if n := r.NVLS; n != nil {
 		checkShare(doc, "ring.nvls.q", n.Q)
@@ -174,8 +179,12 @@ func (l *Library) tree(g *group, bytes float64) Comm {
 
 // ringed is the best way for an all-reduce (phases 2), or for an all-gather or a
 // reduce-scatter (1). Up to eight ranks in one domain it is the ring that was
-// measured; nothing beyond is, and the quickest of three is taken.
+// measured; over nodes a library's protocols, if it has any; of what nothing is
+// known the quickest of three.
 func (l *Library) ringed(g *group, bytes, phases float64) Comm {
+	if len(l.Ring.Between) > 0 && g.outer() > 1 && g.levels[0].inner && g.levels[0].merged > 0 {
+		return l.between(g, bytes, phases)
+	}
 	best := l.flat(g, bytes, phases)
 	if g.n == 1 && g.ranks <= 8 && g.levels[0].merged > 0 {
 		return best
