@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 	"sim/report":     {"sim", "sim/cost", "sim/metrics", "sim/spec", "sim/des"},
 	"sim/plan":       {"sim", "models", "topologies", "traces", "sim/cost", "sim/metrics", "sim/spec", "sim/des"},
 	"sim/sweep":      {"sim", "sim/plan", "models", "topologies", "sim/spec", "sim/des"},
-	"sim/validate":   {"sim", "models", "topologies", "traces", "sim/cost", "sim/metrics", "sim/spec", "sim/des"},
+	"sim/fit":        {},
+	"sim/validate":   {"sim", "sim/fit", "models", "topologies", "traces", "sim/cost", "sim/metrics", "sim/spec", "sim/des"},
 	"cmd/clustersim": {"*"},
 }
 
