@@ -17,6 +17,8 @@ import (
 // Options are what a run needs beside its scenario; none of them changes a result.
 type Options struct {
 	ModelDirs, TopologyDirs []string // looked into before what is shipped
+	// Engine takes the place of the profile that the scenario names.
+	Engine *cost.Engine
 
 	// OnRequest is told of every request that completes, in the order in which they do.
 	OnRequest func(*metrics.Completion)
@@ -62,7 +64,7 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 		return nil, fmt.Errorf("tau: %w", err)
 	}
 	in := &Inputs{Topology: t, asked: m, dirs: opt.TopologyDirs}
-	if in.Engine, err = cost.EngineFor(s.Deployment.Engine, t.Chip); err != nil {
+	if in.Engine, err = s.engine(t.Chip, opt.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
 	if n := s.Deployment.PollSteps; n > 0 {
@@ -82,6 +84,14 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	in.Digests = append(in.Digests, digest("model", m.Name, in.Model), digest("topology", t.Name, t),
 		digest("engine", in.Engine.Name, in.Engine), digest("libraries", t.Name, in.libraries))
 	return in, nil
+}
+
+func (s *Scenario) engine(chip *topologies.Chip, instead *cost.Engine) (*cost.Engine, error) {
+	if instead != nil {
+		e := *instead
+		return &e, nil
+	}
+	return cost.EngineFor(s.Deployment.Engine, chip)
 }
 
 // Stepper is the cost model of a pool's instances in a role.

@@ -110,6 +110,7 @@ func commands() []*cobra.Command {
 		newTopoCommand(),
 		newChipCommand(),
 		newEngineCommand(),
+		newCalibrateCommand(),
 		newTraceCommand(),
 		newReportCommand(),
 		newValidateCommand(),

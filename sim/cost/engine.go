@@ -252,20 +252,28 @@ func (e *Engine) check(doc *spec.Doc) {
 	e.Fitted.check(doc)
 }
 
-func (f *Fitted) check(doc *spec.Doc) {
-	type bound struct {
-		path      string
-		v, lo, hi float64
+// Number is one fitted number: where it stands and what it may be.
+type Number struct {
+	Name      string
+	Value     *float64
+	Low, High float64
+}
+
+// Numbers are the fitted numbers, in the order of the file.
+func (f *Fitted) Numbers() []Number {
+	return []Number{
+		{"host_step_us", &f.HostStepUs, 0, 1e6}, {"host_sequence_us", &f.HostSequenceUs, 0, 1e5},
+		{"small_kernel_us", &f.SmallKernelUs, 0, 1e4}, {"quant_fused_us", &f.QuantFusedUs, -10, 100},
+		{"ttft_ms", &f.TTFTMs, 0, 1e5}, {"eager_kernel_us", &f.EagerKernelUs, 0, 1e4},
+		{"overlap_fraction", &f.OverlapFraction, 0, 1}, {"comm_cores_fraction", &f.CommCoresFraction, 0, 0.9},
+		{"prefill_factor", &f.PrefillFactor, 0.1, 10}, {"wave_exponent", &f.WaveExponent, 1, 100},
 	}
-	for _, b := range []bound{
-		{"host_step_us", f.HostStepUs, 0, 1e6}, {"host_sequence_us", f.HostSequenceUs, 0, 1e5},
-		{"small_kernel_us", f.SmallKernelUs, 0, 1e4}, {"quant_fused_us", f.QuantFusedUs, -10, 100},
-		{"ttft_ms", f.TTFTMs, 0, 1e5}, {"eager_kernel_us", f.EagerKernelUs, 0, 1e4},
-		{"overlap_fraction", f.OverlapFraction, 0, 1}, {"comm_cores_fraction", f.CommCoresFraction, 0, 0.9},
-		{"prefill_factor", f.PrefillFactor, 0.1, 10}, {"wave_exponent", f.WaveExponent, 1, 100},
-	} {
-		if !(b.v >= b.lo && b.v <= b.hi) {
-			doc.Errorf("fitted."+b.path, "must be from %g to %g, got %g", b.lo, b.hi, b.v)
+}
+
+func (f *Fitted) check(doc *spec.Doc) {
+	for _, n := range f.Numbers() {
+		if v := *n.Value; !(v >= n.Low && v <= n.High) {
+			doc.Errorf("fitted."+n.Name, "must be from %g to %g, got %g", n.Low, n.High, v)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Options steer a run; none of them changes what is predicted.
 type Options struct {
-	Run     sim.Options // model and topology folders; the rest is not used
+	Run     sim.Options // model and topology folders, an engine; the rest is not used
 	Workers int         // scenarios at a time; 0 is GOMAXPROCS
 	// Done is told of every scenario that has ended, one at a time; nil for nobody.
 	Done func(done, total int)
@@ -173,7 +173,7 @@ func runOne(ctx context.Context, s *sim.Scenario, o *Options) outcome {
 	if ctx.Err() != nil {
 		return outcome{}
 	}
-	r, err := sim.Run(ctx, s, sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs})
+	r, err := sim.Run(ctx, s, sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs, Engine: o.Run.Engine})
 	switch {
 	case ctx.Err() != nil && (err != nil || r.Partial):
 		return outcome{}
