@@ -245,32 +245,14 @@ func (f *explainFlags) stepper(c cost.Config) (*cost.Stepper, error) {
 
 // loads gives every rank the same work.
 func (f *explainFlags) loads(s *cost.Stepper) []cost.Load {
-	c := s.Config()
-	var l cost.Load
-	chunk, prompts := f.chunk, int64(1)
-	if f.phase == string(cost.Decode) {
-		l.Sequences = f.batch
-	} else {
-		prompts = f.batch
+	if f.phase == string(cost.Prefill) {
+		chunk := f.chunk
 		if chunk == 0 {
-			chunk = min(f.context, max(1, int64(c.MaxTokens)/f.batch))
+			chunk = min(f.context, max(1, int64(s.Config().MaxTokens)/f.batch))
 		}
+		return s.Uniform(0, f.batch, f.context, chunk)
 	}
-	if chunk > 0 {
-		l.ChunkTokens, l.Chunks, l.LastChunks = prompts*chunk, prompts, prompts
-		l.Prefix = prompts * (f.context - chunk)
-	}
-	for j, limit := range c.Model.Breaks {
-		l.Context[j] = l.Sequences * min(f.context, limit) << cost.ContextShift
-		if chunk > 0 {
-			l.Pairs[j] = prompts * cost.PairSum(f.context-chunk, chunk, limit)
-		}
-	}
-	loads := make([]cost.Load, c.Layout.DP)
-	for i := range loads {
-		loads[i] = l
-	}
-	return loads
+	return s.Uniform(f.batch, min(1, f.chunk), f.context, f.chunk)
 }
 
 func (x *explained) print(w io.Writer) {

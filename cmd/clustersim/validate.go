@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,18 +14,25 @@ import (
 	"github.com/clustersim/clustersim/sim/validate"
 )
 
-const validateExamples = `  # every figure of a file, in tables with the worst rows and their causes
+const validateExamples = `  # the published deployments that ship
+  clustersim validate
+
+  # every figure of a file, in tables with the worst rows and their causes
   clustersim validate inferencex_dsr1.csv
 
   # cases of one's own beside it, for a program
   clustersim validate cases.yaml inferencex_dsr1.csv --output json
 
   # the first 20 aggregated rows on H200, as another engine would serve them
-  clustersim validate inferencex_dsr1.csv --filter hardware=h200 --filter disagg=False --limit 20 --engine ideal`
+  clustersim validate inferencex_dsr1.csv --filter hardware=h200 --filter disagg=False --limit 20 --engine ideal
+
+  # one table, of every pair of chip and engine, for a page
+  clustersim validate --by hardware,engine --output markdown`
 
 // validateFlags are those of a comparison with measurements.
 type validateFlags struct {
-	output, engine          string
+	output, engine, by      string
+	list                    bool
 	filters                 []string
 	limit, workers          int
 	modelDirs, topologyDirs []string
@@ -32,24 +41,31 @@ type validateFlags struct {
 func newValidateCommand() *cobra.Command {
 	f := &validateFlags{}
 	c := &cobra.Command{
-		Use:   "validate FILE.csv|CASES.yaml…",
+		Use:   "validate [FILE.csv|CASES.yaml|LIST…]",
 		Short: "Compare predictions with published measurements",
 		Long: `Runs every deployment of the files as its row states it and compares what is
 predicted with what was measured. Files are InferenceX's rows of DeepSeek-R1,
 aiconfigurator's silicon points, or case lists in YAML (version: 1, cases: …); the
-kind shows in the header. Rows that do not state enough are listed with the
-reason. Errors of predictions do not change the exit code.`,
+kind shows in the header. Without a file the case lists that ship are run, or those
+that are named (--list). Rows that do not state enough are listed with the
+reason, and so is what a case assumes beyond its row. Errors of predictions do not
+change the exit code.
+
+Regimes are those of the prediction: light is at most 8 requests under way an
+instance, overload more than a tenth of requests' time spent waiting, knee what
+lies between.`,
 		Example: validateExamples,
-		Args:    cobra.MinimumNArgs(1),
 		RunE:    f.run,
 	}
-	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
+	addOutputFlag(c, &f.output, "text, json, csv or markdown", "text", "json", "csv", "markdown")
+	c.Flags().BoolVar(&f.list, "list", false, "name the case lists that ship, and run nothing")
+	c.Flags().StringVar(&f.by, "by", "", "one table, grouped by these in place of each in turn: "+strings.Join(validate.Keys(), ", "))
 	c.Flags().StringArrayVar(&f.filters, "filter", nil, "COLUMN=VALUE: only rows of the file whose column has the value (repeatable)")
 	c.Flags().IntVar(&f.limit, "limit", 0, "first N rows that can be predicted, of all files together; 0 is all")
 	c.Flags().StringVar(&f.engine, "engine", "", "engine profile to predict every row with, in place of its own")
 	c.Flags().IntVar(&f.workers, "workers", 0, "rows at a time; 0 is one a core")
-	c.Flags().StringArrayVar(&f.modelDirs, "models", nil, "folder of model files that go before the shipped ones (repeatable)")
-	c.Flags().StringArrayVar(&f.topologyDirs, "topologies", nil, "folder of topology files that go before the shipped ones (repeatable)")
+	addModelDirs(c, &f.modelDirs)
+	addTopologyDirs(c, &f.topologyDirs)
 	c.Flags().SortFlags = false
 	return c
 }
@@ -63,6 +79,15 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 		return fmt.Errorf("--limit: must not be negative, got %d", f.limit)
 	case f.workers < 0:
 		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
+	case f.list:
+		return listCases(c.OutOrStdout())
+	}
+	by, err := validate.ParseKeys(f.by)
+	if err != nil {
+		return fmt.Errorf("--by: %w", err)
+	}
+	if len(args) == 0 {
+		args = validate.ShippedNames()
 	}
 	sets, err := f.read(args)
 	if err != nil {
@@ -70,7 +95,7 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 	}
 	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}}
 	report, err := validate.Run(c.Context(), sets, validate.Options{
-		Run: sim.Options{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}, Workers: f.workers, Done: bar.show,
+		Run: sim.Options{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}, Workers: f.workers, By: by, Done: bar.show,
 	})
 	if err != nil {
 		return err
@@ -81,6 +106,24 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 	}
 	if report.Partial {
 		return exit{exitInterrupted, fmt.Errorf("interrupted; the rows that had finished are reported")}
+	}
+	return nil
+}
+
+// listCases names the shipped case lists.
+func listCases(w io.Writer) error {
+	for _, name := range validate.ShippedNames() {
+		file, data, err := validate.Shipped(name)
+		if err != nil {
+			return err
+		}
+		set, err := validate.Read(file, data, validate.ReadOptions{})
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%-20s %3d cases, %2d rows skipped\n", name, len(set.Cases), len(set.Skipped)); err != nil {
+			return failed(err)
+		}
 	}
 	return nil
 }
@@ -98,11 +141,7 @@ func (f *validateFlags) read(files []string) ([]*validate.Set, error) {
 	var sets []*validate.Set
 	left := f.limit
 	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		set, err := validate.Read(name, data, o)
+		set, err := readMeasurements(name, o)
 		if err != nil {
 			return nil, err
 		}
@@ -113,6 +152,24 @@ func (f *validateFlags) read(files []string) ([]*validate.Set, error) {
 		sets = append(sets, set)
 	}
 	return sets, nil
+}
+
+// readMeasurements reads a file, or the shipped case list of that name.
+func readMeasurements(name string, o validate.ReadOptions) (*validate.Set, error) {
+	if slices.Contains(validate.ShippedNames(), name) {
+		if _, err := os.Stat(name); err != nil {
+			file, data, err := validate.Shipped(name)
+			if err != nil {
+				return nil, err
+			}
+			return validate.Read(file, data, o)
+		}
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return validate.Read(name, data, o)
 }
 
 // runBar draws how many of a known number of runs are done.

@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"sync"
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
@@ -35,25 +34,7 @@ type job struct {
 // priceAll prices jobs on workers goroutines; the order of results is that of jobs.
 func (p *pricer) priceAll(ctx context.Context, jobs []job, workers int) ([]priced, error) {
 	out := make([]priced, len(jobs))
-	next := make(chan int)
-	var wait sync.WaitGroup
-	for range max(1, min(workers, len(jobs))) {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			for i := range next {
-				out[i] = p.price(jobs[i].pool, jobs[i].role)
-			}
-		}()
-	}
-	for i := range jobs {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	wait.Wait()
+	sim.Each(ctx, len(jobs), max(1, workers), func(i int) { out[i] = p.price(jobs[i].pool, jobs[i].role) }, nil)
 	return out, ctx.Err()
 }
 

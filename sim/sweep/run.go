@@ -3,8 +3,6 @@ package sweep
 import (
 	"context"
 	"errors"
-	"runtime"
-	"sync"
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
@@ -41,32 +39,11 @@ func Run(ctx context.Context, points []Point, o Options) []Outcome {
 	for i, p := range points {
 		out[i] = Outcome{ID: p.ID, Set: p.Set}
 	}
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	next := make(chan int)
-	var wait sync.WaitGroup
-	var telling sync.Mutex
-	for range min(o.Workers, len(points)) {
-		wait.Go(func() {
-			for i := range next {
-				out[i].run(ctx, points[i].Scenario, &o)
-				if o.Done != nil && ctx.Err() == nil {
-					telling.Lock()
-					o.Done(&out[i])
-					telling.Unlock()
-				}
-			}
-		})
-	}
-	for i := range points {
-		if ctx.Err() != nil {
-			break
+	sim.Each(ctx, len(points), o.Workers, func(i int) { out[i].run(ctx, points[i].Scenario, &o) }, func(i int) {
+		if o.Done != nil {
+			o.Done(&out[i])
 		}
-		next <- i
-	}
-	close(next)
-	wait.Wait()
+	})
 	return out
 }
 

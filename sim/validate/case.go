@@ -19,8 +19,10 @@ type Case struct {
 	Engine   string // the serving framework as the row names it
 	Scenario *sim.Scenario
 	Phase    Phase
+	Steady   *Steady // priced as one step in place of a run
 	Measures []Measure
-	Note     string // what is doubtful about the measurement, told with a bad error
+	Assumed  []string // what the row does not state and the scenario has
+	Note     string   // what is doubtful about the measurement, told with a bad error
 }
 
 // Measure is one measured figure.
@@ -31,8 +33,8 @@ type Measure struct {
 
 // Skipped is a row that cannot be predicted from what it states.
 type Skipped struct {
-	ID  string `json:"id"`
-	Why string `json:"why"`
+	ID  string `json:"id" yaml:"id"`
+	Why string `json:"why" yaml:"why"`
 }
 
 // Set is what a file holds, in its order.
@@ -76,15 +78,8 @@ func (c *Case) place(o *ReadOptions) (err error) {
 		return err
 	}
 	d := &c.Scenario.Deployment
-	pool := d.Serve
-	switch {
-	case c.Phase == Prefill && d.Prefill != nil:
-		pool = d.Prefill
-	case d.Decode != nil:
-		pool = d.Decode
-	}
-	if pool != nil && pool.Chip != "" {
-		if c.Hardware, err = o.names.of("chip", pool.Chip, o); err != nil {
+	if p := pool(d, c.Phase); p != nil && p.Chip != "" {
+		if c.Hardware, err = o.names.of("chip", p.Chip, o); err != nil {
 			return err
 		}
 	}
@@ -165,6 +160,7 @@ var metrics = append(append(append(append([]metric{
 	{"output_tokens_per_s_per_chip", "output tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, p) }},
 	{"total_tokens_per_s_per_chip", "tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return total(r) / chips(r, p) }},
 	{"prefill_tokens_per_s_per_chip", "input tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return r.Throughput.InputTokensPerS / chips(r, p) }},
+	{"kv_transfer_ms_mean", "KV transfer", func(r *sim.Result, _ Phase) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean }},
 },
 	latencies("ttft_ms", "TTFT", func(l *sim.Latency) *sim.Distribution { return &l.TTFT })...),
 	latencies("tpot_ms", "TPOT", func(l *sim.Latency) *sim.Distribution { return &l.TPOT })...),

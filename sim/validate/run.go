@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
-	"sync"
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
@@ -15,6 +13,7 @@ import (
 type Options struct {
 	Run     sim.Options // model and topology folders, an engine; the rest is not used
 	Workers int         // scenarios at a time; 0 is GOMAXPROCS
+	By      []string    // keys of the one grouping that tables have; nil for each key in turn
 	// Done is told of every scenario that has ended, one at a time; nil for nobody.
 	Done func(done, total int)
 }
@@ -30,9 +29,13 @@ type Row struct {
 	Model     string  `json:"model"`
 	Engine    string  `json:"engine"`
 	Regime    Regime  `json:"regime"`
+	Family    string  `json:"family"` // models that are built alike
+	Mode      string  `json:"mode"`   // aggregated, or disaggregated: also one phase alone
+
+	Assumed []string `json:"assumed,omitempty"` // what the row does not state
+	Note    string   `json:"note,omitempty"`    // what is doubtful about the measurement
 
 	kind   string
-	note   string
 	causes *Causes
 }
 
@@ -79,25 +82,42 @@ type Report struct {
 	Rows    []Row     `json:"rows"`
 	Summary Summary   `json:"summary"`
 	Skipped []Skipped `json:"skipped"`
+
+	by []string // the grouping that was asked for
 }
 
 // outcome is one scenario's run.
 type outcome struct {
 	result *sim.Result
 	causes *Causes
+	regime Regime
+	doubt  string // about the prediction, told with a bad error
 	err    error
+}
+
+// work is one thing to predict: a scenario to run, or a step of it to price.
+type work struct {
+	scenario *sim.Scenario
+	steady   *Steady
+	phase    Phase // of the step
 }
 
 // Run predicts every case: equal scenarios once, several at a time, and lists rows
 // in the order of the cases. A case that cannot be run is skipped with its error.
 // When the context ends, what has finished is kept and the report marked partial.
 func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
-	scenarios, which, err := distinct(sets)
+	works, which, err := distinct(sets)
 	if err != nil {
 		return nil, err
 	}
-	outcomes := runAll(ctx, scenarios, &o)
-	report := &Report{Rows: []Row{}, Skipped: []Skipped{}}
+	outcomes := make([]outcome, len(works))
+	done := 0
+	sim.Each(ctx, len(works), o.Workers, func(i int) { outcomes[i] = works[i].run(ctx, &o) }, func(int) {
+		if done++; o.Done != nil {
+			o.Done(done, len(works))
+		}
+	})
+	report := &Report{Rows: []Row{}, Skipped: []Skipped{}, by: o.By}
 	next := 0
 	for _, set := range sets {
 		report.Skipped = append(report.Skipped, set.Skipped...)
@@ -114,66 +134,45 @@ func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
 			}
 		}
 	}
-	report.Summary = summarise(report.Rows)
+	report.Summary = summarise(report.Rows, o.By)
 	return report, nil
 }
 
-// distinct numbers the different scenarios; which gives each case's, in order.
-func distinct(sets []*Set) (scenarios []*sim.Scenario, which []int, err error) {
+// distinct numbers what is to be predicted, equal things once; which gives each
+// case's, in order.
+func distinct(sets []*Set) (works []work, which []int, err error) {
 	number := map[string]int{}
 	for _, set := range sets {
 		for i := range set.Cases {
-			text, err := set.Cases[i].Scenario.Marshal()
+			c := &set.Cases[i]
+			key, err := c.Scenario.Marshal()
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", set.Cases[i].ID, err)
+				return nil, nil, fmt.Errorf("%s: %w", c.ID, err)
 			}
-			n, has := number[string(text)]
+			if c.Steady != nil {
+				key = fmt.Appendf(key, "%s %+v", c.Phase, *c.Steady)
+			}
+			n, has := number[string(key)]
 			if !has {
-				n = len(scenarios)
-				number[string(text)] = n
-				scenarios = append(scenarios, set.Cases[i].Scenario)
+				n = len(works)
+				number[string(key)] = n
+				works = append(works, work{c.Scenario, c.Steady, c.Phase})
 			}
 			which = append(which, n)
 		}
 	}
-	return scenarios, which, nil
+	return works, which, nil
 }
 
-func runAll(ctx context.Context, scenarios []*sim.Scenario, o *Options) []outcome {
-	out := make([]outcome, len(scenarios))
-	next := make(chan int)
-	var wait sync.WaitGroup
-	var telling sync.Mutex
-	done := 0
-	for range min(cmp.Or(o.Workers, runtime.GOMAXPROCS(0)), len(scenarios)) {
-		wait.Go(func() {
-			for i := range next {
-				out[i] = runOne(ctx, scenarios[i], o)
-				if o.Done != nil && ctx.Err() == nil {
-					telling.Lock()
-					done++
-					o.Done(done, len(scenarios))
-					telling.Unlock()
-				}
-			}
-		})
-	}
-	for i := range scenarios {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	wait.Wait()
-	return out
-}
-
-func runOne(ctx context.Context, s *sim.Scenario, o *Options) outcome {
+func (w *work) run(ctx context.Context, o *Options) outcome {
 	if ctx.Err() != nil {
 		return outcome{}
 	}
-	r, err := sim.Run(ctx, s, sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs, Engine: o.Run.Engine})
+	opt := sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs, Engine: o.Run.Engine}
+	if w.steady != nil {
+		return w.steady.run(w.scenario, w.phase, &opt)
+	}
+	r, err := sim.Run(ctx, w.scenario, opt)
 	switch {
 	case ctx.Err() != nil && (err != nil || r.Partial):
 		return outcome{}
@@ -182,12 +181,16 @@ func runOne(ctx context.Context, s *sim.Scenario, o *Options) outcome {
 	case r.Requests.Rejected > 0:
 		return outcome{err: fmt.Errorf("%d of %d requests do not fit the KV cache", r.Requests.Rejected, r.Requests.Arrived)}
 	}
-	return outcome{result: r, causes: &Causes{Prefill: r.Causes.Prefill.List(), Decode: r.Causes.Decode.List(), Request: r.Causes.Request}}
+	causes := &Causes{Prefill: r.Causes.Prefill.List(), Decode: r.Causes.Decode.List(), Request: r.Causes.Request}
+	return outcome{result: r, causes: causes, regime: regime(r)}
 }
 
 func rows(c *Case, o *outcome) []Row {
 	out := make([]Row, 0, len(c.Measures))
-	at := regime(o.result)
+	mode := "aggregated"
+	if d := &c.Scenario.Deployment; d.Prefill != nil || d.Decode != nil {
+		mode = "disaggregated"
+	}
 	for _, m := range c.Measures {
 		metric, err := findMetric(m.Metric)
 		if err != nil {
@@ -196,8 +199,16 @@ func rows(c *Case, o *outcome) []Row {
 		p := metric.of(o.result, c.Phase)
 		out = append(out, Row{
 			ID: c.ID, Metric: m.Metric, Measured: m.Value, Predicted: p, Error: p/m.Value - 1,
-			Hardware: c.Hardware, Model: c.Model, Engine: c.Engine, Regime: at, kind: metric.kind, note: c.Note, causes: o.causes,
+			Hardware: c.Hardware, Model: c.Model, Engine: c.Engine, Regime: o.regime, Family: family(c.Model), Mode: mode,
+			Assumed: c.Assumed, Note: joined(c.Note, o.doubt), kind: metric.kind, causes: o.causes,
 		})
 	}
 	return out
+}
+
+func joined(a, b string) string {
+	if a != "" && b != "" {
+		return a + "; " + b
+	}
+	return a + b
 }
