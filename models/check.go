@@ -120,6 +120,16 @@ func (c checker) ffn(path string, f *ffnDoc) {
 	if f.TopK > f.Experts {
 		c.errorf(path+".topk", "must be at most experts (%d), got %d", f.Experts, f.TopK)
 	}
+	if f.Groups != 0 || f.TopKGroups != 0 {
+		c.size(path+".groups", f.Groups, f.Experts)
+		c.size(path+".topk_groups", f.TopKGroups, max(1, f.Groups))
+		if f.Groups > 0 && f.Experts%f.Groups != 0 {
+			c.errorf(path+".groups", "must divide experts (%d), got %d", f.Experts, f.Groups)
+		}
+		if f.Groups > 0 && f.TopKGroups*(f.Experts/f.Groups) < f.TopK {
+			c.errorf(path+".topk_groups", "%d of %d groups hold fewer than topk (%d) experts", f.TopKGroups, f.Groups, f.TopK)
+		}
+	}
 	if f.Shared < 0 || f.Shared > maxWidth {
 		c.errorf(path+".shared_inter", "must be between 0 and %d, got %d", maxWidth, f.Shared)
 	}

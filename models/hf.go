@@ -57,6 +57,8 @@ type hfConfig struct {
 	NumExperts         int64   `json:"num_experts"`
 	ExpertsPerTok      int64   `json:"num_experts_per_tok"`
 	ExpertsPerToken    int64   `json:"num_experts_per_token"`
+	ExpertGroups       int64   `json:"n_group"`
+	TopKGroups         int64   `json:"topk_group"`
 	SharedExperts      int64   `json:"n_shared_experts"`
 	NumSharedExperts   int64   `json:"num_shared_experts"`
 	FirstKDense        int64   `json:"first_k_dense_replace"`

@@ -80,6 +80,9 @@ func (c *conversion) moe() *ffnDoc {
 	if n := cmp.Or(h.SharedExperts, h.NumSharedExperts); n > 0 && n < 1<<10 && f.Inter < maxWidth {
 		f.Shared = n * f.Inter
 	}
+	if h.ExpertGroups > 1 {
+		f.Groups, f.TopKGroups = h.ExpertGroups, h.TopKGroups
+	}
 	if h.TopKMethod == "noaux_tc" || h.RoutingBias || h.ModelType == "glm4_moe" {
 		f.RouterBias = FP32
 	}

@@ -181,7 +181,10 @@ type MoE struct {
 	Latent        []Linear // projections to and from a latent expert width
 	Shared        []Linear // all shared experts together
 	HashRouted    bool     // the token id chooses; the gate still scores
-	Extra         []Tensor
+	// Groups are runs of experts of which a token goes to TopKGroups at most
+	// (node-limited routing, arXiv 2412.19437 §2.1.2); 0 is no such limit.
+	Groups, TopKGroups int64
+	Extra              []Tensor
 }
 
 // ExpertParams is the number of weights of one routed expert.

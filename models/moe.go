@@ -12,7 +12,7 @@ func (b *builder) ffn(p *ffnDoc) *FFN {
 	m := &MoE{
 		Experts: p.Experts, TopK: p.TopK, In: d, Inter: p.Inter, Mats: 3,
 		Format: b.doc.Formats.Experts, ScaleBytes: b.scaleBytes(),
-		Gate: plain("router", d, p.Experts), HashRouted: p.Hash,
+		Gate: plain("router", d, p.Experts), HashRouted: p.Hash, Groups: p.Groups, TopKGroups: p.TopKGroups,
 	}
 	if p.Latent > 0 {
 		m.In = p.Latent

@@ -92,6 +92,8 @@ type ffnDoc struct {
 	Inter      int64  `yaml:"inter"`
 	Experts    int64  `yaml:"experts,omitempty"`
 	TopK       int64  `yaml:"topk,omitempty"`
+	Groups     int64  `yaml:"groups,omitempty"`       // that experts fall in, in order, when a token may go to some of them only
+	TopKGroups int64  `yaml:"topk_groups,omitempty"`  // groups that a token may go to
 	Shared     int64  `yaml:"shared_inter,omitempty"` // width of all shared experts together
 	SharedGate bool   `yaml:"shared_gate,omitempty"`
 	RouterBias Format `yaml:"router_bias,omitempty"`

@@ -3,6 +3,7 @@ package topologies
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -119,11 +120,12 @@ func TestDeepEPNormalRates(t *testing.T) {
 	} {
 		x := system(t, r.ref)
 		l := library(t, x, "deepep-normal")
-		m := MoE{Ranks: r.ep, Tokens: r.tokens, TopK: 8, Experts: 256, Groups: r.groups}
-		nodes := float64(r.ep / 8)
-		copies := distinct(nodes, 8)
+		// Its test makes a node a group, of which a token goes to four at most.
+		nodes := r.ep / 8
+		m := MoE{Ranks: r.ep, Tokens: r.tokens, TopK: 8, Experts: 256, Groups: min(nodes, r.groups), ExpertGroups: nodes}
+		copies := distinct(float64(nodes), 8)
 		if r.groups > 0 {
-			copies = distinct(min(nodes, float64(r.groups)), 8)
+			copies = distinct(float64(min(nodes, r.groups)), 8)
 		}
 		for i, want := range []float64{r.there, r.back} {
 			m.BytesPerCopy = []float64{7168 + 224, 14336}[i]
@@ -405,5 +407,40 @@ func TestPricesDoNotAllocate(t *testing.T) {
 		x.Transfer(l, 1, 1e6)
 	}); n > 0 {
 		t.Errorf("%v allocations a step", n)
+	}
+}
+
+// Spread against throwing: a token chooses t of g groups and k experts in them.
+func TestSpreadIsWhatDrawingGives(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, c := range []struct{ n, k, groups, of int }{{2, 8, 4, 8}, {4, 8, 4, 8}, {8, 8, 4, 8}, {16, 8, 4, 8}, {32, 8, 4, 8}, {4, 6, 2, 4}, {32, 8, 0, 0}} {
+		const experts, draws = 256, 20000
+		of, chosen := max(1, c.of), c.groups
+		if chosen == 0 {
+			chosen = of
+		}
+		sum := 0
+		for range draws {
+			groups := rng.Perm(of)[:chosen]
+			hit := map[int]bool{}
+			for range c.k {
+				e := groups[rng.IntN(chosen)]*(experts/of) + rng.IntN(experts/of)
+				hit[e*c.n/experts] = true
+			}
+			sum += len(hit)
+		}
+		m := MoE{TopK: c.k, Groups: c.groups, ExpertGroups: c.of}
+		within(t, fmt.Sprintf("%+v", c), m.Spread(float64(c.n)), float64(sum)/draws, 2)
+	}
+	// Fewer groups never reach more places, and no more than there are.
+	for n := 1.0; n <= 64; n++ {
+		last := 0.0
+		for groups := 1; groups <= 8; groups++ {
+			s := MoE{TopK: 8, Groups: groups, ExpertGroups: 8}.Spread(n)
+			if s < last-1e-9 || s > n+1e-9 || s > 8+1e-9 {
+				t.Errorf("%v places, %d groups: %v, before %v", n, groups, s, last)
+			}
+			last = s
+		}
 	}
 }

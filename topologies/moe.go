@@ -16,6 +16,7 @@ type MoE struct {
 	BytesPerCopy float64 // of one token to one expert, quantisation scales included
 	Experts      int     // slots in all, redundant copies among them
 	Groups       int     // most expert groups a token may go to (node-limited routing); 0: no limit
+	ExpertGroups int     // that experts fall in, laid on ranks in order
 	SMs          int     // given to the library; 0: its default
 	Stride       int     // between members among contiguous ranks; 0 is 1
 	// Balanced says that a token's experts lie on min(TopK, Ranks) ranks, as in the
@@ -167,7 +168,34 @@ func (m MoE) copies(how string, ranks int) float64 {
 	case m.Balanced:
 		return min(k, n)
 	}
-	return distinct(n, k)
+	return m.Spread(n)
+}
+
+// Spread is the expected number of n equal parts of the ranks, in order, that hold
+// any of a token's experts under uniform routing. Of g groups a token goes to t and
+// finds its experts in d = t(1−(1−1/t)^k) of them. Parts smaller than a group are hit
+// as if only t/g of them were there; a larger one holds g/n groups and is missed when
+// none of the d falls on it: Γ(g−g/n+1)·Γ(g−d+1) / (Γ(g−g/n−d+1)·Γ(g+1)).
+func (m MoE) Spread(n float64) float64 {
+	k, t, g := float64(m.TopK), float64(m.Groups), float64(m.ExpertGroups)
+	switch {
+	case m.Groups == 0 || t >= g:
+		return distinct(n, k)
+	case n >= g:
+		return distinct(n*t/g, k)
+	}
+	d := distinct(t, k)
+	free := g - g/n - d + 1
+	if free <= 0 {
+		return n
+	}
+	hit := n * (1 - math.Exp(logGamma(g-g/n+1)+logGamma(g-d+1)-logGamma(free)-logGamma(g+1)))
+	return min(hit, distinct(n, k)) // d is a mean, and overstates by up to 0.4 % where the limit hardly binds
+}
+
+func logGamma(x float64) float64 {
+	v, _ := math.Lgamma(x)
+	return v
 }
 
 // distinct is the expected number of n equal bins that k draws hit.
@@ -207,11 +235,7 @@ func (l *Library) copied(law *MoELaw, g *group, m MoE) Comm {
 	bytes = max(bytes, toRanks*(g.ranks-1)/g.ranks/(law.Inner*inner.spreadPort()))
 	n := g.outer()
 	if n > 1 {
-		groups := n
-		if m.Groups > 0 {
-			groups = min(n, float64(m.Groups))
-		}
-		toDomains := token * distinct(groups, float64(m.TopK))
+		toDomains := token * m.Spread(n)
 		for i := range g.n {
 			if lv := &g.levels[i]; !lv.inner {
 				bytes = max(bytes, toDomains*(n-1)/n/(law.Outer*min(lv.spread, lv.port)))

@@ -150,6 +150,7 @@ func (m *comms) exchanged(e *experts, tokens float64) (there, back topologies.Mo
 	there = topologies.MoE{
 		Ranks: m.layout.EP, Tokens: tokens, TopK: int(e.m.TopK), Stride: 1,
 		Experts: int(e.m.Experts) + m.layout.Redundant, BytesPerCopy: 2 * width,
+		Groups: int(e.m.TopKGroups), ExpertGroups: int(e.m.Groups),
 	}
 	back = there
 	switch {
@@ -182,10 +183,10 @@ func (m *comms) copies(c *comm, l *topologies.MoELaw, x topologies.MoE) {
 	if l != nil {
 		how = l.Copies
 	}
-	token, k, n := x.Tokens*x.BytesPerCopy, float64(x.TopK), float64(x.Ranks)
-	copies := k
+	token, n := x.Tokens*x.BytesPerCopy, float64(x.Ranks)
+	copies := float64(x.TopK)
 	if how != "pairs" {
-		copies = distinct(n, k)
+		copies = x.Spread(n)
 	}
 	m.spread(c, x.Ranks, x.Stride, token*copies)
 	if how != "node" {
@@ -193,13 +194,10 @@ func (m *comms) copies(c *comm, l *topologies.MoELaw, x topologies.MoE) {
 	}
 	for t := 1; t < len(m.topology.Tiers); t++ {
 		if domains := n / m.inside(t-1, x.Ranks, x.Stride); domains > 1 {
-			c.link[t] = min(c.link[t], token*distinct(domains, k)*(domains-1)/domains)
+			c.link[t] = min(c.link[t], token*x.Spread(domains)*(domains-1)/domains)
 		}
 	}
 }
-
-// distinct is how many of n bins k draws hit on average.
-func distinct(n, k float64) float64 { return n * (1 - math.Pow(1-1/n, k)) }
 
 // fused is a layer whose dispatch, experts and combine are one kernel with
 // constants of its own (laws-communication §4), nil where no library has one.
