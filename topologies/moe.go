@@ -19,6 +19,9 @@ type MoE struct {
 	ExpertGroups int     // that experts fall in, laid on ranks in order
 	SMs          int     // given to the library; 0: its default
 	Stride       int     // between members among contiguous ranks; 0 is 1
+	// HotRank and HotDomain are what the heaviest rank and the heaviest innermost
+	// domain receive in dispatch, and send in combine, over the mean; 0 is 1.
+	HotRank, HotDomain float64
 	// Balanced says that a token's experts lie on min(TopK, Ranks) ranks, as in the
 	// tables of benchmarks; otherwise the expectation under uniform routing is sent.
 	Balanced bool
@@ -148,7 +151,7 @@ func (t *Topology) moe(lib *Library, law *MoELaw, m MoE) Comm {
 	if single != nil && g.outer() <= 1 {
 		eInner = single.Inner
 	}
-	bytes := m.Tokens * m.copies(law.Copies, m.Ranks) * (m.BytesPerCopy + law.OverheadByte)
+	bytes := m.Tokens * m.copies(law.Copies, m.Ranks) * (m.BytesPerCopy + law.OverheadByte) * max(1, m.HotRank)
 	fan := 1 + law.FanOut*max(0, math.Log2(min(float64(m.Ranks), fanOutEnd)/8))
 	time := g.exchange(bytes*fan, eInner, law.Outer)
 	if law.KeepsOwn {
@@ -229,13 +232,13 @@ func (l *Library) copied(law *MoELaw, g *group, m MoE) Comm {
 		sms = float64(m.SMs)
 	}
 	token := m.Tokens * (m.BytesPerCopy + law.OverheadByte)
-	toRanks := token * m.copies(copyRank, m.Ranks)
+	toRanks := token * m.copies(copyRank, m.Ranks) * max(1, m.HotRank)
 	inner := &g.levels[0]
 	bytes := toRanks / (sms * law.SMRate * 1e9)
 	bytes = max(bytes, toRanks*(g.ranks-1)/g.ranks/(law.Inner*inner.spreadPort()))
 	n := g.outer()
 	if n > 1 {
-		toDomains := token * m.Spread(n)
+		toDomains := token * m.Spread(n) * max(1, m.HotDomain)
 		for i := range g.n {
 			if lv := &g.levels[i]; !lv.inner {
 				bytes = max(bytes, toDomains*(n-1)/n/(law.Outer*min(lv.spread, lv.port)))

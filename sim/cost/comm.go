@@ -150,7 +150,7 @@ func (m *comms) exchanged(e *experts, tokens float64) (there, back topologies.Mo
 	there = topologies.MoE{
 		Ranks: m.layout.EP, Tokens: tokens, TopK: int(e.m.TopK), Stride: 1,
 		Experts: int(e.m.Experts) + m.layout.Redundant, BytesPerCopy: 2 * width,
-		Groups: int(e.m.TopKGroups), ExpertGroups: int(e.m.Groups),
+		Groups: int(e.m.TopKGroups), ExpertGroups: int(e.m.Groups), HotRank: e.skew.heaviest, HotDomain: e.skew.domain,
 	}
 	back = there
 	switch {

@@ -261,7 +261,7 @@ func (s *Stepper) newExperts(m *models.MoE) *experts {
 	e := &experts{m: m, inter: float64(ceilDiv(m.Inter, cut)), arithmetic: arithmeticOf(m.Format, "", s.config.Chip)}
 	e.slots = float64((m.Experts + int64(l.Redundant)) / int64(l.EP))
 	e.bytes = float64(m.ExpertBytes()) / float64(cut)
-	e.skew = newSkew(l.Routing, int(m.Experts), l.Redundant, l.EP)
+	e.skew = newSkew(l.Routing, int(m.Experts), l.Redundant, l.EP, s.config.Topology.Tiers[0].Size*max(1, s.config.Chip.Dies))
 	return e
 }
 

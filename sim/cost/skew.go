@@ -17,6 +17,7 @@ type skew struct {
 	ranks    float64
 	heaviest float64 // ≥ 1, of the static load
 	near     float64
+	domain   float64 // ≥ 1, as heaviest, of the ranks of an innermost domain together
 }
 
 // newSkew places experts and their redundant copies on ranks. Uniform routing has
@@ -24,8 +25,8 @@ type skew struct {
 // (histogram); redundant copies go one by one to the expert with the heaviest load
 // a copy, and slots to the lightest rank with room, heaviest first, which is what
 // EPLB does. Without redundant copies experts stay in order, as engines place them.
-func newSkew(r Routing, experts, redundant, ranks int) skew {
-	s := skew{ranks: float64(ranks), heaviest: 1, near: float64(ranks)}
+func newSkew(r Routing, experts, redundant, ranks, domain int) skew {
+	s := skew{ranks: float64(ranks), heaviest: 1, near: float64(ranks), domain: 1}
 	if ranks <= 1 || r.Kind == Uniform || r.Kind == "" {
 		return s
 	}
@@ -33,15 +34,17 @@ func newSkew(r Routing, experts, redundant, ranks int) skew {
 	if r.Kind == Histogram {
 		draws = 1
 	}
-	var heaviest, near float64
+	var heaviest, near, together float64
 	loads := make([]float64, experts)
 	for d := range draws {
 		r.loads(d, loads)
-		h, n := place(loads, redundant, ranks)
-		heaviest += h
-		near += n
+		sums := place(loads, redundant, ranks)
+		h, n := top(sums)
+		g, _ := top(grouped(sums, domain))
+		heaviest, near, together = heaviest+h, near+n, together+g
 	}
-	s.heaviest, s.near = heaviest/float64(draws), near/float64(draws)
+	n := float64(draws)
+	s.heaviest, s.near, s.domain = heaviest/n, near/n, together/n
 	return s
 }
 
@@ -64,38 +67,46 @@ func (r Routing) loads(draw int, loads []float64) {
 	}
 }
 
-// place returns the heaviest rank's load over the mean, and how many ranks are
-// within a tenth of it.
-func place(loads []float64, redundant, ranks int) (heaviest, near float64) {
-	var slots []float64
-	if redundant > 0 {
-		slots = replicate(loads, redundant)
-	} else {
-		slots = loads
-	}
-	room := len(slots) / ranks
+// place returns the load of every rank.
+func place(loads []float64, redundant, ranks int) []float64 {
 	sums := make([]float64, ranks)
-	if redundant == 0 {
-		for i, w := range slots {
-			sums[min(i/max(1, room), ranks-1)] += w
-		}
-	} else {
-		pack(slots, sums, room)
+	if redundant > 0 {
+		slots := replicate(loads, redundant)
+		pack(slots, sums, len(slots)/ranks)
+		return sums
 	}
-	total, top := 0.0, 0.0
+	room := len(loads) / ranks
+	for i, w := range loads {
+		sums[min(i/max(1, room), ranks-1)] += w
+	}
+	return sums
+}
+
+// grouped adds up runs of size ranks.
+func grouped(sums []float64, size int) []float64 {
+	out := make([]float64, (len(sums)+size-1)/size)
+	for i, w := range sums {
+		out[i/size] += w
+	}
+	return out
+}
+
+// top is the heaviest load over the mean, and how many are within a tenth of it.
+func top(sums []float64) (heaviest, near float64) {
+	total, most := 0.0, 0.0
 	for _, w := range sums {
 		total += w
-		top = max(top, w)
+		most = max(most, w)
 	}
 	if total == 0 {
-		return 1, float64(ranks)
+		return 1, float64(len(sums))
 	}
 	for _, w := range sums {
-		if w >= 0.9*top {
+		if w >= 0.9*most {
 			near++
 		}
 	}
-	return top * float64(ranks) / total, near
+	return most * float64(len(sums)) / total, near
 }
 
 // replicate gives each redundant slot to the expert with the heaviest load a copy
