@@ -61,8 +61,8 @@ type Deployment struct {
 	MTP       MTP       `yaml:"mtp,omitempty" json:"mtp"`
 	Overlap   string    `yaml:"overlap,omitempty" json:"overlap"` // none, two-batch, wave; empty is the engine's own
 	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a), histogram FILE
-	// PollSteps is how many steps pass between two looks at the queue; 0 leaves it to
-	// the engine.
+	// PollSteps is how many decode steps pass between two looks at what has arrived; 0
+	// leaves it to the engine.
 	PollSteps int `yaml:"poll_steps,omitempty" json:"poll_steps,omitempty"`
 	// Why is how the layout was chosen when a search chose it.
 	Why string `yaml:"why,omitempty" json:"why,omitempty"`

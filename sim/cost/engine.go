@@ -31,8 +31,12 @@ type Engine struct {
 	MemoryFraction float64 `yaml:"memory_fraction"`
 	// MemoryShareOf is what the fraction is a share of; empty is ShareOfAll.
 	MemoryShareOf MemoryShare `yaml:"memory_share_of"`
-	// PollSteps is how many steps pass between two looks at the queue.
+	// PollSteps is how many decode steps pass between two looks at what has arrived;
+	// after a step with prompts there is one at once.
 	PollSteps int `yaml:"poll_steps"`
+	// PrefillFirst runs waiting prompts in steps of their own, while decoding
+	// sequences stand still; otherwise a step has both. Mixed instances alone.
+	PrefillFirst bool `yaml:"prefill_first"`
 	// MaxTokens and MaxSequences of one rank, by role.
 	MaxTokens    ByRole[int] `yaml:"max_tokens"`
 	MaxSequences ByRole[int] `yaml:"max_sequences"`

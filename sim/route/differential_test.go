@@ -137,6 +137,7 @@ type shape struct {
 	tokens, sequences, poll int64
 	room                    float64 // KV cache in longest requests; 0 for the chip's own
 	watermark               int64   // of the room, 1/watermark; 0 for none
+	prefillFirst            bool
 }
 
 func drawShape(r *rapid.T, name string, k kind) shape {
@@ -147,6 +148,8 @@ func drawShape(r *rapid.T, name string, k kind) shape {
 		poll:      rapid.SampledFrom([]int64{1, 2, 5}).Draw(r, name+" poll"),
 		room:      rapid.SampledFrom([]float64{0, 6, 2.5, 1.3, 1}).Draw(r, name+" room"),
 		watermark: rapid.SampledFrom([]int64{0, 100, 5}).Draw(r, name+" watermark"),
+
+		prefillFirst: rapid.Bool().Draw(r, name+" prefill first"),
 	}
 	if k.squeezed {
 		x.instances, x.sequences = min(x.instances, 2), 64
@@ -158,6 +161,7 @@ func drawShape(r *rapid.T, name string, k kind) shape {
 
 func (x *shape) apply(s *serve.Spec, longest int) {
 	s.MaxTokens, s.MaxSequences, s.PollSteps = x.tokens, x.sequences, x.poll
+	s.PrefillFirst = x.prefillFirst && s.Role == cost.Mixed
 	if x.room > 0 {
 		s.Memory.Free = int64(x.room * float64(s.Memory.SequenceBytes(int64(longest))))
 	}

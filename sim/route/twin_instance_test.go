@@ -13,13 +13,13 @@ import (
 
 // twinInstance is the naive serving engine.
 type twinInstance struct {
-	spec    *serve.Spec
-	busy    bool
-	end     des.Time
-	began   des.Time
-	woken   bool
-	wokenAt des.Time
-	steps   int64 // finished
+	spec      *serve.Spec
+	busy      bool
+	end       des.Time
+	began     des.Time
+	woken     bool
+	wokenAt   des.Time
+	sinceLook int64 // decode steps
 
 	queues  [][]*twinSeq // by rank, first come first served
 	running [][]*twinSeq // by rank, in the order of joining
@@ -62,6 +62,7 @@ func newTwinInstance(spec *serve.Spec) *twinInstance {
 	for range spec.Ranks {
 		in.caches = append(in.caches, &twinCache{block: int64(spec.BlockTokens)})
 	}
+	in.sinceLook = spec.PollSteps // it looks at once
 	return in
 }
 
@@ -73,14 +74,27 @@ func (t *twin) start(p, i int) {
 		return
 	}
 	t.joins(in)
+	t.look(in)
+	loads := make([]cost.Load, in.spec.Ranks)
+	in.chunks, in.prompt, in.kv = nil, 0, 0
+	if in.spec.PrefillFirst {
+		for r := range in.running {
+			if len(in.queues[r]) > 0 {
+				t.fill(p, i, r, &loads[r], in.spec.MaxTokens)
+			}
+			in.prompt += loads[r].ChunkTokens
+		}
+		if in.prompt > 0 {
+			t.promptsAlone(p, i, loads)
+			return
+		}
+	}
 	for r := range in.running {
 		for _, s := range in.running[r] {
 			t.grow(in, s)
 		}
 	}
 	var evicted []*twinSeq
-	loads := make([]cost.Load, in.spec.Ranks)
-	in.chunks, in.prompt, in.kv = nil, 0, 0
 	work := false
 	for r := range in.running {
 		_, holders := t.holding(p, i, r)
@@ -95,7 +109,9 @@ func (t *twin) start(p, i int) {
 				evicted = append(evicted, s)
 			}
 		}
-		t.fill(p, i, r, &loads[r])
+		if !in.spec.PrefillFirst {
+			t.fill(p, i, r, &loads[r], in.spec.MaxTokens-int64(len(in.running[r]))*in.spec.DecodeRows)
+		}
 		used, _ := t.holding(p, i, r)
 		if in.caches[r].shrink(in.spec, used) {
 			t.seen[dropped]++
@@ -110,15 +126,9 @@ func (t *twin) start(p, i int) {
 		in.prompt += loads[r].ChunkTokens
 		work = work || loads[r].Sequences+loads[r].Chunks > 0
 	}
-	all := int64(0)
-	for _, other := range t.inst[p] {
-		all += other.kv
-	}
-	t.rec.KVPeak(p, all)
+	t.peak(p)
 	if work {
-		in.step = in.spec.Stepper.Step(loads)
-		in.busy, in.began, in.end = true, t.now, t.now+in.step.Time
-		in.work = append(in.work, [2]des.Time{t.now, in.end})
+		t.runs(in, loads)
 	}
 	for _, s := range evicted {
 		t.enqueue(s)
@@ -126,6 +136,49 @@ func (t *twin) start(p, i int) {
 	if len(evicted) > 0 {
 		t.place()
 	}
+}
+
+// look shows the scheduler what has arrived since it last did.
+func (t *twin) look(in *twinInstance) {
+	due := in.sinceLook >= in.spec.PollSteps
+	if due {
+		in.sinceLook = 0
+	}
+	for r := range in.queues {
+		prefilling := slices.ContainsFunc(in.queues[r], func(s *twinSeq) bool { return s.state == twinPrefilling })
+		for _, s := range in.queues[r] {
+			s.known = s.known || due || len(in.running[r]) == 0 && !prefilling
+		}
+	}
+}
+
+// promptsAlone runs a step of prompts; what decodes waits.
+func (t *twin) promptsAlone(p, i int, loads []cost.Load) {
+	in := t.inst[p][i]
+	t.seen[standstill]++
+	for r := range in.running {
+		used, _ := t.holding(p, i, r)
+		if in.caches[r].shrink(in.spec, used) {
+			t.seen[dropped]++
+		}
+		in.kv += used
+	}
+	t.peak(p)
+	t.runs(in, loads)
+}
+
+func (t *twin) peak(p int) {
+	all := int64(0)
+	for _, in := range t.inst[p] {
+		all += in.kv
+	}
+	t.rec.KVPeak(p, all)
+}
+
+func (t *twin) runs(in *twinInstance, loads []cost.Load) {
+	in.step = in.spec.Stepper.Step(loads)
+	in.busy, in.began, in.end = true, t.now, t.now+in.step.Time
+	in.work = append(in.work, [2]des.Time{t.now, in.end})
 }
 
 func (t *twin) joins(in *twinInstance) {
@@ -180,24 +233,16 @@ func (t *twin) evict(in *twinInstance, r int) *twinSeq {
 	return s
 }
 
-// fill hands out what decoding leaves of the budget, first come first served.
-func (t *twin) fill(p, i, r int, load *cost.Load) {
+// fill hands out a budget of rows, first come first served.
+func (t *twin) fill(p, i, r int, load *cost.Load, budget int64) {
 	in := t.inst[p][i]
-	budget := in.spec.MaxTokens - int64(len(in.running[r]))*in.spec.DecodeRows
-	prefilling := 0
-	for _, s := range in.queues[r] {
-		if s.state == twinPrefilling {
-			prefilling++
-		}
-	}
-	looks := in.steps%in.spec.PollSteps == 0 || len(in.running[r])+prefilling == 0
 	for _, s := range in.queues[r] {
 		if budget <= 0 {
 			return
 		}
 		if s.state == twinQueued {
 			bytes := t.bytes(p, s.target)
-			if !looks {
+			if !s.known {
 				return
 			}
 			if !t.admits(p, i, r, bytes) {
@@ -245,9 +290,16 @@ func (t *twin) reuse(in *twinInstance, s *twinSeq) {
 func (t *twin) finish(p, i int) {
 	in := t.inst[p][i]
 	in.busy = false
-	in.steps++
+	in.sinceLook++
+	if in.prompt > 0 {
+		in.sinceLook = in.spec.PollSteps
+	}
+	alone := in.spec.PrefillFirst && in.prompt > 0
 	var over, onward []*twinSeq
 	for r := range in.running {
+		if alone {
+			break
+		}
 		for _, s := range in.running[r] {
 			t.rec.Gaps(t.now+s.lag-s.last, 1)
 			s.last, s.started = t.now+s.lag, true

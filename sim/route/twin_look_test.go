@@ -128,7 +128,15 @@ func (t *twin) cut() bool {
 	for _, s := range left {
 		at, context := t.now, s.context
 		if in := t.inst[s.pool][s.instance]; in.busy {
-			at, context = in.began, s.context-s.slope
+			at = in.began
+			if !in.spec.PrefillFirst || in.prompt == 0 {
+				context -= s.slope
+			}
+		}
+		if t.inst[s.pool][s.instance].spec.PrefillFirst { // prompts may have run alone since
+			if at = s.since - s.lag; s.started {
+				at = s.last - s.lag
+			}
 		}
 		at += s.lag
 		s.book(at, &s.decode)

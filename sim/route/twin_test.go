@@ -60,6 +60,7 @@ type twinSeq struct {
 	since, first, last                           des.Time
 	queue, prefill, transfer, decode, preempted  des.Time
 	lost, started, initial, measured, tokenIsOut bool
+	known                                        bool // to the scheduler of its instance
 	preemptions                                  int32
 	prefilledOn                                  int
 }
@@ -99,6 +100,7 @@ const (
 	crossing = iota
 	eviction
 	freshEviction
+	standstill
 	placeRefused
 	admissionRefused
 	prefixHit
@@ -119,6 +121,7 @@ var situations = [...]string{
 	crossing:         "a context crosses a break",
 	eviction:         "a rank runs out of cache",
 	freshEviction:    "a sequence is evicted before its first step",
+	standstill:       "prompts run alone",
 	placeRefused:     "a prefilled request waits for a place",
 	admissionRefused: "a prompt waits for cache",
 	prefixHit:        "a prompt's head is cached",

@@ -20,7 +20,8 @@ type Spec struct {
 	MaxSequences int64   // running on a rank
 	Stages       int64   // of the pipeline: PP
 	DecodeRows   int64   // rows a decoding sequence takes: 1 + drafts
-	PollSteps    int64   // steps between two looks at the queue
+	PollSteps    int64   // decode steps between two looks at what has arrived
+	PrefillFirst bool    // prompts run in steps of their own, before decoding
 	Watermark    int64   // KV bytes of a rank kept free when a request is admitted
 	RankChips    int     // ranks of the topology that one attention rank spans: TP·PP
 	BlockTokens  int     // of the prefix cache; 0 for none
@@ -38,7 +39,7 @@ func NewSpec(pool int, stepper *cost.Stepper, blockTokens int) *Spec {
 	s := &Spec{
 		Pool: pool, Role: c.Role, Stepper: stepper, Memory: stepper.Memory(), Ranks: c.Layout.DP, Breaks: c.Model.Breaks,
 		MaxTokens: int64(c.MaxTokens), MaxSequences: int64(c.MaxSequences), DecodeRows: int64(1 + c.Drafts), Stages: int64(c.Layout.PP),
-		PollSteps: int64(max(1, c.Engine.PollSteps)), BlockTokens: blockTokens,
+		PollSteps: int64(max(1, c.Engine.PollSteps)), PrefillFirst: c.Engine.PrefillFirst && c.Role == cost.Mixed, BlockTokens: blockTokens,
 		RankChips: c.Layout.TP * c.Layout.PP,
 	}
 	s.Watermark = max(s.Memory.Free/watermarkShare, s.StepGrowth())
@@ -80,11 +81,16 @@ type Instance struct {
 	id     int // in the pool
 
 	loads []cost.Load // of the step in progress, one a rank
+	alone []cost.Load // its prompts, when they run alone
 	ranks []rank
 	ring  *ring
-	step  int64 // steps started
+	step  int64 // steps in which sequences could decode
 	now   cost.Step
-	kv    int64 // bytes held on all ranks
+	// unseen are the decode steps since the last look at what has arrived; stalled is
+	// the time since the last of them.
+	unseen  int64
+	stalled des.Time
+	kv      int64 // bytes held on all ranks
 
 	Busy bool
 	End  des.Time // of the step in progress
@@ -110,6 +116,7 @@ type rank struct {
 	held       int64                   // KV bytes of requests that do not decode here (prefilling, arriving, handed off)
 	admitted   int64                   // requests that hold KV without decoding
 	prefilling int64                   // of them, those in the queue
+	seen       int64                   // at the head of the queue: those that the scheduler knows of
 	prefix     *kv.Prefix              // nil when prompts share nothing
 }
 
@@ -129,8 +136,8 @@ type chunk struct {
 func New(spec *Spec, shared Shared, id int) *Instance {
 	in := &Instance{
 		spec: spec, shared: shared, id: id,
-		loads: make([]cost.Load, spec.Ranks), ranks: make([]rank, spec.Ranks),
-		ring: newRing(),
+		loads: make([]cost.Load, spec.Ranks), alone: make([]cost.Load, spec.Ranks), ranks: make([]rank, spec.Ranks),
+		ring: newRing(), unseen: int64(spec.PollSteps),
 	}
 	for i := range in.ranks {
 		in.ranks[i].queue, in.ranks[i].running = emptyList(), emptyList()
@@ -196,6 +203,9 @@ func (in *Instance) Emitted(h int32) (tokens int64, at des.Time) {
 	at = in.idle // the last step's end, when it has just ended
 	if in.Busy {
 		at = in.End - in.now.Time
+	}
+	if in.spec.PrefillFirst { // prompts may have run alone since
+		at = max(at-in.stalled, r.Since-r.Lag)
 	}
 	steps := in.step - r.joinStep
 	return 1 + (r.Context+steps*r.Slope-int64(r.Input)<<cost.ContextShift)>>cost.ContextShift, at + r.Lag

@@ -97,11 +97,12 @@ func (in *Instance) evict(rankIndex int, now des.Time) {
 	r.book(now+r.Lag, spanDecode)
 	r.lost = true
 	if stepsDone > 0 {
-		r.LastToken = now + r.Lag
+		r.LastToken = now - in.stalled + r.Lag
 	}
 	in.shared.Recorder.Preempted()
 	if in.spec.Role == cost.Mixed {
 		in.ranks[rankIndex].queue.pushFront(in.shared.Table, h)
+		in.ranks[rankIndex].seen++
 		return
 	}
 	in.addLoad(rankIndex, -1)

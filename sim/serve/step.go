@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
@@ -14,9 +15,13 @@ import (
 func (in *Instance) Start(now des.Time) bool {
 	in.Completed, in.Prefilled, in.Evicted = in.Completed[:0], in.Prefilled[:0], in.Evicted[:0]
 	in.join(now)
+	in.look()
+	in.promptTokens, in.decoding = 0, 0
+	if in.spec.PrefillFirst && in.promptsAlone(now) {
+		return true
+	}
 	in.advance()
 	work, kv := false, int64(0)
-	in.promptTokens, in.decoding = 0, 0
 	for i := range in.ranks {
 		if in.vacant(i) {
 			continue
@@ -28,7 +33,9 @@ func (in *Instance) Start(now des.Time) bool {
 		}
 		load, rk := &in.loads[i], &in.ranks[i]
 		used -= rk.held
-		in.fill(i, now)
+		if !in.spec.PrefillFirst {
+			in.fill(i, in.spec.MaxTokens-load.Sequences*in.spec.DecodeRows, now)
+		}
 		in.shrink(i, used+rk.held)
 		kv += used + rk.held
 		in.decoding += load.Sequences
@@ -40,9 +47,52 @@ func (in *Instance) Start(now des.Time) bool {
 	if !work {
 		return false
 	}
+	in.run(now, in.loads)
+	return true
+}
+
+// run begins a step of these loads.
+func (in *Instance) run(now des.Time, loads []cost.Load) {
 	in.shared.Recorder.Idle(in.spec.Pool, int64(now-in.idle))
-	in.now = in.spec.Stepper.Step(in.loads)
+	in.now = in.spec.Stepper.Step(loads)
 	in.Busy, in.End = true, now+in.now.Time
+}
+
+// look takes what has arrived into the queues that the scheduler sees: every
+// PollSteps decode steps, after a step with prompts, and where there is nothing else
+// to do (SGLang's receive skipper).
+func (in *Instance) look() {
+	all := in.unseen >= in.spec.PollSteps
+	if all {
+		in.unseen = 0
+	}
+	for i := range in.ranks {
+		if rk := &in.ranks[i]; all || in.loads[i].Sequences+rk.prefilling == 0 {
+			rk.seen = rk.queue.count
+		}
+	}
+}
+
+// promptsAlone begins a step of waiting prompts, when any can be held; decoding
+// sequences stand still meanwhile. A rank without prompts waits for the others.
+func (in *Instance) promptsAlone(now des.Time) bool {
+	for i := range in.ranks {
+		in.fill(i, in.spec.MaxTokens, now)
+		in.promptTokens += in.loads[i].ChunkTokens
+	}
+	if in.promptTokens == 0 {
+		return false
+	}
+	kv := int64(0)
+	for i := range in.ranks {
+		used := in.used(i)
+		in.shrink(i, used)
+		kv += used
+		in.alone[i] = in.loads[i]
+		in.alone[i].Sequences, in.alone[i].Context = 0, [models.MaxBreaks]int64{}
+	}
+	in.holds(kv)
+	in.run(now, in.alone)
 	return true
 }
 
@@ -76,15 +126,14 @@ func (in *Instance) advance() {
 	}
 }
 
-// fill gives a rank's waiting prompts what its decoding rows leave of the budget,
-// first come first served; the first that cannot be held stops those behind it.
-func (in *Instance) fill(rankIndex int, now des.Time) {
+// fill gives a rank's waiting prompts a budget of rows, first come first served; the
+// first that cannot be held stops those behind it.
+func (in *Instance) fill(rankIndex int, budget int64, now des.Time) {
 	rk, load := &in.ranks[rankIndex], &in.loads[rankIndex]
-	budget := in.spec.MaxTokens - load.Sequences*in.spec.DecodeRows
-	poll := in.step%in.spec.PollSteps == 0 || load.Sequences+rk.prefilling == 0
-	for h := rk.queue.head; h != None && budget > 0; {
+	h := rk.queue.head
+	for i := int64(0); i < rk.seen && budget > 0; i++ {
 		r := in.shared.Table.At(h)
-		if r.Held == 0 && !(poll && in.begin(r, now)) {
+		if r.Held == 0 && !in.begin(r, now) {
 			return
 		}
 		n := min(int64(r.Target-r.Filled), budget)
@@ -128,7 +177,17 @@ func (in *Instance) Finish() {
 	now := in.End
 	in.Completed, in.Prefilled, in.Evicted = in.Completed[:0], in.Prefilled[:0], in.Evicted[:0]
 	in.Busy, in.idle = false, now
+	in.unseen++
+	if in.promptTokens > 0 {
+		in.unseen = in.spec.PollSteps
+	}
+	if in.spec.PrefillFirst && in.promptTokens > 0 {
+		in.stalled += in.now.Time
+		in.report(in.finishChunks(now))
+		return
+	}
 	in.gaps(now)
+	in.stalled = 0
 	for _, e := range in.finishing {
 		r := in.shared.Table.At(e.request)
 		if r.Generation != e.generation {
@@ -157,7 +216,7 @@ func (in *Instance) gaps(now des.Time) {
 		}
 	}
 	in.joiners = in.joiners[:0]
-	in.shared.Recorder.Gaps(in.now.Time, old)
+	in.shared.Recorder.Gaps(in.now.Time+in.stalled, old)
 }
 
 // finishChunks books the prompts' progress and returns how many first tokens came
@@ -180,6 +239,7 @@ func (in *Instance) finishChunks(now des.Time) (first int64) {
 		rk := &in.ranks[r.Rank]
 		rk.queue.remove(in.shared.Table, c.request)
 		rk.prefilling--
+		rk.seen--
 		r.Lag = in.fillLag(tokens, in.loads[r.Rank].ChunkTokens)
 		r.book(now+r.Lag, spanPrefill)
 		in.keep(r)
