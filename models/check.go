@@ -139,6 +139,9 @@ func (c checker) ffn(path string, f *ffnDoc) {
 	if f.Latent < 0 || f.Latent > maxWidth {
 		c.errorf(path+".latent", "must be between 0 and %d, got %d", maxWidth, f.Latent)
 	}
+	if f.Router != "" && f.Router != FP32 && f.Router != BF16 {
+		c.errorf(path+".router", "must be fp32 or bf16, got %s", f.Router)
+	}
 	if f.RouterBias != "" && f.RouterBias != FP32 && f.RouterBias != BF16 {
 		c.errorf(path+".router_bias", "must be fp32 or bf16, got %s", f.RouterBias)
 	}

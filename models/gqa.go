@@ -33,6 +33,9 @@ func (b *builder) gqa(p *attentionDoc) *Attention {
 	if p.QKNorm != "" {
 		a.SmallKernels++
 	}
+	if p.QKNorm == "all" {
+		a.NormSums = 2
+	}
 	if p.OutputGate {
 		a.SmallKernels++
 	}

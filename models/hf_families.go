@@ -86,6 +86,9 @@ func (c *conversion) moe() *ffnDoc {
 	if h.TopKMethod == "noaux_tc" || h.RoutingBias || h.ModelType == "glm4_moe" {
 		f.RouterBias = FP32
 	}
+	if h.ModelType == "minimax_m2" {
+		f.Router = FP32
+	}
 	if h.ModelType == "gpt_oss" {
 		f.RouterBias, f.Bias = BF16, true
 	}

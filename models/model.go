@@ -158,6 +158,10 @@ type Attention struct {
 	// SmallKernels counts the norm, RoPE, activation and top-k launches between
 	// the big operators.
 	SmallKernels int
+	// NormSums are sums of squares a row that run over all heads (query and key
+	// norms across heads): tensor-parallel ranks, which hold some of the heads each,
+	// add them up before they can normalise.
+	NormSums int64
 }
 
 // FFN is a dense MLP (Linears) or a mixture of experts (MoE).

@@ -1,7 +1,7 @@
 package models
 
 // ffn builds a dense gated MLP (d → 2·inter → d) or a mixture of experts: a
-// router over all experts, topk routed experts of three d×inter matrices (or of
+// router over all experts (in BF16, or in FP32 where engines keep it so), topk routed experts of three d×inter matrices (or of
 // latent×inter between two projections), and shared experts, which every token
 // runs. Hash-routed layers choose by token id from a table, but still score.
 func (b *builder) ffn(p *ffnDoc) *FFN {
@@ -13,6 +13,9 @@ func (b *builder) ffn(p *ffnDoc) *FFN {
 		Experts: p.Experts, TopK: p.TopK, In: d, Inter: p.Inter, Mats: 3,
 		Format: b.doc.Formats.Experts, ScaleBytes: b.scaleBytes(),
 		Gate: plain("router", d, p.Experts), HashRouted: p.Hash, Groups: p.Groups, TopKGroups: p.TopKGroups,
+	}
+	if p.Router != "" {
+		m.Gate.Format = p.Router
 	}
 	if p.Latent > 0 {
 		m.In = p.Latent

@@ -96,6 +96,7 @@ type ffnDoc struct {
 	TopKGroups int64  `yaml:"topk_groups,omitempty"`  // groups that a token may go to
 	Shared     int64  `yaml:"shared_inter,omitempty"` // width of all shared experts together
 	SharedGate bool   `yaml:"shared_gate,omitempty"`
+	Router     Format `yaml:"router,omitempty"` // of its weights and arithmetic; bf16 when empty
 	RouterBias Format `yaml:"router_bias,omitempty"`
 	Latent     int64  `yaml:"latent,omitempty"` // width that routed experts see, when not hidden
 	Hash       bool   `yaml:"hash_routed,omitempty"`

@@ -100,6 +100,8 @@ func arithmeticOf(stored, compute models.Format, chip *topologies.Chip) arithmet
 		return arithmetic{variant: law.W8A16, precision: topologies.BF16}
 	}
 	switch stored {
+	case models.FP32:
+		return arithmetic{variant: law.FP32, precision: topologies.BF16}
 	case models.FP8, models.FP8Block:
 		if !has(chip, topologies.FP8) {
 			return arithmetic{variant: law.W8A16, precision: topologies.BF16}

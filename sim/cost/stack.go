@@ -71,7 +71,7 @@ func (s *Stepper) hyperConnections(p *part, r *recorder, st *stack, rows float64
 }
 
 // tensorParallel books the collectives of a TP group: the sum after the output
-// projection, and the one after the FFN. Where experts are dispatched over the
+// projection, the one after the FFN, and those of norms across heads. Where experts are dispatched over the
 // data-parallel ranks, each TP rank dispatches its share of the rows and the
 // second collective gathers them.
 func (s *Stepper) tensorParallel(p *part, r *recorder, st *stack, rows float64) {
@@ -83,6 +83,9 @@ func (s *Stepper) tensorParallel(p *part, r *recorder, st *stack, rows float64) 
 	c := s.comms.allReduce(tp, bytes)
 	o := operator{kind: "all", name: "all-reduce", class: "all-reduce", precision: string(topologies.BF16), m: rows, n: float64(s.config.Model.Hidden), bytes: bytes}
 	p.communicate(r, o, st.layers, &c)
+	for i := range st.attentions {
+		s.normSums(p, r, &st.attentions[i], rows)
+	}
 	for i := range st.ffns {
 		f := &st.ffns[i]
 		o.kind = f.label
@@ -95,6 +98,21 @@ func (s *Stepper) tensorParallel(p *part, r *recorder, st *stack, rows float64) 
 		o.name, o.class = "all-reduce", "all-reduce"
 		p.communicate(r, o, f.count, &c)
 	}
+}
+
+// normSums books what a norm across all heads costs a TP group: the sums of
+// squares of every row in FP32, one all-reduce a layer for query and key together,
+// and a kernel of its own that forms them (vllm-project/vllm#31493,
+// sgl-project/sglang#14416: sum, all-reduce, norm).
+func (s *Stepper) normSums(p *part, r *recorder, k *attention, rows float64) {
+	if k.a.NormSums == 0 {
+		return
+	}
+	bytes := rows * float64(k.a.NormSums) * 4
+	c := s.comms.allReduce(s.config.Layout.TP, bytes)
+	o := operator{kind: k.label, name: "all-reduce of norms", class: "all-reduce", precision: "fp32", m: rows, n: float64(k.a.NormSums), bytes: bytes}
+	p.communicate(r, o, k.count, &c)
+	s.smallKernels(p, r, k.label, 1, k.count)
 }
 
 // mixture is the expert part of a stack: on the mean rank, what the heaviest rank

@@ -155,6 +155,9 @@ func (s *Stepper) classes() []string {
 		classes = append(classes, formClasses[k.form]...)
 	}
 	for _, f := range s.main.ffns {
+		if f.moe != nil && f.moe.m.Gate.Format == models.FP32 {
+			classes = append(classes, "gemm_fp32")
+		}
 		switch {
 		case f.moe == nil:
 		case s.config.Layout.Overlap == Wave:

@@ -7,6 +7,7 @@ type gemmForm struct {
 	floor      float64 // s
 	k          float64 // s per (k/1024), or its root
 	rootK      bool    // split-K hides part of the K loop
+	kSplit     float64 // s per (k/1024) up to splitRows rows, where split-K hides more of it
 	flop, byte float64 // s per FLOP, byte
 	p          float64
 	quant      float64 // s per element of A
@@ -33,7 +34,13 @@ var gemmSources = [numVariants]gemmSource{
 	{v: W4A8, names: []string{"w4a8", "fp8_block", "fp8"}, w: 0.53125, a: 1, quant: 3},
 	{v: W4A16, names: []string{"w4a16", "bfloat16"}, w: 0.53125, a: 2},
 	{v: W8A16, names: []string{"w8a16", "bfloat16"}, w: 1, a: 2},
+	// A BF16 activation is widened by a pass of its own: 2 bytes in, 4 out, 4 in again.
+	{v: FP32, names: []string{"float32"}, w: 4, a: 10},
 }
+
+// splitRows is up to how many rows a GEMM's kernels split K further, where the
+// chip's constants tell them apart; from twice as many on they do not.
+const splitRows = 16
 
 func (s *Set) compileGEMM(src *source) {
 	for i := range gemmSources {
@@ -43,15 +50,20 @@ func (s *Set) compileGEMM(src *source) {
 
 // gemmForm compiles one variant. 8-bit floats without FP8 units are stored in 8
 // bits and computed in BF16; FP4 without FP4 units, or without timings of them in
-// the chip's ancestry, is W4A8.
+// the chip's ancestry, is W4A8; FP32 without timings costs what BF16 does.
 func (s *Set) gemmForm(src *source, g *gemmSource) gemmForm {
-	names, w, a, quant, peak := g.names, g.w, g.a, g.quant, s.bf16
+	class, names, w, a, quant, peak := "gemm", g.names, g.w, g.a, g.quant, s.bf16
 	switch {
 	case g.v == NVFP4:
 		if _, timed := src.chip.Constants("gemm", names[0]); !timed || !s.nativeFP4 {
 			return s.gemmForm(src, &gemmSources[W4A8.index()])
 		}
 		peak = s.fp4
+	case g.v == FP32:
+		class = "gemm_fp32"
+		if _, timed := src.chip.Constants(class, names[0]); !timed {
+			return s.gemmForm(src, &gemmSources[0])
+		}
 	case g.float8 && !s.nativeFP8:
 		return s.gemmForm(src, &gemmSources[W8A16.index()])
 	case g.v == INT8:
@@ -59,13 +71,17 @@ func (s *Set) gemmForm(src *source, g *gemmSource) gemmForm {
 	case quant > 0:
 		peak = s.fp8
 	}
-	v := src.need("gemm", names...)
+	v := src.need(class, names...)
 	f := gemmForm{
 		floor: v.us("t0_us"), rootK: v.number("k_power", 0.5, 1) < 1,
 		flop: 1 / (peak * v.share("ec")), byte: 1 / (s.hbm * v.share("em")), p: v.number("p", 0.1, 16),
 		w: w, a: a,
 	}
 	f.k = v.us("k_us")
+	f.kSplit = f.k
+	if v.has("k_split_us") {
+		f.kSplit = v.us("k_split_us")
+	}
 	if quant > 0 {
 		f.quant = quant / (s.hbm * v.cached("eq"))
 	}
@@ -78,7 +94,8 @@ func (s *Set) gemmForm(src *source, g *gemmSource) gemmForm {
 //
 //	t = t0 + cK·g(k/1024) + pnorm_p(2mnk/(P·ec), (w·nk + a·mk + 2mn)/(W·em)) + q·mk/(W·eq)
 //
-// g is a root where split-K hides part of the K loop.
+// g is a root where split-K hides part of the K loop; cK is lower at few rows where
+// the chip's constants say so (FP32).
 func (s *Set) GEMM(v Variant, m, n, k float64) Time {
 	f := &s.gemm[v.index()]
 	t := f.time(m, n, k)
@@ -112,5 +129,6 @@ func (f *gemmForm) time(m, n, k float64) Time {
 		serial = math.Sqrt(serial)
 	}
 	share := weights / (weights + act)
-	return Time{Launch: f.floor, Compute: c + f.k*serial, Weights: b * share, Act: b * (1 - share)}
+	perK := f.kSplit + (f.k-f.kSplit)*min(1, max(0, m/splitRows-1))
+	return Time{Launch: f.floor, Compute: c + perK*serial, Weights: b * share, Act: b * (1 - share)}
 }

@@ -33,6 +33,7 @@ var moeSources = [numVariants]moeSource{
 	{W4A8, []string{"w4a8_mxfp4_mxfp8/trtllm", "fp8_block/triton"}, []string{"w4a8", "fp8_block"}, 0.53125},
 	{W4A16, []string{"w4a16_mxfp4/trtllm", "w4a16_mxfp4/triton"}, nil, 0.53125},
 	{W8A16, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, 1},
+	{FP32, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, 4},
 }
 
 func (s *Set) compileMoE(src *source) {
@@ -59,7 +60,7 @@ func (s *Set) moeForms(src *source, m *moeSource) (all, dispatched moeForm) {
 		return s.moeForms(src, &moeSources[W8A16.index()])
 	case m.v == INT8:
 		peak = s.int8
-	case m.v == BF16 || m.v == W4A16 || m.v == W8A16:
+	case m.v == BF16 || m.v == W4A16 || m.v == W8A16 || m.v == FP32:
 		peak = s.bf16
 	}
 	all = s.moeForm(src.need("moe", m.moe...), peak, m.w)

@@ -19,12 +19,13 @@ const (
 	NVFP4    Variant = "nvfp4"
 	INT8     Variant = "int8"
 	MXFP8    Variant = "mxfp8"
-	W4A8     Variant = "w4a8"  // 4-bit weights, 8-bit arithmetic (MXFP4 × FP8, INT4 × INT8)
-	W4A16    Variant = "w4a16" // 4-bit weights, BF16 arithmetic
-	W8A16    Variant = "w8a16" // 8-bit weights, BF16 arithmetic
+	W4A8     Variant = "w4a8"    // 4-bit weights, 8-bit arithmetic (MXFP4 × FP8, INT4 × INT8)
+	W4A16    Variant = "w4a16"   // 4-bit weights, BF16 arithmetic
+	W8A16    Variant = "w8a16"   // 8-bit weights, BF16 arithmetic
+	FP32     Variant = "float32" // without tensor cores: routers kept in FP32
 )
 
-const numVariants = 9
+const numVariants = 10
 
 // index is the place of a variant in compiled tables; a name that is none of them
 // counts as BF16, the widest.
@@ -46,6 +47,8 @@ func (v Variant) index() int {
 		return 7
 	case W8A16:
 		return 8
+	case FP32:
+		return 9
 	}
 	return 0
 }
