@@ -67,9 +67,7 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	if in.Engine, err = s.engine(t.Chip, opt.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
-	if n := s.Deployment.PollSteps; n > 0 {
-		in.Engine.PollSteps = n
-	}
+	s.Deployment.tune(in.Engine)
 	libraries, err := cost.LoadLibraries(t, in.Engine)
 	if err != nil {
 		return nil, err
@@ -92,6 +90,19 @@ func (s *Scenario) engine(chip *topologies.Chip, instead *cost.Engine) (*cost.En
 		return &e, nil
 	}
 	return cost.EngineFor(s.Deployment.Engine, chip)
+}
+
+// tune puts the deployment's own choices in the engine's place.
+func (d *Deployment) tune(e *cost.Engine) {
+	if d.PollSteps > 0 {
+		e.PollSteps = d.PollSteps
+	}
+	if d.MemoryFraction > 0 {
+		e.MemoryFraction = d.MemoryFraction
+	}
+	if d.GraphTokens > 0 {
+		e.GraphTokens = d.GraphTokens
+	}
 }
 
 // Stepper is the cost model of a pool's instances in a role.

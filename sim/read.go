@@ -248,6 +248,12 @@ func (d *Deployment) check(fault func(path, format string, args ...any)) {
 	if d.PollSteps < 0 || d.PollSteps > 1<<24 {
 		fault("deployment.poll_steps", "must be between 0 and %d, got %d", 1<<24, d.PollSteps)
 	}
+	if !(d.MemoryFraction >= 0 && d.MemoryFraction <= 1) {
+		fault("deployment.memory_fraction", "must be between 0 and 1, got %g", d.MemoryFraction)
+	}
+	if d.GraphTokens < 0 || d.GraphTokens > 1<<24 {
+		fault("deployment.graph_tokens", "must be between 0 and %d, got %d", 1<<24, d.GraphTokens)
+	}
 	if d.MTP.Drafts < 0 || d.MTP.Drafts > 16 {
 		fault("deployment.mtp.drafts", "must be between 0 and 16, got %d", d.MTP.Drafts)
 	}

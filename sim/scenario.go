@@ -64,6 +64,10 @@ type Deployment struct {
 	// PollSteps is how many decode steps pass between two looks at what has arrived; 0
 	// leaves it to the engine.
 	PollSteps int `yaml:"poll_steps,omitempty" json:"poll_steps,omitempty"`
+	// MemoryFraction is the engine's own option of that name, and GraphTokens the most
+	// rows of a step that it has captured a graph for; 0 leaves either to the engine.
+	MemoryFraction float64 `yaml:"memory_fraction,omitempty" json:"memory_fraction,omitempty"`
+	GraphTokens    int     `yaml:"graph_tokens,omitempty" json:"graph_tokens,omitempty"`
 	// Why is how the layout was chosen when a search chose it.
 	Why string `yaml:"why,omitempty" json:"why,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clustersim/clustersim/sim/cost/law"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -44,6 +45,12 @@ type Engine struct {
 	// host launches each one, EagerKernelUs apart at best).
 	DecodeLaunch  Launching `yaml:"decode_launch"`
 	PrefillLaunch Launching `yaml:"prefill_launch"`
+	// GraphTokens is the most rows of a step that a graph is captured for: larger ones
+	// are launched eagerly, whatever their mode. 0 is no limit.
+	GraphTokens int `yaml:"graph_tokens,omitempty"`
+	// FourBit is how experts stored in 4 bits are multiplied on a chip without FP4
+	// units: w4a8 (in FP8; the default) or w4a16 (widened to BF16 in the kernel).
+	FourBit law.Variant `yaml:"four_bit,omitempty"`
 	// HostOverlapped hides the host's time behind the chip's as far as it goes.
 	HostOverlapped bool `yaml:"host_overlapped"`
 	// HeadRanks share the LM head, across data-parallel ranks too; 0 leaves it to
@@ -233,6 +240,12 @@ func (e *Engine) check(doc *spec.Doc) {
 		if f.v < 1 || f.v > 1<<24 {
 			doc.Errorf(f.path, "must be from 1 to %d, got %d", 1<<24, f.v)
 		}
+	}
+	if e.GraphTokens < 0 || e.GraphTokens > 1<<24 {
+		doc.Errorf("graph_tokens", "must be from 0 to %d, got %d", 1<<24, e.GraphTokens)
+	}
+	if e.FourBit != "" && e.FourBit != law.W4A8 && e.FourBit != law.W4A16 {
+		doc.Errorf("four_bit", "%v", spec.UnknownName("arithmetic", string(e.FourBit), []string{string(law.W4A8), string(law.W4A16)}))
 	}
 	if e.HeadRanks < 0 || e.HeadRanks > 1<<20 {
 		doc.Errorf("head_ranks", "must be from 0 to %d, got %d", 1<<20, e.HeadRanks)

@@ -259,6 +259,9 @@ func (s *Stepper) newExperts(m *models.MoE) *experts {
 	l := s.config.Layout
 	cut := int64(l.expertTP())
 	e := &experts{m: m, inter: float64(ceilDiv(m.Inter, cut)), arithmetic: arithmeticOf(m.Format, "", s.config.Chip)}
+	if a := &e.arithmetic; a.variant == law.W4A8 && s.config.Engine.FourBit == law.W4A16 && !has(s.config.Chip, topologies.FP4) {
+		*a = arithmetic{variant: law.W4A16, precision: topologies.BF16}
+	}
 	e.slots = float64((m.Experts + int64(l.Redundant)) / int64(l.EP))
 	e.bytes = float64(m.ExpertBytes()) / float64(cut)
 	e.skew = newSkew(l.Routing, int(m.Experts), l.Redundant, l.EP, s.config.Topology.Tiers[0].Size*max(1, s.config.Chip.Dies))

@@ -23,7 +23,7 @@ func multipliesIntegers(chip *topologies.Chip) bool {
 // was changed (decisions: "Precision"):
 //
 //	FP4 units       everything as the checkpoint has it
-//	FP8, no FP4     FP4 weights stay stored in FP4 and are computed at FP8; FP4 index keys become FP8
+//	FP8, no FP4     FP4 weights stay stored in FP4 and are computed at FP8 (or BF16: Engine.FourBit); FP4 index keys become FP8
 //	Ascend 950      index keys in FP8: no FP4 indexer is published for it
 //	Ascend 910C     INT8 dense, FP4 experts as INT4, both computed in INT8; KV BF16, index keys INT8
 //	no FP8          FP8 and FP4 weights stored as INT8, computed in BF16; KV BF16, index keys INT8
@@ -47,7 +47,7 @@ func Substitute(m *models.Model, chip *topologies.Chip) (*models.Model, []string
 			change("KV cache", &want.KV, models.FP8, chip.Name+" has no FP4 units")
 		}
 		if !has(chip, topologies.FP4) && (float4(want.Experts) || float4(want.Weights) || float4(want.Attention) || float4(want.AttentionOutput)) {
-			said = append(said, fmt.Sprintf("%s: FP4 weights are computed at FP8: %s has no FP4 units", m.Name, chip.Name))
+			said = append(said, fmt.Sprintf("%s: FP4 weights are computed in a wider format: %s has no FP4 units", m.Name, chip.Name))
 		}
 	default:
 		why := chip.Name + " has no FP8 units"

@@ -272,6 +272,9 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	if c.chunk > 0 {
 		mode = e.PrefillLaunch
 	}
+	if n := int64(e.GraphTokens); n > 0 && c.rows > n {
+		mode = Eager
+	}
 	launch := 0.0
 	if mode == Eager {
 		launch = max(0, p.kernels*e.Fitted.EagerKernelUs*1e-6-gpu)

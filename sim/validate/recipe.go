@@ -2,6 +2,7 @@ package validate
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
@@ -20,6 +21,10 @@ type recipe struct {
 	poll         [2]int // steps between two looks at the queue, below 16 clients and from 16
 	drafts       int
 	kv           models.Format
+	version      string  // of the engine, or its beginning; "" is all
+	memory       float64 // the engine's memory fraction
+	graphTokens  int     // most rows of a captured step
+	inputs       int     // chunk of prompt tokens in multiples of the nominal input; 0: maxTokens
 	source       string
 }
 
@@ -52,14 +57,18 @@ var recipes = []recipe{
 
 // start is what decides on a launch script's choices.
 type start struct {
-	engine, chip, model, precision, spec string
-	clients, input                       int
-	dataParallel                         int // attention ranks of an instance
+	engine, version, chip, model, precision, spec string
+	clients, input                                int
+	dataParallel                                  int // attention ranks of an instance
 }
 
 func (s *start) recipe() recipe {
+	recipes := recipes
+	if s.engine == "vllm" {
+		recipes = vllmRecipes
+	}
 	i := slices.IndexFunc(recipes, func(r recipe) bool {
-		return r.engine == s.engine && (r.chips == nil || slices.Contains(r.chips, s.chip)) &&
+		return r.engine == s.engine && strings.HasPrefix(s.version, r.version) && (r.chips == nil || slices.Contains(r.chips, s.chip)) &&
 			(r.model == "" || r.model == s.model) && (r.precision == "" || r.precision == s.precision) && (r.spec == "" || r.spec == s.spec)
 	})
 	if i < 0 {
@@ -81,11 +90,15 @@ func (s *start) apply(d *sim.Deployment) {
 	if r.kv != "" {
 		d.Precision.KV = r.kv
 	}
+	d.MemoryFraction, d.GraphTokens = r.memory, r.graphTokens
 	if d.PollSteps = r.poll[0]; s.clients >= 16 {
 		d.PollSteps = r.poll[1]
 	}
 	if d.Serve != nil {
 		d.Serve.MaxTokens, d.Serve.MaxSequences = r.maxTokens, r.maxSequences
+		if r.inputs > 0 {
+			d.Serve.MaxTokens = r.inputs * s.input
+		}
 		if s.engine == "trtllm" && r.maxTokens == 0 {
 			d.Serve.MaxTokens = s.chunk(d.MTP.Drafts)
 		}

@@ -201,7 +201,7 @@ func (r *siliconRow) start(s *sim.Scenario, point *checkpoint, clients int) {
 		}
 		return
 	}
-	st := start{engine: r.engine, chip: r.system, model: point.model, precision: r.precision, spec: "none", clients: clients, input: r.isl, dataParallel: 1}
+	st := start{engine: r.engine, version: r.version, chip: r.system, model: point.model, precision: r.precision, spec: "none", clients: clients, input: r.isl, dataParallel: 1}
 	if d.Serve != nil {
 		st.dataParallel = d.Serve.DP
 	}

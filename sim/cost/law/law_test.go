@@ -73,6 +73,24 @@ func TestGEMMByHand(t *testing.T) {
 	near(t, "fused", s.GEMMFused(FP8Block, m, n, k).Total(), want-3.0*m*k/(3.35e12*0.919)-(3.92e-6-2.38e-6), 1e-9)
 }
 
+// cuBLAS on GB200, K 6144, N 256, µs (vllm-project/vllm#47973).
+func TestRouterInFP32(t *testing.T) {
+	s := compile(t, load(t, "gb200"))
+	for rows, us := range map[float64]float64{4: 20.2, 8: 16.7, 16: 22.3, 32: 63.2, 64: 63.3, 128: 69.3, 256: 77.8, 512: 96.8, 1024: 111} {
+		if got := s.GEMM(FP32, rows, 256, 6144).Total() * 1e6; math.Abs(got/us-1) > 0.3 {
+			t.Errorf("%g rows: %.1f µs, measured %.1f", rows, got, us)
+		}
+	}
+	if fp32, bf16 := s.GEMM(FP32, 8192, 256, 3072).Total(), s.GEMM(BF16, 8192, 256, 3072).Total(); fp32 < 10*bf16 {
+		t.Errorf("without tensor cores a prompt's router takes %.3g s, with them %.3g s", fp32, bf16)
+	}
+	bare := load(t, "h100")
+	delete(bare.Operators, "gemm_fp32")
+	if untimed := compile(t, bare); untimed.GEMM(FP32, 64, 256, 3072) != untimed.GEMM(BF16, 64, 256, 3072) {
+		t.Error("without timings FP32 costs what BF16 does")
+	}
+}
+
 func TestMoEByHand(t *testing.T) {
 	s := compile(t, load(t, "h100"))
 	x := MoE{Variant: FP8Block, Tokens: 1024, TopK: 8, Hidden: 4096, Inter: 1536, Pairs: 1024, Touched: 16}

@@ -15,7 +15,8 @@ type moeForm struct {
 }
 
 // moeSource says where a variant's constants come from, first found first:
-// flashinfer's trtllm-gen kernels where the chip has them (Blackwell), else Triton.
+// flashinfer's trtllm-gen kernels where the chip has them (Blackwell), else Marlin for
+// 4-bit weights beside BF16 activations, else Triton.
 type moeSource struct {
 	v          Variant
 	moe        []string // when all pairs of the EP group pass through every rank
@@ -31,7 +32,7 @@ var moeSources = [numVariants]moeSource{
 	{INT8, []string{"int8", "fp8_block/trtllm", "fp8_block/triton"}, []string{"int8", "fp8_block"}, 1},
 	{MXFP8, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, 1.03125},
 	{W4A8, []string{"w4a8_mxfp4_mxfp8/trtllm", "fp8_block/triton"}, []string{"w4a8", "fp8_block"}, 0.53125},
-	{W4A16, []string{"w4a16_mxfp4/trtllm", "w4a16_mxfp4/triton"}, nil, 0.53125},
+	{W4A16, []string{"w4a16/marlin", "w4a16_mxfp4/trtllm", "w4a16_mxfp4/triton"}, nil, 0.53125},
 	{W8A16, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, 1},
 	{FP32, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, 4},
 }

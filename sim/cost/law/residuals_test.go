@@ -13,6 +13,7 @@ var residuals = []residual{
 	gemmRows("h100_sxm", "fp8_block", 29, 9.7), gemmRows("b200_sxm", "fp8_block", 31, 9.8), gemmRows("gb300", "fp8_block", 31, 7.5),
 	gemmRows("b200_sxm", "nvfp4", 31, 8.8), gemmRows("gb300", "nvfp4", 31, 7.1),
 	moeRows("h100_sxm", "bfloat16", "triton", 7, 11.3), moeRows("h100_sxm", "fp8_block", "triton", 7, 4.4),
+	moeRows("h100_sxm", "int4_wo", "marlin", 7, 9.6), moeRows("h200_sxm", "int4_wo", "marlin", 7, 13.6),
 	moeRows("b200_sxm", "bfloat16", "trtllm", 7, 7.4), moeRows("b200_sxm", "fp8_block", "trtllm", 7, 10.3),
 	moeRows("b200_sxm", "nvfp4", "trtllm", 7, 9.4), moeRows("b200_sxm", "w4a8_mxfp4_mxfp8", "trtllm", 7, 11.9),
 	dispatchedRows("h100_sxm", 1.5), dispatchedRows("b200_sxm", 3.5),
@@ -44,8 +45,11 @@ func gemmRows(system, variant string, stride int, median float64) residual {
 // (group-limited routing, Mixtral) and reads a rank's share as balanced.
 func moeRows(system, variant, kernel string, stride int, median float64) residual {
 	v := Variant(variant)
-	if strings.HasPrefix(variant, "w4a8") {
+	switch {
+	case strings.HasPrefix(variant, "w4a8"):
 		v = W4A8
+	case variant == "int4_wo":
+		v = W4A16
 	}
 	return residual{
 		name: "moe " + variant + " " + system, system: system, table: "moe_perf", stride: stride, median: median,
