@@ -57,7 +57,10 @@ type Engine struct {
 	// the TP group.
 	HeadRanks int             `yaml:"head_ranks"`
 	Overlap   ByRole[Overlap] `yaml:"overlap"`
-	Libraries LibraryChoice   `yaml:"libraries"`
+	// OverlapStreams is in how many streams two-batch overlap computes: 1, one half
+	// after the other (0 is 1); 2, side by side on shares of the cores.
+	OverlapStreams int           `yaml:"overlap_streams"`
+	Libraries      LibraryChoice `yaml:"libraries"`
 }
 
 // Fitted are an engine's numbers that come from measured serving.
@@ -249,6 +252,9 @@ func (e *Engine) check(doc *spec.Doc) {
 	}
 	if e.HeadRanks < 0 || e.HeadRanks > 1<<20 {
 		doc.Errorf("head_ranks", "must be from 0 to %d, got %d", 1<<20, e.HeadRanks)
+	}
+	if e.OverlapStreams < 0 || e.OverlapStreams > 2 {
+		doc.Errorf("overlap_streams", "must be 1 or 2, got %d", e.OverlapStreams)
 	}
 	for _, l := range []struct {
 		path string

@@ -118,15 +118,17 @@ func (r *recorder) stretch(f, tax float64) {
 	}
 }
 
-// exposed leaves a fraction of what dispatch and combine take.
-func (r *recorder) exposed(f float64) {
+// exposed leaves a fraction of what dispatch and combine take, and of what launches do.
+func (r *recorder) exposed(f, floors float64) {
 	if r == nil {
 		return
 	}
 	for i := range r.rows {
-		if r.rows[i].exchange {
-			for c := range r.rows[i].time {
-				r.rows[i].time[c] *= f
+		x := &r.rows[i]
+		x.time[Launch] *= floors
+		if x.exchange {
+			for c := range x.time {
+				x.time[c] *= f
 			}
 		}
 	}

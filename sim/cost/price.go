@@ -243,15 +243,22 @@ func (s *Stepper) batches(loads []Load) int64 {
 
 // overlap takes what two-batch overlap hides off the communication: the engine's
 // fraction of the shorter of the two sides, one half's layers against the other
-// half's dispatch and combine.
+// half's dispatch and combine. An engine that runs the halves in two streams hides
+// as much of one half's launch floors, during which cores idle, behind the other's work.
 func (s *Stepper) overlap(layers, comm *part, r *recorder) float64 {
-	total := comm.total()
+	total, f := comm.total(), s.config.Engine.Fitted.OverlapFraction
 	if total == 0 {
 		return 0
 	}
-	hidden := s.config.Engine.Fitted.OverlapFraction * min(total, layers.total())
+	hidden := f * min(total, layers.total())
 	comm.scaleTime(1 - hidden/total)
-	r.exposed(1 - hidden/total)
+	floors := 1.0
+	if s.config.Engine.OverlapStreams == 2 {
+		floors = 1 - f/2
+	}
+	r.exposed(1-hidden/total, floors)
+	hidden += layers.time[Launch] * (1 - floors)
+	layers.time[Launch] *= floors
 	return hidden
 }
 
