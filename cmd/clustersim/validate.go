@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -41,12 +42,14 @@ type validateFlags struct {
 func newValidateCommand() *cobra.Command {
 	f := &validateFlags{}
 	c := &cobra.Command{
-		Use:   "validate [FILE.csv|CASES.yaml|LIST…]",
+		Use:   "validate [FILE.csv|CASES.yaml|DIR|LIST…]",
 		Short: "Compare predictions with published measurements",
 		Long: `Runs every deployment of the files as its row states it and compares what is
 predicted with what was measured. Files are InferenceX's rows of DeepSeek-R1,
 aiconfigurator's silicon points, or case lists in YAML (version: 1, cases: …); the
-kind shows in the header. Without a file the case lists that ship are run, or those
+kind shows in the header. A folder is a run of vLLM that logged every request
+(meta.json, config.json, requests.jsonl): it is replayed request by request, and
+whole distributions are compared. Without a file the case lists that ship are run, or those
 that are named (--list). Rows that do not state enough are listed with the
 reason, and so is what a case assumes beyond its row. Errors of predictions do not
 change the exit code.
@@ -164,6 +167,15 @@ func readMeasurements(name string, o validate.ReadOptions) (*validate.Set, error
 			}
 			return validate.Read(file, data, o)
 		}
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return validate.ReadReplay(filepath.Clean(name), os.DirFS(name), o)
+	case filepath.Base(name) == "requests.jsonl":
+		return validate.ReadReplay(filepath.Dir(name), os.DirFS(filepath.Dir(name)), o)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {

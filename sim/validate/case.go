@@ -20,6 +20,7 @@ type Case struct {
 	Scenario *sim.Scenario
 	Phase    Phase
 	Steady   *Steady // priced as one step in place of a run
+	Replay   *Replay // the scenario's trace, and what each of its requests measured
 	Measures []Measure
 	Assumed  []string // what the row does not state and the scenario has
 	Note     string   // what is doubtful about the measurement, told with a bad error
@@ -27,7 +28,7 @@ type Case struct {
 
 // Measure is one measured figure.
 type Measure struct {
-	Metric string // a key of metrics
+	Metric string // a name in figures
 	Value  float64
 }
 
@@ -151,10 +152,10 @@ type metric struct {
 	of   func(r *sim.Result, p Phase) float64
 }
 
-// metrics are all that can be compared, in the order of tables. The two of
+// figures are all that can be compared, in the order of tables. The two of
 // InferenceX keep its names: tput_per_gpu counts prompt and output tokens over all
 // GPUs, output_tput_per_gpu output tokens over those that decode.
-var metrics = append(append(append(append([]metric{
+var figures = append(append(append(append([]metric{
 	{"tput_per_gpu", "tokens/s/GPU", func(r *sim.Result, _ Phase) float64 { return total(r) / chips(r, All) }},
 	{"output_tput_per_gpu", "output tokens/s/GPU", func(r *sim.Result, _ Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, Decode) }},
 	{"output_tokens_per_s_per_chip", "output tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, p) }},
@@ -180,10 +181,10 @@ func latencies(name, kind string, of func(*sim.Latency) *sim.Distribution) []met
 }
 
 func findMetric(name string) (*metric, error) {
-	names := make([]string, len(metrics))
-	for i := range metrics {
-		if names[i] = metrics[i].name; names[i] == name {
-			return &metrics[i], nil
+	names := make([]string, len(figures))
+	for i := range figures {
+		if names[i] = figures[i].name; names[i] == name {
+			return &figures[i], nil
 		}
 	}
 	return nil, spec.UnknownName("metric", name, names)

@@ -234,9 +234,9 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	if c.Scenario.Version == 0 {
 		c.Scenario.Version = sim.ScenarioVersion
 	}
-	for i := range metrics {
-		if v, has := item.Measure[metrics[i].name]; has {
-			c.Measures = append(c.Measures, Measure{metrics[i].name, v})
+	for i := range figures {
+		if v, has := item.Measure[figures[i].name]; has {
+			c.Measures = append(c.Measures, Measure{figures[i].name, v})
 		}
 	}
 	if item.InferenceX != nil && c.Engine == "" {

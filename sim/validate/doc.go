@@ -65,5 +65,5 @@
 //
 // The scenario is complete: nothing is planned. note says what is doubtful about the
 // measurement. Adding a file format takes one reader and one line in formats; adding a
-// metric one line in metrics.
+// metric one line in figures.
 package validate

@@ -82,6 +82,8 @@ type Report struct {
 	Rows    []Row     `json:"rows"`
 	Summary Summary   `json:"summary"`
 	Skipped []Skipped `json:"skipped"`
+	// Distributions compare replayed runs request by request.
+	Distributions []Distribution `json:"distributions,omitempty"`
 
 	by []string // the grouping that was asked for
 }
@@ -91,7 +93,8 @@ type outcome struct {
 	result *sim.Result
 	causes *Causes
 	regime Regime
-	doubt  string // about the prediction, told with a bad error
+	served []Served // of a replay, in the order of its trace
+	doubt  string   // about the prediction, told with a bad error
 	err    error
 }
 
@@ -99,7 +102,8 @@ type outcome struct {
 type work struct {
 	scenario *sim.Scenario
 	steady   *Steady
-	phase    Phase // of the step
+	phase    Phase   // of the step
+	replay   *Replay // the scenario's trace
 }
 
 // Run predicts every case: equal scenarios once, several at a time, and lists rows
@@ -131,6 +135,9 @@ func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
 				report.Partial = true
 			default:
 				report.Rows = append(report.Rows, rows(c, &out)...)
+				if c.Replay != nil {
+					report.Distributions = append(report.Distributions, c.Replay.compare(c.ID, out.served)...)
+				}
 			}
 		}
 	}
@@ -152,11 +159,14 @@ func distinct(sets []*Set) (works []work, which []int, err error) {
 			if c.Steady != nil {
 				key = fmt.Appendf(key, "%s %+v", c.Phase, *c.Steady)
 			}
+			if c.Replay != nil {
+				key = append(key, c.Replay.Trace...)
+			}
 			n, has := number[string(key)]
 			if !has {
 				n = len(works)
 				number[string(key)] = n
-				works = append(works, work{c.Scenario, c.Steady, c.Phase})
+				works = append(works, work{c.Scenario, c.Steady, c.Phase, c.Replay})
 			}
 			which = append(which, n)
 		}
@@ -172,6 +182,10 @@ func (w *work) run(ctx context.Context, o *Options) outcome {
 	if w.steady != nil {
 		return w.steady.run(w.scenario, w.phase, &opt)
 	}
+	var served []Served
+	if w.replay != nil {
+		served = w.replay.listen(&opt)
+	}
 	r, err := sim.Run(ctx, w.scenario, opt)
 	switch {
 	case ctx.Err() != nil && (err != nil || r.Partial):
@@ -182,7 +196,7 @@ func (w *work) run(ctx context.Context, o *Options) outcome {
 		return outcome{err: fmt.Errorf("%d of %d requests do not fit the KV cache", r.Requests.Rejected, r.Requests.Arrived)}
 	}
 	causes := &Causes{Prefill: r.Causes.Prefill.List(), Decode: r.Causes.Decode.List(), Request: r.Causes.Request}
-	return outcome{result: r, causes: causes, regime: regime(r)}
+	return outcome{result: r, causes: causes, regime: regime(r), served: served}
 }
 
 func rows(c *Case, o *outcome) []Row {

@@ -29,6 +29,7 @@ func Text(w io.Writer, r *Report) error {
 		rows := slices.DeleteFunc(slices.Clone(r.Rows), func(x Row) bool { return x.kind != kind })
 		tables(out, kind, rows, r.by)
 	}
+	distributions(out, r.Distributions)
 	for _, kind := range kinds {
 		worst(out, kind, r.Rows)
 	}
@@ -49,10 +50,10 @@ func (e *errWriter) line(format string, args ...any) {
 	}
 }
 
-// kindsOf lists the kinds of metric that there are rows of, in the order of metrics.
+// kindsOf lists the kinds of metric that there are rows of, in the order of figures.
 func kindsOf(rows []Row) (kinds []string) {
-	for i := range metrics {
-		kind := metrics[i].kind
+	for i := range figures {
+		kind := figures[i].kind
 		if !slices.Contains(kinds, kind) && slices.ContainsFunc(rows, func(r Row) bool { return r.kind == kind }) {
 			kinds = append(kinds, kind)
 		}
@@ -99,6 +100,23 @@ func groupings(by []string) (out [][]string) {
 		}
 	}
 	return out
+}
+
+// distributions writes the comparison of replayed runs request by request.
+func distributions(out *errWriter, all []Distribution) {
+	if len(all) == 0 {
+		return
+	}
+	width := len("request by request")
+	for i := range all {
+		width = max(width, len(all[i].ID)+1+len(all[i].Metric))
+	}
+	out.line("%-*s  %6s  %6s  %11s  %9s  %6s", width, "request by request", "n", "KS", "Wasserstein", "rank corr", "median")
+	for i := range all {
+		d := &all[i]
+		out.line("%-*s  %6d  %6.3f  %11s  %9.3f  %6s", width, d.ID+" "+d.Metric, d.N, d.KS, percent(d.Wasserstein), d.RankCorrelation, percent(d.MedianAPE))
+	}
+	out.line("")
 }
 
 func percent(v float64) string { return strconv.FormatFloat(100*v, 'f', 0, 64) + "%" }
