@@ -103,6 +103,12 @@ func (d *Deployment) tune(e *cost.Engine) {
 	if d.GraphTokens > 0 {
 		e.GraphTokens = d.GraphTokens
 	}
+	if d.BatchWait.Steps > 0 {
+		e.BatchWait = d.BatchWait
+	}
+	if d.Balance.Steps > 0 {
+		e.Balance = d.Balance
+	}
 }
 
 // Stepper is the cost model of a pool's instances in a role.

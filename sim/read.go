@@ -254,6 +254,12 @@ func (d *Deployment) check(fault func(path, format string, args ...any)) {
 	if d.GraphTokens < 0 || d.GraphTokens > 1<<24 {
 		fault("deployment.graph_tokens", "must be between 0 and %d, got %d", 1<<24, d.GraphTokens)
 	}
+	if err := d.BatchWait.Check(); err != nil {
+		fault("deployment.batch_wait", "%v", err)
+	}
+	if err := d.Balance.Check(); err != nil {
+		fault("deployment.balance", "%v", err)
+	}
 	if d.MTP.Drafts < 0 || d.MTP.Drafts > 16 {
 		fault("deployment.mtp.drafts", "must be between 0 and 16, got %d", d.MTP.Drafts)
 	}

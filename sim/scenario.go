@@ -2,6 +2,7 @@ package sim
 
 import (
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 	"github.com/clustersim/clustersim/traces"
@@ -68,6 +69,9 @@ type Deployment struct {
 	// rows of a step that it has captured a graph for; 0 leaves either to the engine.
 	MemoryFraction float64 `yaml:"memory_fraction,omitempty" json:"memory_fraction,omitempty"`
 	GraphTokens    int     `yaml:"graph_tokens,omitempty" json:"graph_tokens,omitempty"`
+	// BatchWait and Balance replace the engine's when their steps are above 0.
+	BatchWait cost.BatchWait `yaml:"batch_wait,omitempty" json:"batch_wait,omitzero"`
+	Balance   cost.Balance   `yaml:"balance,omitempty" json:"balance,omitzero"`
 	// Why is how the layout was chosen when a search chose it.
 	Why string `yaml:"why,omitempty" json:"why,omitempty"`
 }

@@ -38,6 +38,11 @@ type Engine struct {
 	// PrefillFirst runs waiting prompts in steps of their own, while decoding
 	// sequences stand still; otherwise a step has both. Mixed instances alone.
 	PrefillFirst bool `yaml:"prefill_first"`
+	// WholePrompts: a prompt waits for a step that takes it whole, instead of being cut.
+	WholePrompts bool `yaml:"whole_prompts,omitempty"`
+	// BatchWait and Balance hold prompts back while others decode.
+	BatchWait BatchWait `yaml:"batch_wait,omitempty"`
+	Balance   Balance   `yaml:"balance,omitempty"`
 	// MaxTokens and MaxSequences of one rank, by role.
 	MaxTokens    ByRole[int] `yaml:"max_tokens"`
 	MaxSequences ByRole[int] `yaml:"max_sequences"`
@@ -99,6 +104,39 @@ func (r ByRole[T]) Of(role Role) T {
 		return r.Decode
 	}
 	return r.Mixed
+}
+
+// BatchWait lets prompts wait, at most Steps steps (0: not at all), until they and
+// the decoding rows fill a share of MaxTokens (TensorRT-LLM's
+// batch_wait_timeout_iters and batch_wait_max_tokens_ratio). Ranks that attend to
+// sequences of their own do not wait.
+type BatchWait struct {
+	Steps int     `yaml:"steps,omitempty" json:"steps,omitempty"`
+	Share float64 `yaml:"share,omitempty" json:"share,omitempty"`
+}
+
+// Check reports what is out of range.
+func (b BatchWait) Check() error {
+	if b.Steps < 0 || b.Steps > 1<<24 || !(b.Share >= 0 && b.Share <= 1) {
+		return fmt.Errorf("steps must be from 0 to %d and share from 0 to 1, got %d and %g", 1<<24, b.Steps, b.Share)
+	}
+	return nil
+}
+
+// Balance lets prompts of data-parallel attention wait, at most Steps steps (0: not
+// at all), until every rank has one, and then Gather steps more (TensorRT-LLM's
+// attention_dp_config: enable_balance, timeout_iters, batching_wait_iters).
+type Balance struct {
+	Steps  int `yaml:"steps,omitempty" json:"steps,omitempty"`
+	Gather int `yaml:"gather,omitempty" json:"gather,omitempty"`
+}
+
+// Check reports what is out of range.
+func (b Balance) Check() error {
+	if b.Steps < 0 || b.Steps > 1<<24 || b.Gather < 0 || b.Gather > 1<<24 {
+		return fmt.Errorf("steps and gather must be from 0 to %d, got %d and %d", 1<<24, b.Steps, b.Gather)
+	}
+	return nil
 }
 
 // MemoryShare is how an engine's memory fraction is meant.
@@ -249,6 +287,12 @@ func (e *Engine) check(doc *spec.Doc) {
 	}
 	if e.FourBit != "" && e.FourBit != law.W4A8 && e.FourBit != law.W4A16 {
 		doc.Errorf("four_bit", "%v", spec.UnknownName("arithmetic", string(e.FourBit), []string{string(law.W4A8), string(law.W4A16)}))
+	}
+	if err := e.BatchWait.Check(); err != nil {
+		doc.Errorf("batch_wait", "%v", err)
+	}
+	if err := e.Balance.Check(); err != nil {
+		doc.Errorf("balance", "%v", err)
 	}
 	if e.HeadRanks < 0 || e.HeadRanks > 1<<20 {
 		doc.Errorf("head_ranks", "must be from 0 to %d, got %d", 1<<20, e.HeadRanks)

@@ -138,6 +138,9 @@ type shape struct {
 	room                    float64 // KV cache in longest requests; 0 for the chip's own
 	watermark               int64   // of the room, 1/watermark; 0 for none
 	prefillFirst            bool
+	whole                   bool
+	wait                    cost.BatchWait
+	balance                 cost.Balance
 }
 
 func drawShape(r *rapid.T, name string, k kind) shape {
@@ -150,6 +153,11 @@ func drawShape(r *rapid.T, name string, k kind) shape {
 		watermark: rapid.SampledFrom([]int64{0, 100, 5}).Draw(r, name+" watermark"),
 
 		prefillFirst: rapid.Bool().Draw(r, name+" prefill first"),
+		whole:        rapid.Bool().Draw(r, name+" whole prompts"),
+		wait:         cost.BatchWait{Steps: rapid.SampledFrom([]int{0, 3, 20}).Draw(r, name+" wait"), Share: 0.7},
+		balance: cost.Balance{
+			Steps: rapid.SampledFrom([]int{0, 4, 30}).Draw(r, name+" balance"), Gather: rapid.IntRange(0, 2).Draw(r, name+" gather"),
+		},
 	}
 	if k.squeezed {
 		x.instances, x.sequences = min(x.instances, 2), 64
@@ -162,6 +170,7 @@ func drawShape(r *rapid.T, name string, k kind) shape {
 func (x *shape) apply(s *serve.Spec, longest int) {
 	s.MaxTokens, s.MaxSequences, s.PollSteps = x.tokens, x.sequences, x.poll
 	s.PrefillFirst = x.prefillFirst && s.Role == cost.Mixed
+	s.WholePrompts, s.BatchWait, s.Balance = x.whole, x.wait, x.balance
 	if x.room > 0 {
 		s.Memory.Free = int64(x.room * float64(s.Memory.SequenceBytes(int64(longest))))
 	}

@@ -21,6 +21,8 @@ type twinInstance struct {
 	wokenAt   des.Time
 	sinceLook int64 // decode steps
 
+	patience, gathered int64 // steps for which prompts have been held back
+
 	queues  [][]*twinSeq // by rank, first come first served
 	running [][]*twinSeq // by rank, in the order of joining
 	joining []*twinSeq
@@ -95,7 +97,7 @@ func (t *twin) start(p, i int) {
 		}
 	}
 	var evicted []*twinSeq
-	work := false
+	work, held := false, in.spec.PrefillFirst || t.holdsBack(p, i)
 	for r := range in.running {
 		_, holders := t.holding(p, i, r)
 		if holders == 0 && len(in.queues[r]) == 0 {
@@ -109,7 +111,7 @@ func (t *twin) start(p, i int) {
 				evicted = append(evicted, s)
 			}
 		}
-		if !in.spec.PrefillFirst {
+		if !held {
 			t.fill(p, i, r, &loads[r], in.spec.MaxTokens-int64(len(in.running[r]))*in.spec.DecodeRows)
 		}
 		used, _ := t.holding(p, i, r)
@@ -233,11 +235,78 @@ func (t *twin) evict(in *twinInstance, r int) *twinSeq {
 	return s
 }
 
+// tooLarge: a prompt that is not to be cut does not fit what is left of the step.
+func (in *twinInstance) tooLarge(s *twinSeq, budget int64) bool {
+	left := s.target - s.filled
+	return in.spec.WholePrompts && left <= in.spec.MaxTokens && left > budget
+}
+
+// holdsBack: no prompt begins or goes on in this step, while others decode.
+func (t *twin) holdsBack(p, i int) bool {
+	in := t.inst[p][i]
+	offers, decoders, rows := 0, 0, int64(0)
+	for r := range in.running {
+		tokens := t.offer(p, i, r)
+		if tokens > 0 {
+			offers++
+		}
+		if len(in.running[r]) > 0 {
+			decoders++
+		}
+		rows += tokens + int64(len(in.running[r]))*in.spec.DecodeRows
+	}
+	ranks := len(in.running)
+	wait, balance := in.spec.BatchWait, in.spec.Balance
+	held := false
+	switch {
+	case in.spec.Role == cost.Decode:
+	case ranks == 1 && wait.Steps > 0 && offers == 1 && decoders == 1:
+		held = in.patience < int64(wait.Steps) && float64(rows) < wait.Share*float64(in.spec.MaxTokens)
+		in.patience++
+		if !held {
+			in.patience = 0
+		}
+	case ranks > 1 && balance.Steps > 0 && offers == ranks:
+		in.patience = 0
+		if decoders == ranks {
+			held = in.gathered < int64(balance.Gather)
+			in.gathered = (in.gathered + 1) % int64(balance.Gather+1)
+		}
+	case ranks > 1 && balance.Steps > 0:
+		in.patience++
+		held = in.patience < int64(balance.Steps) && decoders == ranks
+		if !held {
+			in.patience = 0
+		}
+	}
+	if held && offers > 0 {
+		t.seen[holding]++
+	}
+	return held
+}
+
+// offer is how many prompt tokens a rank could take into the step that begins.
+func (t *twin) offer(p, i, r int) (tokens int64) {
+	in := t.inst[p][i]
+	budget := in.spec.MaxTokens - int64(len(in.running[r]))*in.spec.DecodeRows
+	for n, s := range in.queues[r] {
+		if n == 0 && s.state == twinQueued && s.known && !t.admits(p, i, r, t.bytes(p, s.target)) {
+			return 0
+		}
+		left := budget - tokens
+		if s.state == twinQueued && !s.known || left <= 0 || in.tooLarge(s, left) {
+			break
+		}
+		tokens += min(left, s.target-s.filled)
+	}
+	return tokens
+}
+
 // fill hands out a budget of rows, first come first served.
 func (t *twin) fill(p, i, r int, load *cost.Load, budget int64) {
 	in := t.inst[p][i]
 	for _, s := range in.queues[r] {
-		if budget <= 0 {
+		if budget <= 0 || in.tooLarge(s, budget) {
 			return
 		}
 		if s.state == twinQueued {

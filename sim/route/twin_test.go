@@ -103,6 +103,7 @@ const (
 	standstill
 	placeRefused
 	admissionRefused
+	holding
 	prefixHit
 	drafted
 	chunked
@@ -124,6 +125,7 @@ var situations = [...]string{
 	standstill:       "prompts run alone",
 	placeRefused:     "a prefilled request waits for a place",
 	admissionRefused: "a prompt waits for cache",
+	holding:          "prompts are held back",
 	prefixHit:        "a prompt's head is cached",
 	drafted:          "drafts save steps",
 	chunked:          "a prompt is cut",

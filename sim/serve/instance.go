@@ -22,10 +22,13 @@ type Spec struct {
 	DecodeRows   int64   // rows a decoding sequence takes: 1 + drafts
 	PollSteps    int64   // decode steps between two looks at what has arrived
 	PrefillFirst bool    // prompts run in steps of their own, before decoding
-	Watermark    int64   // KV bytes of a rank kept free when a request is admitted
-	RankChips    int     // ranks of the topology that one attention rank spans: TP·PP
-	BlockTokens  int     // of the prefix cache; 0 for none
-	BlockBytes   int64   // a block's KV bytes on a rank
+	WholePrompts bool    // a prompt is not cut, unless it is longer than MaxTokens
+	BatchWait    cost.BatchWait
+	Balance      cost.Balance
+	Watermark    int64 // KV bytes of a rank kept free when a request is admitted
+	RankChips    int   // ranks of the topology that one attention rank spans: TP·PP
+	BlockTokens  int   // of the prefix cache; 0 for none
+	BlockBytes   int64 // a block's KV bytes on a rank
 }
 
 // watermarkShare is the share of a rank's KV cache that admission leaves free, so
@@ -40,6 +43,7 @@ func NewSpec(pool int, stepper *cost.Stepper, blockTokens int) *Spec {
 		Pool: pool, Role: c.Role, Stepper: stepper, Memory: stepper.Memory(), Ranks: c.Layout.DP, Breaks: c.Model.Breaks,
 		MaxTokens: int64(c.MaxTokens), MaxSequences: int64(c.MaxSequences), DecodeRows: int64(1 + c.Drafts), Stages: int64(c.Layout.PP),
 		PollSteps: int64(max(1, c.Engine.PollSteps)), PrefillFirst: c.Engine.PrefillFirst && c.Role == cost.Mixed, BlockTokens: blockTokens,
+		WholePrompts: c.Engine.WholePrompts, BatchWait: c.Engine.BatchWait, Balance: c.Engine.Balance,
 		RankChips: c.Layout.TP * c.Layout.PP,
 	}
 	s.Watermark = max(s.Memory.Free/watermarkShare, s.StepGrowth())
@@ -102,6 +106,7 @@ type Instance struct {
 	finishing              []entry
 	joiners                []joiner // decode for the first time in the step in progress
 	promptTokens, decoding int64    // of the step in progress
+	waited, gathered       int64    // steps for which prompts have been held back, of either kind
 	outTokens              int64    // decoded tokens not yet reported, 2^-cost.ContextShift
 
 	// What the last Start and Finish gave to the outside, in a fixed order.

@@ -22,6 +22,7 @@ func (in *Instance) Start(now des.Time) bool {
 	}
 	in.advance()
 	work, kv := false, int64(0)
+	held := in.spec.PrefillFirst || in.holdsBack()
 	for i := range in.ranks {
 		if in.vacant(i) {
 			continue
@@ -33,7 +34,7 @@ func (in *Instance) Start(now des.Time) bool {
 		}
 		load, rk := &in.loads[i], &in.ranks[i]
 		used -= rk.held
-		if !in.spec.PrefillFirst {
+		if !held {
 			in.fill(i, in.spec.MaxTokens-load.Sequences*in.spec.DecodeRows, now)
 		}
 		in.shrink(i, used+rk.held)
@@ -127,13 +128,13 @@ func (in *Instance) advance() {
 }
 
 // fill gives a rank's waiting prompts a budget of rows, first come first served; the
-// first that cannot be held stops those behind it.
+// first that cannot be held, or gets nothing, stops those behind it.
 func (in *Instance) fill(rankIndex int, budget int64, now des.Time) {
 	rk, load := &in.ranks[rankIndex], &in.loads[rankIndex]
 	h := rk.queue.head
-	for i := int64(0); i < rk.seen && budget > 0; i++ {
+	for range rk.seen {
 		r := in.shared.Table.At(h)
-		if r.Held == 0 && !in.begin(r, now) {
+		if in.share(int64(r.Target-r.Filled), budget) == 0 || r.Held == 0 && !in.begin(r, now) {
 			return
 		}
 		n := min(int64(r.Target-r.Filled), budget)
