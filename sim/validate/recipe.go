@@ -35,8 +35,8 @@ var (
 )
 
 // recipes are the launch scripts of SemiAnalysisAI/InferenceX, benchmarks/ and
-// benchmarks/single_node/; the first that fits is taken. TensorRT-LLM's chunk is a
-// formula of its scripts: see chunk. An engine behind a disaggregating front end
+// benchmarks/single_node/; the first that fits is taken. TensorRT-LLM's scripts
+// decide by more than fits a line: see trtllm.go. An engine behind a disaggregating front end
 // (dynamo-, mori-) polls at every step: its recipes set no interval.
 var recipes = []recipe{
 	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp4", maxTokens: 16384, maxSequences: 256, poll: [2]int{10, 30}, drafts: 2, source: "dsr1_fp4_b200.sh@1fc5d73"},
@@ -47,8 +47,7 @@ var recipes = []recipe{
 	{engine: "sglang", chips: mi300, maxTokens: 131072, poll: [2]int{4, 4}, drafts: 3, source: "dsr1_fp8_mi300x.sh@285b662: --num-continuous-decode-steps 4"},
 	{engine: "sglang", chips: []string{"mi355x"}, spec: "mtp", maxTokens: 196608, poll: [2]int{8, 8}, drafts: 3, source: "dsr1_fp8_mi355x_mtp.sh@ba8d7d0: --num-continuous-decode-steps 8"},
 	{engine: "sglang", chips: []string{"mi355x"}, maxTokens: 196608, poll: [2]int{4, 4}, source: "dsr1_fp4_mi355x.sh@1fc5d73"},
-	{engine: "trtllm", model: "gpt-oss-120b", maxTokens: 20000, maxSequences: 512, kv: models.FP8, source: "gptoss_fp4_b200_trt.sh@34bc7c4"},
-	{engine: "trtllm", drafts: 3, kv: models.FP8, source: "dsr1_fp8_b200_trt_mtp.sh@111f031: three draft layers, one with data-parallel attention"},
+	{engine: "trtllm", drafts: 3, source: "dsr1_fp8_b200_trt_mtp.sh@111f031: three draft layers, one with data-parallel attention"},
 	{engine: "dynamo-trtllm", drafts: 3, kv: models.FP8, source: "as trtllm"},
 	{engine: "dynamo-sglang", poll: [2]int{1, 1}, drafts: 2, source: "as sglang"},
 	{engine: "mori-sglang", poll: [2]int{1, 1}, drafts: 3, source: "as sglang on MI355X"},
@@ -58,8 +57,8 @@ var recipes = []recipe{
 // start is what decides on a launch script's choices.
 type start struct {
 	engine, version, chip, model, precision, spec string
-	clients, input                                int
-	dataParallel                                  int // attention ranks of an instance
+	clients, input, output                        int
+	tensorParallel, dataParallel                  int // ranks and attention ranks of an instance
 }
 
 func (s *start) recipe() recipe {
@@ -99,25 +98,10 @@ func (s *start) apply(d *sim.Deployment) {
 		if r.inputs > 0 {
 			d.Serve.MaxTokens = r.inputs * s.input
 		}
-		if s.engine == "trtllm" && r.maxTokens == 0 {
-			d.Serve.MaxTokens = s.chunk(d.MTP.Drafts)
+		if s.engine == "trtllm" {
+			s.trtllm(d)
 		}
 	}
-}
-
-// chunk is max_num_tokens of InferenceX's TensorRT-LLM scripts
-// (dsr1_fp4_b200_trt.sh@111f031, dsr1_fp4_b200_trt_mtp.sh@13dd0c2): room for a prompt
-// and the decoding rows, in multiples of 64, without MTP never below 8192.
-func (s *start) chunk(drafts int) int {
-	rows := s.clients
-	if drafts > 0 {
-		rows = (1 + drafts) * max(1, s.clients/s.dataParallel)
-	}
-	n := (rows + s.input + 64 + 63) / 64 * 64
-	if drafts == 0 {
-		n = max(n, 8192)
-	}
-	return n
 }
 
 // acceptedLengths are published mean tokens a verify step, by number of drafts,

@@ -199,11 +199,15 @@ func (r *siliconRow) start(s *sim.Scenario, point *checkpoint, clients int) {
 				d.Serve.MaxTokens = 8192
 			}
 		}
+		r.gapAnalysis(d, clients)
 		return
 	}
-	st := start{engine: r.engine, version: r.version, chip: r.system, model: point.model, precision: r.precision, spec: "none", clients: clients, input: r.isl, dataParallel: 1}
+	st := start{
+		engine: r.engine, version: r.version, chip: r.system, model: point.model, precision: r.precision, spec: "none",
+		clients: clients, input: r.isl, output: r.osl, tensorParallel: 1, dataParallel: 1,
+	}
 	if d.Serve != nil {
-		st.dataParallel = d.Serve.DP
+		st.tensorParallel, st.dataParallel = d.Serve.TP*d.Serve.DP, d.Serve.DP
 	}
 	st.apply(d)
 }
