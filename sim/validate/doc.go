@@ -42,7 +42,9 @@
 //
 // # MTP
 //
-// Rows say mtp or none, not how many drafts. The launch script's number is taken, and
+// InferenceX's rows say mtp or none; aiconfigurator's do not, and Qwen3.5's on SGLang
+// 0.5.9 are told apart by the layouts of the benchmark's two configurations (spec in
+// silicon.go). None says how many drafts. The launch script's number is taken, and
 // the accepted length that is published for the model; see acceptedLengths.
 //
 // # Not modelled

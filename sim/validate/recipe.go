@@ -34,16 +34,24 @@ var (
 	mi300     = []string{"mi300x", "mi325x"}
 )
 
+const qwen35 = "qwen3.5-397b-a17b"
+
 // recipes are the launch scripts of SemiAnalysisAI/InferenceX, benchmarks/ and
 // benchmarks/single_node/; the first that fits is taken. TensorRT-LLM's scripts
 // decide by more than fits a line: see trtllm.go. An engine behind a disaggregating front end
 // (dynamo-, mori-) polls at every step: its recipes set no interval.
 var recipes = []recipe{
-	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp4", maxTokens: 16384, maxSequences: 256, poll: [2]int{10, 30}, drafts: 2, source: "dsr1_fp4_b200.sh@1fc5d73"},
-	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp8", spec: "mtp", maxTokens: 32768, maxSequences: 256, poll: [2]int{10, 30}, drafts: 2, source: "dsr1_fp8_b200_mtp.sh@574bcd3"},
+	{engine: "sglang", chips: blackwell, model: "deepseek-r1", spec: "mtp", maxTokens: 16384, maxSequences: 512, poll: [2]int{10, 30}, drafts: 2, source: "dsr1_fp8_b200_mtp.sh@285b662, dsr1_fp4_b200_mtp.sh@f89cdfe"},
+	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp4", maxTokens: 16384, maxSequences: 256, poll: [2]int{10, 30}, source: "dsr1_fp4_b200.sh@1fc5d73"},
 	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp8", maxTokens: 32768, maxSequences: 128, poll: [2]int{10, 30}, source: "dsr1_fp8_b200.sh@1fc5d73"},
-	{engine: "sglang", chips: blackwell, maxTokens: 32768, maxSequences: 128, poll: [2]int{10, 30}, kv: models.FP8, source: "qwen3.5_fp8_b200.sh@01fa35c"},
-	{engine: "sglang", chips: hopper, maxTokens: 32768, maxSequences: 256, poll: [2]int{1, 1}, drafts: 2, source: "dsr1_fp8_h200.sh@161e7f6"},
+	{engine: "sglang", chips: blackwell, model: qwen35, spec: "mtp", maxTokens: 16384, maxSequences: 512, poll: [2]int{10, 30}, drafts: 3, kv: models.FP8, source: "qwen3.5_fp8_b200_mtp.sh@8eec0d4: as many as there are clients"},
+	{engine: "sglang", chips: blackwell, model: qwen35, precision: "fp4", maxTokens: 32768, maxSequences: 128, poll: [2]int{30, 30}, kv: models.FP8, source: "qwen3.5_fp4_b200.sh@088fe66"},
+	{engine: "sglang", chips: blackwell, model: qwen35, precision: "bf16", maxTokens: 32768, maxSequences: 128, poll: [2]int{10, 30}, source: "qwen3.5_bf16_b200.sh@29d69fa"},
+	{engine: "sglang", chips: blackwell, model: qwen35, maxTokens: 32768, maxSequences: 128, poll: [2]int{10, 30}, kv: models.FP8, source: "qwen3.5_fp8_b200.sh@01fa35c"},
+	{engine: "sglang", chips: blackwell, model: "glm-5", precision: "fp4", maxTokens: 32768, poll: [2]int{10, 10}, kv: models.FP8, source: "glm5_fp4_b200.sh@405c601"},
+	{engine: "sglang", chips: blackwell, model: "glm-5", maxTokens: 32768, poll: [2]int{1, 1}, kv: models.FP8, source: "glm5_fp8_b200.sh@4eca3fe"},
+	{engine: "sglang", chips: hopper, model: qwen35, maxTokens: 16384, maxSequences: 128, poll: [2]int{1, 1}, kv: models.FP8, source: "qwen3.5_fp8_h200.sh@2116fc4"},
+	{engine: "sglang", chips: hopper, model: "deepseek-r1", maxTokens: 32768, maxSequences: 512, poll: [2]int{1, 1}, drafts: 2, kv: models.BF16, source: "dsr1_fp8_h200_mtp.sh@bdf931e: no --kv-cache-dtype"},
 	{engine: "sglang", chips: mi300, maxTokens: 131072, poll: [2]int{4, 4}, drafts: 3, source: "dsr1_fp8_mi300x.sh@285b662: --num-continuous-decode-steps 4"},
 	{engine: "sglang", chips: []string{"mi355x"}, spec: "mtp", maxTokens: 196608, poll: [2]int{8, 8}, drafts: 3, source: "dsr1_fp8_mi355x_mtp.sh@ba8d7d0: --num-continuous-decode-steps 8"},
 	{engine: "sglang", chips: []string{"mi355x"}, maxTokens: 196608, poll: [2]int{4, 4}, source: "dsr1_fp4_mi355x.sh@1fc5d73"},

@@ -203,13 +203,26 @@ func (r *siliconRow) start(s *sim.Scenario, point *checkpoint, clients int) {
 		return
 	}
 	st := start{
-		engine: r.engine, version: r.version, chip: r.system, model: point.model, precision: r.precision, spec: "none",
+		engine: r.engine, version: r.version, chip: r.system, model: point.model, precision: r.precision, spec: r.spec(),
 		clients: clients, input: r.isl, output: r.osl, tensorParallel: 1, dataParallel: 1,
 	}
 	if d.Serve != nil {
 		st.tensorParallel, st.dataParallel = d.Serve.TP*d.Serve.DP, d.Serve.DP
 	}
 	st.apply(d)
+}
+
+// spec tells rows that ran with MTP, which the file does not say. InferenceX@2ecc5ce
+// .github/configs/nvidia-master.yaml runs Qwen3.5 FP8 on SGLang 0.5.9 and Blackwell at
+// TP4 EP4 and TP8 EP1 without it, and at TP4 EP1 (image v0.5.9-cu130) in the entry with
+// it, where the rows have their clients: up to 256, twice what the other entry lets run.
+func (r *siliconRow) spec() string {
+	p := r.serve
+	if r.engine == "sglang" && r.version == "0.5.9" && r.path == "Qwen/Qwen3.5-397B-A17B" && r.precision == "fp8" &&
+		slices.Contains(blackwell, r.system) && p.tp == 4 && p.moeTP == 4 && p.moeEP == 1 {
+		return "mtp"
+	}
+	return "none"
 }
 
 // formats are those of the checkpoint that was served. An empty precision is the

@@ -54,6 +54,25 @@ func TestSiliconLocalRow(t *testing.T) {
 	}
 }
 
+// The file does not say which of its Qwen3.5 rows ran with MTP; the benchmark's
+// configuration does, by the layout of that version's runs.
+func TestSiliconSpeculation(t *testing.T) {
+	qwen := with(local, "silicon_data_source", "source_file=2026-03-25.csv; silicon_concurrency=64", "backend", "sglang", "backend_version", "0.5.9",
+		"model_path", "Qwen/Qwen3.5-397B-A17B", "system", "b200_sxm", "precision", "fp8", "tp_size", "4", "attention_dp_size", "1")
+	for _, x := range []struct {
+		row    map[string]string
+		drafts int
+	}{
+		{with(qwen, "moe_tp_size", "4", "moe_ep_size", "1"), 3},
+		{with(qwen, "moe_tp_size", "1", "moe_ep_size", "4"), 0},
+		{with(qwen, "moe_tp_size", "4", "moe_ep_size", "1", "backend_version", "0.5.10.post1"), 0},
+	} {
+		if d := onlyCase(t, siliconColumns, x.row).Scenario.Deployment; d.MTP.Drafts != x.drafts || d.PollSteps != 30 {
+			t.Errorf("moe tp %s of %s: %+v, poll %d; want %d drafts", x.row["moe_tp_size"], x.row["backend_version"], d.MTP, d.PollSteps, x.drafts)
+		}
+	}
+}
+
 func TestSiliconLayouts(t *testing.T) {
 	moe := &checkpoint{moe: true}
 	for _, x := range []struct {
