@@ -98,6 +98,22 @@ type Linear struct {
 	Compute Format
 }
 
+// Cut is one rank's share over tp of them: outputs (column), whole groups while there
+// are as many, inputs (row), or all of it. Shares are rounded up, as padded shards are.
+func (l Linear) Cut(tp int64) Linear {
+	l.Groups = max(1, l.Groups)
+	switch {
+	case tp == 1 || l.Shard == Replicated:
+	case l.Shard == Row:
+		l.In = ceilDiv(l.In, tp)
+	case l.Groups > 1 && l.Groups >= tp:
+		l.Groups = ceilDiv(l.Groups, tp)
+	default:
+		l.Out = ceilDiv(l.Out, tp)
+	}
+	return l
+}
+
 // Params is the number of weights.
 func (l Linear) Params() int64 { return l.Groups * l.In * l.Out }
 

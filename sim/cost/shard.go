@@ -17,20 +17,9 @@ type linear struct {
 	arithmetic
 }
 
-// shardLinear cuts a projection over tp ranks: outputs (column), inputs (row) or
-// not at all. A share is rounded up, as padded shards are.
+// shardLinear is a projection cut over tp ranks.
 func shardLinear(l models.Linear, tp int, chip *topologies.Chip) linear {
-	cut := l
-	switch {
-	case tp == 1 || l.Shard == models.Replicated:
-	case l.Shard == models.Row:
-		cut.In = ceilDiv(l.In, int64(tp))
-	case l.Groups > 1 && l.Groups >= int64(tp):
-		cut.Groups = ceilDiv(l.Groups, int64(tp))
-	default:
-		cut.Out = ceilDiv(l.Out, int64(tp))
-	}
-	cut.Groups = max(1, cut.Groups)
+	cut := l.Cut(int64(tp))
 	out := linear{
 		name: l.Name, n: float64(cut.Out * cut.Groups), k: float64(cut.In),
 		bytes: float64(cut.Bytes()), flops: 2 * float64(cut.Params()),
