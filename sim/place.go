@@ -24,10 +24,12 @@ func place(t *topologies.Topology, first, chips, instances int) placement {
 	p := placement{first: first, used: chips * instances}
 	switch {
 	case chips <= domain:
-		// Behind the last instance: what is left of its domain is free.
 		perDomain := domain / chips
-		full, last := (instances-1)/perDomain, (instances-1)%perDomain
-		p.end = first + full*domain + (last+1)*chips
+		domains, rest := instances/perDomain, instances%perDomain
+		p.end = first + domains*domain
+		if rest > 0 {
+			p.end += rest * chips
+		}
 	default:
 		each := (chips + domain - 1) / domain * domain
 		p.end = first + (instances-1)*each + chips

@@ -6,5 +6,5 @@ func newCalibrateCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "calibrate",
 		Short: "Fit constants to measurements",
-	}, newCalibrateEngine())
+	}, newCalibrateEngine(), newCalibrateBench())
 }
