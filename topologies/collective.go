@@ -129,7 +129,8 @@ func (t *Topology) AllToAll(lib *Library, ranks int, bytes float64, stride int) 
 		steps = 1 // in a mesh or torus messages to all members are on their way at once
 	}
 	a.tau += steps * g.far()
-	wire := g.exchange(bytes, law.E, min(1, law.E*r.EOuter/r.E))
+	crowd := r.crowd(g.levels[0].inside)
+	wire := g.exchange(bytes, law.E/crowd, min(1, law.E*r.EOuter/r.E))
 	return a.knee(wire+bytes/g.ranks/(law.Copy*g.levels[0].port), law.Q)
 }
 

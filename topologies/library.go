@@ -103,7 +103,7 @@ type choice struct {
 var choices = []choice{
 	{"NVIDIA", "node", "custom-allreduce", "nccl", "deepep-ll", "deepep-normal", "mooncake", "megamoe"},
 	{"NVIDIA", "rack", "custom-allreduce", "nccl", "trtllm-alltoall", "trtllm-alltoall", "mooncake", "megamoe"},
-	{"NVIDIA", "bus", "nccl", "nccl", "nccl", "nccl", "mooncake", ""},
+	{"NVIDIA", "bus", "nccl-pcie", "nccl-pcie", "nccl-pcie", "nccl-pcie", "mooncake", ""},
 	{"AMD", "node", "rccl", "rccl", "deepep-ll", "deepep-normal", "mooncake", ""},
 	{"Google", "node", "ici", "ici", "ici", "ici", "ici", ""},
 	{"Huawei", "node", "cann", "cann", "cann", "cann", "cann", ""},

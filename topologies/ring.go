@@ -17,9 +17,10 @@ import (
 // the copy to the output buffer. One traversal is in h.
 type RingLaw struct {
 	Q        float64             `yaml:"q"`
-	E        float64             `yaml:"e"`       // of line rate, innermost domain
-	EOuter   float64             `yaml:"e_outer"` // of line rate, out of it
-	Copy     float64             `yaml:"copy"`    // local copy, in units of line rate
+	E        float64             `yaml:"e"`        // of line rate, innermost domain
+	EOuter   float64             `yaml:"e_outer"`  // of line rate, out of it
+	Copy     float64             `yaml:"copy"`     // local copy, in units of line rate
+	Crowding float64             `yaml:"crowding"` // line rates fall by 1 + crowding·log₂(n/2) where n ranks share a host's bridges
 	AllToAll *AllToAllLaw        `yaml:"all_to_all"`
 	Chips    map[string]RingStep `yaml:"chips"`
 	NVLS     *NVLSLaw            `yaml:"nvls"`
@@ -71,6 +72,7 @@ func (r *RingLaw) check(doc *spec.Doc) {
 	checkShare(doc, "ring.e", r.E)
 	checkShare(doc, "ring.e_outer", r.EOuter)
 	checkPositive(doc, "ring.copy", r.Copy)
+	checkTime(doc, "ring.crowding", r.Crowding)
 	if _, ok := r.Chips["default"]; !ok {
 		doc.Errorf("ring.chips", "must have default, for chips that nobody timed")
 	}
@@ -98,9 +100,14 @@ func (r *RingLaw) check(doc *spec.Doc) {
 // rate is a level's line rate times the law's efficiency there, for neighbours.
 func (r *RingLaw) rate(l *level) float64 {
 	if l.inner {
-		return r.E * l.ring
+		return r.E * l.ring / r.crowd(l.inside)
 	}
 	return r.EOuter * l.ring
+}
+
+// crowd is what so many ranks take from each other's line rate.
+func (r *RingLaw) crowd(ranks float64) float64 {
+	return 1 + r.Crowding*max(0, math.Log2(ranks/2))
 }
 
 // launch is the α of starting; a step adds hop.
