@@ -47,6 +47,7 @@ type casePoint struct {
 // uniform in [0.8, 1.0] of isl and osl, and the script's choices of recipe.go.
 type launch struct {
 	Framework string `yaml:"framework"` // as InferenceX names it, trtllm for trt
+	Version   string `yaml:"version,omitempty"`
 	Precision string `yaml:"precision"` // fp4, fp8, int4
 	Spec      string `yaml:"spec"`      // none or mtp
 	ISL       int    `yaml:"isl"`
@@ -268,9 +269,13 @@ func (l *launch) apply(c *Case) (err error) {
 	if c.Scenario.Workload, err = workload(clients, l.ISL, l.OSL, rangeRatio); err != nil {
 		return err
 	}
-	s := start{engine: l.Framework, chip: c.Hardware, model: c.Model, precision: l.Precision, spec: l.Spec, clients: clients, input: l.ISL, dataParallel: 1}
+	s := start{
+		engine: l.Framework, version: l.Version, chip: c.Hardware, model: c.Model, precision: l.Precision, spec: l.Spec,
+		clients: clients, input: l.ISL, output: l.OSL, tensorParallel: 1, dataParallel: 1,
+	}
 	if p := pool(d, Decode); p != nil {
 		s.dataParallel = max(1, p.DP)
+		s.tensorParallel = s.dataParallel * max(1, p.TP)
 	}
 	s.apply(d)
 	if stated.Drafts > 0 {

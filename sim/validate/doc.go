@@ -2,28 +2,63 @@
 //
 // # The way of a row
 //
-//  1. A reader (inferencex.go, silicon.go, cases.go) takes a file whose header it
-//     knows and turns each row into a Case: a scenario made of what the row states
-//     before the run, and the figures that were measured. What a row does not state
-//     but its benchmark's published launch script does is in recipe.go.
-//  2. Run simulates every distinct scenario once, several at a time, and takes the
+//  1. A reader (inferencex.go, silicon.go, splitwise.go, replay.go, cases.go) takes a
+//     file whose header it knows and turns each row into a Case: a scenario made of
+//     what the row states before the run, and the figures that were measured. What a
+//     row does not state but its benchmark's published launch script does is in
+//     recipe.go; what is stated nowhere and had to be chosen is in Case.Assumed, and
+//     is printed.
+//  2. Run predicts everything that differs once, several at a time, and takes the
 //     figures from the results; equal input gives equal output whatever the number of
 //     workers.
-//  3. summary.go counts errors e = predicted/measured − 1 by hardware, model, engine,
-//     metric and regime; write.go prints.
+//  3. summary.go counts errors e = predicted/measured − 1 by chip, family of models,
+//     model, engine, mode, regime and metric, or by the combination that is asked for;
+//     text.go, markdown.go and write.go print.
 //
 // # Definitions
 //
 // TTFT, TPOT, ITL and E2E are those of sim.Result, over all requests, the first burst
-// included. tput_per_gpu is prompt and output tokens a second over all GPUs from the
-// first arrival to the last token; output_tput_per_gpu output tokens over the GPUs that
-// decode. Latencies are in milliseconds. Regimes come from the prediction: light is at
-// most 8 requests under way an instance; overload is more than a tenth of requests'
-// time spent waiting or pre-empted; knee is what lies between.
+// included, in milliseconds. A figure a chip divides by packages (a 910C has two
+// dies): of the pool that the case's phase names, or of all. What sources mean:
+//
+//	InferenceX        tput_per_gpu: prompt and output tokens a second over all GPUs
+//	                  from the first arrival to the last token; output_tput_per_gpu:
+//	                  output tokens over the GPUs that decode; medians of TTFT, TPOT
+//	aiconfigurator    means of TTFT and TPOT
+//	SGLang, DeepSeek  tokens a second of a node, counting the nodes of one phase alone,
+//	                  the other unlimited: a steady state, divided by eight
+//	CloudMatrix384    the same of a package; the batch is a package's too
+//	CANN's guide      TPOT and tokens of a die, offline, a step without scheduler
+//	TensorRT-LLM      generated tokens alone, every request queued at once
+//	dstack, offline   prompt and output tokens over the time from start to end
+//	BLIS              means over an open-loop run
+//	Splitwise         one batch: prompt_time its prefill, token_time a step
+//	LLMServingSim     every request of a run, from its arrival at the client
+//
+// A regime is that of the prediction: light is at most 8 requests under way an
+// instance on average (of a steady state: sequences or prompts in the step); overload
+// is more than a tenth of requests' time spent waiting or pre-empted; knee is what
+// lies between. Nothing measured decides on it, so a row keeps its regime when the
+// measurement is wrong. A mode is disaggregated also where one phase stands alone.
 //
 // Closed loops are simulated whole: 10 requests a client, everyone at once, as the
 // benchmark sends them. Nothing is cut short: the first burst and the last wave are
 // part of the means and of the throughput that was measured.
+//
+// # Steady states
+//
+// A figure of one phase with the other unlimited (steady.go) is one step, priced: every
+// rank decodes so many sequences of so many tokens, or prefills so many prompts.
+// Arrivals, admission and the growth of contexts are not in it.
+//
+// # Replays
+//
+// A folder of a run that logged every request (replay.go) is run with its own arrivals
+// and lengths on the deployment that its files state. Beside the usual rows, whole
+// distributions are compared (distribution.go): Kolmogorov–Smirnov distance,
+// Wasserstein distance over the mean, rank correlation and median error of single
+// requests. Prefix hits are not in a log and not in the prediction: 7 to 8 % of the
+// prompt tokens of ShareGPT sessions.
 //
 // # Traps of the files, and what is done
 //
@@ -37,6 +72,14 @@
 //     another: see siliconPool. Its batch_size is divided by a wrong dp;
 //     silicon_concurrency is the clients.
 //   - An empty precision is the checkpoint's own.
+//   - TensorRT-LLM's benchmark chooses batch and chunk by a rule of its own, from
+//     memory; the case list has what it yields.
+//   - The rows of SGLang's large-EP decode have an ITL of 100 ms: they are not SLO points.
+//   - dstack's prefill-decode runs do not ignore EOS: answers have the measured mean.
+//   - Splitwise's prompt_time at batch 64 is shorter than at batch 32 on two GPUs, and its
+//     token_time does not grow with the answer; its engine had no CUDA graphs.
+//   - Of a log's clocks, the client's and the engine's are apart, and the engine sees a
+//     request only between steps: see replayOf.
 //   - Doubtful measurements stay in, with a note beside the worst rows. No row is left
 //     out for its error.
 //
@@ -55,17 +98,36 @@
 //
 // # Adding a case
 //
-// Write it into a YAML list and give that to `clustersim validate`:
+// Write it into a list of cases/, or into a file of one's own that is given to
+// `clustersim validate`:
 //
 //	version: 1
 //	cases:
 //	  - id: h800-decode
 //	    source: "where it is published, with the table"
-//	    scenario: {model: v3, topology: "hgx-h800:128", workload: {…}, deployment: {…}}
+//	    engine: deepseek       # what tables call it, when not by its profile
+//	    scenario: {model: v3, topology: "hgx-h800:128", deployment: {decode: {…}}}
 //	    phase: decode          # whose chips the per-chip figures count: prefill, decode, all
+//	    steady: {sequences: 128, context: 4096}   # one step in place of a workload
 //	    measure: {output_tokens_per_s_per_chip: 2325}
+//	    assumed: [what the row does not state and the scenario has]
+//	    note: what is doubtful about the measurement
+//	  - id: loads
+//	    source: "…"
+//	    scenario: {…, workload: {concurrency: 1}, …}
+//	    inferencex: {framework: sglang, precision: fp8, spec: none, isl: 8192, osl: 1024}
+//	    points:                # one case each: id loads/c4
+//	      - {id: c4, set: {workload.concurrency: "4"}, measure: {tpot_ms_p50: 18.4}}
+//	skipped:
+//	  - {id: a-row, why: what it does not state}
 //
-// The scenario is complete: nothing is planned. note says what is doubtful about the
-// measurement. Adding a file format takes one reader and one line in formats; adding a
-// metric one line in figures.
+// The scenario is complete: nothing is planned. With inferencex the workload and the
+// launch script's choices are that benchmark's. A scenario holds only what is known
+// before the run; a figure that was measured never decides on it. Who has to choose
+// something takes a documented default and says so under assumed; where a choice
+// decides the figure, the row belongs under skipped. A row is never left out for its
+// error.
+//
+// Adding a file format takes one reader and one line in formats; adding a metric one
+// line in figures.
 package validate

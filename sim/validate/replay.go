@@ -63,6 +63,9 @@ type replayConfigDoc struct {
 	Nodes []struct {
 		Instances []struct {
 			Hardware string `json:"hardware"`
+			Memory   struct {
+				Utilisation float64 `json:"mem_util"`
+			} `json:"npu_mem"`
 		} `json:"instances"`
 	} `json:"nodes"`
 }
@@ -213,13 +216,13 @@ func (r *Replay) listen(opt *sim.Options) []Served {
 
 // scenario is the deployment that the run's own files state.
 func (m *replayMetaDoc) scenario(c *replayConfigDoc, o *ReadOptions) (*sim.Scenario, error) {
-	instances, hardware := 0, ""
+	instances, hardware, memory := 0, "", 0.0
 	for _, n := range c.Nodes {
 		for _, i := range n.Instances {
 			if hardware != "" && hardware != i.Hardware {
 				return nil, fmt.Errorf("hardware unknown: instances run on %s and %s", hardware, i.Hardware)
 			}
-			instances, hardware = instances+1, i.Hardware
+			instances, hardware, memory = instances+1, i.Hardware, i.Memory.Utilisation
 		}
 	}
 	topology, err := findHardware(hardware, o)
@@ -233,7 +236,7 @@ func (m *replayMetaDoc) scenario(c *replayConfigDoc, o *ReadOptions) (*sim.Scena
 	}
 	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1, Topology: topology, Model: strings.ToLower(path.Base(m.Model))}
 	s.Trace = &sim.Trace{File: "-", Format: "clustersim"}
-	s.Deployment = sim.Deployment{Mode: "aggregated", Serve: pool, Engine: cmp.Or(o.Engine, "vllm")}
+	s.Deployment = sim.Deployment{Mode: "aggregated", Serve: pool, Engine: cmp.Or(o.Engine, "vllm"), MemoryFraction: memory}
 	switch e.DType {
 	case "bfloat16", "float16", "auto", "":
 		s.Deployment.Precision.Weights = models.BF16
