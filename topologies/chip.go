@@ -114,3 +114,24 @@ func (c *Chip) Lineage() []string {
 	}
 	return names
 }
+
+// Flat is the chip with every operator constant of its lineage as its own and no
+// ancestor: what Constants finds stays the same. Transfer factors are left behind, as
+// for any chip with constants of its own.
+func (c *Chip) Flat() *Chip {
+	flat := *c
+	flat.ancestor, flat.Transfer = nil, Transfer{}
+	flat.Operators = map[string]map[string]Constants{}
+	for from := c; from != nil; from = from.ancestor {
+		for class, variants := range from.Operators {
+			if flat.Operators[class] == nil {
+				flat.Operators[class] = map[string]Constants{}
+			}
+			for variant := range variants {
+				k, _ := c.Constants(class, variant)
+				flat.Operators[class][variant] = k
+			}
+		}
+	}
+	return &flat
+}

@@ -85,7 +85,7 @@ func (f *engineTuning) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}}
+	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "runs"}
 	found, err := validate.Tune(c.Context(), sets, validate.TuneOptions{
 		Engine: engine, Names: f.names, PerGroup: f.perGroup, HeldOut: f.heldOut, Steps: f.steps,
 		Run: validate.Options{Run: sim.Options{ModelDirs: files.modelDirs, TopologyDirs: files.topologyDirs}, Workers: files.workers, Done: bar.show},

@@ -110,10 +110,10 @@ func commands() []*cobra.Command {
 		newTopoCommand(),
 		newChipCommand(),
 		newEngineCommand(),
-		newCalibrateCommand(),
 		newTraceCommand(),
 		newReportCommand(),
 		newValidateCommand(),
+		newCalibrateCommand(),
 	}
 }
 

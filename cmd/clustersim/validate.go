@@ -96,7 +96,7 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}}
+	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "runs"}
 	report, err := validate.Run(c.Context(), sets, validate.Options{
 		Run: sim.Options{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}, Workers: f.workers, By: by, Done: bar.show,
 	})
@@ -184,8 +184,11 @@ func readMeasurements(name string, o validate.ReadOptions) (*validate.Set, error
 	return validate.Read(name, data, o)
 }
 
-// runBar draws how many of a known number of runs are done.
-type runBar struct{ line progress }
+// runBar draws how many of a known number of runs (or what else) are done.
+type runBar struct {
+	line progress
+	what string
+}
 
 func (p *runBar) show(done, total int) {
 	now := time.Now()
@@ -196,5 +199,5 @@ func (p *runBar) show(done, total int) {
 	const cells = 20
 	full := cells * done / total
 	left := time.Duration(float64(now.Sub(p.line.started)) * float64(total-done) / float64(done))
-	p.line.write(fmt.Sprintf("%s%s %d/%d runs  %s left", strings.Repeat("█", full), strings.Repeat("░", cells-full), done, total, left.Round(time.Second)))
+	p.line.write(fmt.Sprintf("%s%s %d/%d %s  %s left", strings.Repeat("█", full), strings.Repeat("░", cells-full), done, total, p.what, left.Round(time.Second)))
 }

@@ -14,7 +14,8 @@ import (
 // source reads constants of one chip, and collects what is wrong or assumed.
 type source struct {
 	chip        *topologies.Chip
-	floors      float64 // on times; of an ancestor's constants
+	floors      float64  // on times; of an ancestor's constants
+	kernels     []string // preferred, best first
 	errs        []error
 	assumptions []assumption
 }
@@ -28,8 +29,31 @@ type values struct {
 	read    []string
 }
 
-// find is the first of the variants of a class that the chip or an ancestor has.
+// find is the first of the variants of a class that the chip or an ancestor has,
+// those of preferred kernels before the others.
 func (src *source) find(class string, variants ...string) (*values, bool) {
+	if v, ok := src.preferred(class, variants...); ok {
+		return v, true
+	}
+	return src.first(class, variants...)
+}
+
+// preferred is find among the variants of preferred kernels alone.
+func (src *source) preferred(class string, variants ...string) (*values, bool) {
+	for _, kernel := range src.kernels {
+		for _, v := range variants {
+			if v != kernel && !strings.HasSuffix(v, "/"+kernel) {
+				continue
+			}
+			if found, ok := src.first(class, v); ok {
+				return found, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func (src *source) first(class string, variants ...string) (*values, bool) {
 	for _, v := range variants {
 		c, ok := src.chip.Constants(class, v)
 		if !ok {

@@ -29,18 +29,33 @@ func (s *Set) compileSmall(src *source) {
 	v.done()
 }
 
-// MHC is one layer's hyper-connections at both sites (attention and FFN): 20·d bytes
-// a token before the blocks and 36·d behind them, each
+// MHC is one layer's hyper-connections at both sites (attention and FFN): MHCPre
+// before the blocks and MHCPost behind them.
+func (s *Set) MHC(tokens, hidden float64) Time {
+	return s.MHCPre(tokens, hidden).Add(s.MHCPost(tokens, hidden))
+}
+
+// MHCPre is the kernels before both blocks of a layer, 20·d bytes a token:
 //
 //	t = pnorm_4(t_floor, t0 + bytes/(W·e))
-func (s *Set) MHC(tokens, hidden float64) Time {
+func (s *Set) MHCPre(tokens, hidden float64) Time {
 	if tokens <= 0 {
 		return Time{}
 	}
 	f := &s.mhc
-	floor, pre := overlap4(f.preFloor, f.pre+20*hidden*tokens*f.preByte)
-	floor2, post := overlap4(f.postFloor, f.post+36*hidden*tokens*f.postByte)
-	return Time{Launch: floor + floor2, Act: pre + post}
+	floor, bytes := overlap4(f.preFloor, f.pre+20*hidden*tokens*f.preByte)
+	return Time{Launch: floor, Act: bytes}
+}
+
+// MHCPost is the kernels behind both blocks of a layer, 36·d bytes a token, in the
+// same form.
+func (s *Set) MHCPost(tokens, hidden float64) Time {
+	if tokens <= 0 {
+		return Time{}
+	}
+	f := &s.mhc
+	floor, bytes := overlap4(f.postFloor, f.post+36*hidden*tokens*f.postByte)
+	return Time{Launch: floor, Act: bytes}
 }
 
 // SmallKernel is the time in seconds of one small kernel (norm, RoPE, activation,

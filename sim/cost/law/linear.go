@@ -35,22 +35,38 @@ type Linear struct {
 	Flops      float64 // prefill: of the chunked form
 }
 
-// LinearDecode is one decode step of a gated delta layer:
+// LinearDecode is one decode step of a gated delta layer: LinearUpdate and LinearShift.
+func (s *Set) LinearDecode(x *Linear) Time { return s.LinearUpdate(x).Add(s.LinearShift(x)) }
+
+// LinearUpdate is the recurrent update of a decode step:
 //
-//	t = t0 + (state + act)/(W·e) + t0_conv + conv/(W·e_conv)
-func (s *Set) LinearDecode(x *Linear) Time {
+//	t = t0 + (state + act)/(W·e)
+func (s *Set) LinearUpdate(x *Linear) Time {
 	if x.Batch <= 0 {
 		return Time{}
 	}
 	f := &s.delta
-	return Time{Launch: f.update + f.conv, KV: x.StateBytes * f.state, Act: x.ActBytes*f.state + x.ConvBytes*f.convByte}
+	return Time{Launch: f.update, KV: x.StateBytes * f.state, Act: x.ActBytes * f.state}
 }
 
-// LinearPrefill is a prompt through a gated delta layer, in chunks of 64 tokens
-// that follow one another, four heads at a time on a core:
+// LinearShift is the short convolution of a decode step:
 //
-//	t = t0 + F/(P16·ec) + (state + act)/W + c·⌈tokens/batch/64⌉·max(1, batch·heads/cores/4) + t0_conv + conv/(W·e_scan)
-func (s *Set) LinearPrefill(x *Linear) Time {
+//	t = t0 + conv/(W·e)
+func (s *Set) LinearShift(x *Linear) Time {
+	if x.Batch <= 0 {
+		return Time{}
+	}
+	return Time{Launch: s.delta.conv, Act: x.ConvBytes * s.delta.convByte}
+}
+
+// LinearPrefill is a prompt through a gated delta layer: LinearChunks and LinearConv.
+func (s *Set) LinearPrefill(x *Linear) Time { return s.LinearChunks(x).Add(s.LinearConv(x)) }
+
+// LinearChunks is the recurrence of a prompt, in chunks of 64 tokens that follow one
+// another, four heads at a time on a core:
+//
+//	t = t0 + F/(P16·ec) + (state + act)/W + c·⌈tokens/batch/64⌉·max(1, batch·heads/cores/4)
+func (s *Set) LinearChunks(x *Linear) Time {
 	if x.Tokens <= 0 {
 		return Time{}
 	}
@@ -58,7 +74,16 @@ func (s *Set) LinearPrefill(x *Linear) Time {
 	batch := max(x.Batch, 1)
 	serial := math.Ceil(x.Tokens/batch/64) * max(1, batch*x.Heads/f.cores/4)
 	return Time{
-		Launch: f.chunk + f.prefillConv, Compute: x.Flops*f.flop + f.serial*serial,
-		KV: x.StateBytes * f.byte, Act: x.ActBytes*f.byte + x.ConvBytes*f.convScan,
+		Launch: f.chunk, Compute: x.Flops*f.flop + f.serial*serial, KV: x.StateBytes * f.byte, Act: x.ActBytes * f.byte,
 	}
+}
+
+// LinearConv is the convolution over a prompt:
+//
+//	t = t0 + conv/(W·e_scan)
+func (s *Set) LinearConv(x *Linear) Time {
+	if x.Tokens <= 0 {
+		return Time{}
+	}
+	return Time{Launch: s.delta.prefillConv, Act: x.ConvBytes * s.delta.convScan}
 }

@@ -21,20 +21,21 @@ type moeSource struct {
 	v          Variant
 	moe        []string // when all pairs of the EP group pass through every rank
 	dispatched []string // when only local ones arrive; none: moe's constants do
+	asked      []string // the same, of kernels that run only where the caller names them
 	w          float64
 }
 
 var moeSources = [numVariants]moeSource{
-	{BF16, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, 2},
-	{FP8, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, 1},
-	{FP8Block, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, 1},
-	{NVFP4, []string{"nvfp4/trtllm"}, nil, 0.5625},
-	{INT8, []string{"int8", "fp8_block/trtllm", "fp8_block/triton"}, []string{"int8", "fp8_block"}, 1},
-	{MXFP8, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, 1.03125},
-	{W4A8, []string{"w4a8_mxfp4_mxfp8/trtllm", "fp8_block/triton"}, []string{"w4a8", "fp8_block"}, 0.53125},
-	{W4A16, []string{"w4a16/marlin", "w4a16_mxfp4/trtllm", "w4a16_mxfp4/triton"}, nil, 0.53125},
-	{W8A16, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, 1},
-	{FP32, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, 4},
+	{BF16, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, nil, 2},
+	{FP8, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, []string{"fp8_block/cutlass"}, 1},
+	{FP8Block, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, []string{"fp8_block/cutlass"}, 1},
+	{NVFP4, []string{"nvfp4/trtllm"}, nil, []string{"nvfp4/cutlass"}, 0.5625},
+	{INT8, []string{"int8", "fp8_block/trtllm", "fp8_block/triton"}, []string{"int8", "fp8_block"}, nil, 1},
+	{MXFP8, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, nil, 1.03125},
+	{W4A8, []string{"w4a8_mxfp4_mxfp8/trtllm", "fp8_block/triton"}, []string{"w4a8", "fp8_block"}, nil, 0.53125},
+	{W4A16, []string{"w4a16/trtllm", "w4a16/marlin", "w4a16_mxfp4/trtllm", "w4a16_mxfp4/triton"}, nil, nil, 0.53125},
+	{W8A16, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, nil, 1},
+	{FP32, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, nil, 4},
 }
 
 func (s *Set) compileMoE(src *source) {
@@ -65,6 +66,9 @@ func (s *Set) moeForms(src *source, m *moeSource) (all, dispatched moeForm) {
 		peak = s.bf16
 	}
 	all = s.moeForm(src.need("moe", m.moe...), peak, m.w)
+	if v, ok := src.preferred("moe_dispatched", m.asked...); ok {
+		return all, s.moeForm(v, peak, m.w)
+	}
 	if v, ok := src.find("moe_dispatched", m.dispatched...); ok && (m.v != W4A8 || all.allPairs || v.variant == "w4a8") {
 		return all, s.moeForm(v, peak, m.w)
 	}

@@ -138,14 +138,16 @@ type Set struct {
 }
 
 // New compiles the constants of a chip (or of its ancestors, with the chip's own
-// peaks) for one rank: a die of a package. Errors name the class and the constant.
-func New(chip *topologies.Chip) (*Set, error) {
+// peaks) for one rank: a die of a package. Where a chip has several kernels of a
+// class (variants such as fp8_block/triton), those named come first: "triton", or a
+// whole variant. Errors name the class and the constant.
+func New(chip *topologies.Chip, kernels ...string) (*Set, error) {
 	p, err := rankPeaks(chip)
 	if err != nil {
 		return nil, err
 	}
 	s := &Set{peaks: p, chip: chip.Name}
-	src := &source{chip: chip, floors: chip.Inherited().Floors}
+	src := &source{chip: chip, kernels: kernels, floors: chip.Inherited().Floors}
 	s.compileGEMM(src)
 	s.compileMoE(src)
 	s.compileGQA(src)
