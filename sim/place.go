@@ -17,25 +17,28 @@ type placement struct {
 
 // place gives a pool's instances their chips from first on. Instances that fit a
 // domain of the innermost tier (a node, a cabinet, a rack) are packed into domains
-// without straddling; larger ones take whole domains. Pools begin on a domain of
-// their own when there is room for that.
+// without straddling, the first where the pool before has left room for it; larger
+// ones take whole domains.
 func place(t *topologies.Topology, first, chips, instances int) placement {
 	domain := t.Tiers[0].Size
 	p := placement{first: first, used: chips * instances}
-	switch {
-	case chips <= domain:
-		perDomain := domain / chips
-		domains, rest := instances/perDomain, instances%perDomain
-		p.end = first + domains*domain
-		if rest > 0 {
-			p.end += rest * chips
-		}
-	default:
-		each := (chips + domain - 1) / domain * domain
-		p.end = first + (instances-1)*each + chips
+	if left := domain - first%domain; chips > left {
+		p.first += left % domain
+	}
+	if chips > domain {
+		p.end = p.first + (instances-1)*roundUp(chips, domain) + chips
+		return p
+	}
+	at := p.first % domain
+	here := min(instances, (domain-at)/chips)
+	if p.end = p.first + here*chips; here < instances {
+		each, rest := domain/chips, instances-here-1
+		p.end = p.first - at + domain + rest/each*domain + (rest%each+1)*chips
 	}
 	return p
 }
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
 // handover is the way of the KV cache from the prefill to the decode pool: over the
 // innermost tier that spans both.
