@@ -131,6 +131,9 @@ func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, 
 		return nil, err
 	}
 	layout := cost.Layout{TP: p.TP, DP: p.DP, PP: p.PP, EP: p.EP, CP: p.CP, Redundant: p.Experts.Redundant}
+	if layout.Exchange, err = cost.ParseExchange(p.Experts.Exchange); err != nil {
+		return nil, fmt.Errorf("experts.exchange: %w", err)
+	}
 	if o := s.Deployment.Overlap; o != "" {
 		if layout.Overlap, err = cost.ParseOverlap(o); err != nil {
 			return nil, fmt.Errorf("deployment.overlap: %w", err)

@@ -92,7 +92,8 @@ type Pool struct {
 
 // Experts places routed experts on ranks.
 type Experts struct {
-	Redundant int `yaml:"redundant,omitempty" json:"redundant"` // copies beyond one of each
+	Redundant int    `yaml:"redundant,omitempty" json:"redundant"`         // copies beyond one of each
+	Exchange  string `yaml:"exchange,omitempty" json:"exchange,omitempty"` // dispatch or gather; empty is dispatch
 }
 
 // Precision overrides stored formats; empty fields are the checkpoint's, as far as

@@ -135,6 +135,13 @@ func (m *comms) allGather(ranks int, bytes float64) comm {
 	return c
 }
 
+// reduceScatter sums bytes over a group of contiguous ranks and leaves each its part.
+func (m *comms) reduceScatter(ranks int, bytes float64) comm {
+	c := priced(m.topology.ReduceScatter(m.libs.Collective, ranks, bytes, 1))
+	m.layered(&c, ranks, 1, bytes, 1)
+	return c
+}
+
 // send is one message to the next pipeline stage.
 func (m *comms) send(bytes float64) comm {
 	c := priced(m.topology.SendRecv(m.libs.Collective, m.boundary, bytes))

@@ -35,7 +35,7 @@ func TestEveryRuleAtOnce(t *testing.T) {
 	})
 	says(t, err, "cp: only 1", `role: must be`, "max_tokens: must be", "max_sequences: must be", "page_tokens: must be",
 		"TP 3 × DP 8 × PP 70 = 1680 ranks, but hgx-h200:16 has 16 chips of 1 dies: 16 ranks", "pp: 70 stages for 61 layers",
-		"it is TP × DP = 3 × 8 = 24, got 7", "7 must divide 256 experts + 1 redundant = 257 slots; 3 redundant would do",
+		"it is TP × DP = 3 × 8 = 24, or 1 with TP 1, got 7", "7 must divide 256 experts + 1 redundant = 257 slots; 3 redundant would do",
 		"the histogram has 1 experts, deepseek-v3 has 256", "a verify step of 2 drafts yields 1 to 3 tokens, got 4")
 
 	_, err = New(Config{Model: v3, Topology: topology, Layout: Layout{TP: 8, EP: 3}})

@@ -26,6 +26,9 @@
 //     rows that each TP rank dispatched.
 //   - Expert parallelism: the group's tokens fall on T·k/EP pairs a rank and
 //     El·(1 − (1 − k/E)^T) experts; the heaviest rank's expected surplus is imbalance.
+//     With EP 1, where every rank has a slice of each expert, and with the exchange
+//     `gather`, data-parallel ranks gather all rows before the experts and scatter the
+//     sums after them.
 //   - Pipeline stages: a step is the steady cycle in which PP micro-batches pass all
 //     stages, which is every layer at 1/PP of the rows, and PP − 1 boundary sends.
 //     What the fullest stage has beyond the mean one is imbalance.

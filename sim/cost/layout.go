@@ -14,9 +14,10 @@ import (
 // Layout says how one instance is spread over ranks. Zero degrees mean 1.
 type Layout struct {
 	TP, DP, PP, EP, CP int
-	Redundant          int     // redundant expert copies of a layer, in slots over the EP group
-	Overlap            Overlap // empty: the engine's default for the role
-	Routing            Routing // zero value: uniform
+	Redundant          int      // redundant expert copies of a layer, in slots over the EP group
+	Overlap            Overlap  // empty: the engine's default for the role
+	Exchange           Exchange // empty: Dispatch; of data-parallel attention over experts
+	Routing            Routing  // zero value: uniform
 }
 
 // String is the layout as reports name it: TP1 DP128 EP128.
@@ -36,6 +37,9 @@ func (l Layout) withDefaults() Layout {
 		if *p == 0 {
 			*p = 1
 		}
+	}
+	if l.Exchange == "" {
+		l.Exchange = Dispatch
 	}
 	if l.Routing.Kind == "" {
 		l.Routing.Kind = Uniform
@@ -72,6 +76,30 @@ func ParseOverlap(s string) (Overlap, error) {
 		return o, nil
 	}
 	return "", spec.UnknownName("overlap", s, []string{string(NoOverlap), string(TwoBatch), string(Wave)})
+}
+
+// Exchange is how the rows of data-parallel attention ranks meet their experts.
+type Exchange string
+
+// Dispatch: each row travels to the ranks of its experts and back (DeepEP, NVLink
+// all-to-all). Gather: every rank gets all rows, padded to those of the longest rank,
+// its kernel picks the pairs of its own experts out of all, and the sums are
+// reduce-scattered: what SGLang does without --moe-a2a-backend, and TensorRT-LLM where
+// it has no all-to-all.
+const (
+	Dispatch Exchange = "dispatch"
+	Gather   Exchange = "gather"
+)
+
+// ParseExchange reads an exchange's name; the empty name is Dispatch.
+func ParseExchange(s string) (Exchange, error) {
+	switch x := Exchange(s); x {
+	case "":
+		return Dispatch, nil
+	case Dispatch, Gather:
+		return x, nil
+	}
+	return "", spec.UnknownName("exchange", s, []string{string(Dispatch), string(Gather)})
 }
 
 // RoutingKind names how tokens fall on experts.

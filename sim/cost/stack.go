@@ -150,6 +150,7 @@ func (s *Stepper) fillMixture(x *mixture, r *recorder, st *stack, rows, total fl
 		if !s.dispatched() {
 			x.mean.add(r, s.routedOperator(f, total), f.count, mean)
 			x.imbalance += f.count * max(0, heaviest.Total()-mean.Total())
+			s.gathered(x, r, f, rows)
 			continue
 		}
 		// Each TP rank sends its share of the rows.
@@ -172,9 +173,32 @@ func (s *Stepper) fillMixture(x *mixture, r *recorder, st *stack, rows, total fl
 	}
 }
 
+// gathered books how the rows of data-parallel ranks meet experts without a dispatch:
+// all ranks' rows, padded to those of the longest, are gathered in BF16 before the
+// experts, and each rank's are scattered back, summed, after them.
+func (s *Stepper) gathered(x *mixture, r *recorder, f *ffn, rows float64) {
+	ranks := s.config.Layout.DP
+	if ranks == 1 {
+		return
+	}
+	all := rows * float64(ranks)
+	bytes := all * float64(f.moe.m.In) * 2
+	gather, scatter := s.comms.allGather(ranks, bytes), s.comms.reduceScatter(ranks, bytes)
+	o := operator{
+		kind: f.label, name: "gather rows", class: "all-gather", precision: string(topologies.BF16),
+		m: all, n: float64(f.moe.m.In), bytes: bytes,
+	}
+	x.comm.communicate(r, o, f.count, &gather)
+	o.name, o.class = "scatter sums", "reduce-scatter"
+	x.comm.communicate(r, o, f.count, &scatter)
+}
+
 // dispatched says that tokens travel to their experts' ranks; otherwise every rank
-// of the group holds the same tokens and an all-reduce sums what they computed.
-func (s *Stepper) dispatched() bool { return s.config.Layout.DP > 1 && s.config.Layout.EP > 1 }
+// of the group has the same tokens, by an all-reduce before or by gathering them.
+func (s *Stepper) dispatched() bool {
+	l := s.config.Layout
+	return l.DP > 1 && l.EP > 1 && l.Exchange == Dispatch
+}
 
 // share is how the group's tokens fall on the mean rank: pairs, and the experts
 // they touch, slots·(1 − (1 − k/all slots)^tokens).

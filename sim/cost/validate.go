@@ -33,6 +33,9 @@ func (c *Config) check() error {
 	if l.Redundant < 0 {
 		fail("redundant: must not be negative, got %d", l.Redundant)
 	}
+	if _, err := ParseExchange(string(l.Exchange)); err != nil {
+		errs = append(errs, err)
+	}
 	switch c.Role {
 	case Prefill, Decode, Mixed:
 	default:
@@ -95,8 +98,10 @@ func (c *Config) checkExperts() error {
 	}
 	slots := experts + int64(l.Redundant)
 	switch {
-	case l.DP > 1 && l.EP != l.TP*l.DP:
-		fail("ep: with data-parallel attention it is TP × DP = %d × %d = %d, got %d", l.TP, l.DP, l.TP*l.DP, l.EP)
+	case l.DP > 1 && l.EP != l.TP*l.DP && (l.EP > 1 || l.TP > 1):
+		fail("ep: with data-parallel attention it is TP × DP = %d × %d = %d, or 1 with TP 1, got %d", l.TP, l.DP, l.TP*l.DP, l.EP)
+	case l.DP > 1 && l.TP > 1 && l.Exchange == Gather:
+		fail("exchange: gather is modelled with TP 1, got %d", l.TP)
 	case l.DP == 1 && l.TP%l.EP != 0:
 		fail("ep: with DP 1 it must divide TP %d, got %d", l.TP, l.EP)
 	}

@@ -40,6 +40,9 @@ func (s *system) hold(pools ...int) string {
 	if need <= s.chips {
 		return s.topology
 	}
+	if s.chips > s.node { // no worker is cut in two by the end of a rack
+		need = (need + s.chips - 1) / s.chips * s.chips
+	}
 	return fmt.Sprintf("%s:%d", s.topology, need)
 }
 
