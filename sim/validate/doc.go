@@ -64,6 +64,14 @@
 //
 //   - Lengths of InferenceX are uniform in [0.8, 1.0] of the nominal; aiconfigurator's
 //     rows from its own runs (source_file=local/…) are exact.
+//   - What InferenceX's disaggregated rows do not state is in the recipes that ran them:
+//     places of a decode rank, prompt tokens of a prefill step, drafts, and whether rows
+//     are dispatched to experts or gathered. TensorRT-LLM's are looked up by what the row
+//     states (dynamo_trtllm.csv), SGLang's by chip (recipe_pools.go). Where the list's
+//     attention DP is not the recipe's, the recipe is taken. TTFT is that of the first
+//     token which the decode worker passes on: it contains the wait for a place there.
+//   - TP 1 and EP 1 for workers of several GPUs are placeholders of the lists of 2025;
+//     workers that the lists' comments name are laid out by them, others are skipped.
 //   - InferenceX's declared GPUs are tp·ep where experts are parallel: gpus_best counts,
 //     and must agree with the layout. A row whose degrees do not make its GPUs is skipped.
 //   - InferenceX's medians are compared with medians, aiconfigurator's means with means.

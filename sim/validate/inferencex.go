@@ -206,17 +206,18 @@ func (r *inferenceXRow) disaggregate(s *sim.Scenario, sys *system) error {
 	if sum := r.prefill.gpus + r.decode.gpus; sum != r.gpus {
 		return fmt.Errorf("layout unknown: pools of %d and %d GPUs, %d in all", r.prefill.gpus, r.decode.gpus, r.gpus)
 	}
-	prefill, err := r.prefill.instances("prefill")
-	if err != nil {
+	s.Deployment.Mode, s.Topology = "disaggregated", sys.hold(r.prefill.gpus, r.decode.gpus)
+	if known, ok := r.trtRecipe(); ok {
+		s.Deployment.Prefill, s.Deployment.Decode, s.Deployment.MTP.Drafts = &known.prefill, &known.decode, known.drafts
+		return nil
+	}
+	r.placeholders()
+	var err error
+	if s.Deployment.Prefill, err = r.prefill.instances("prefill"); err != nil {
 		return err
 	}
-	decode, err := r.decode.instances("decode")
-	if err != nil {
-		return err
-	}
-	s.Deployment.Mode, s.Deployment.Prefill, s.Deployment.Decode = "disaggregated", prefill, decode
-	s.Topology = sys.hold(r.prefill.gpus, r.decode.gpus)
-	return nil
+	s.Deployment.Decode, err = r.decode.instances("decode")
+	return err
 }
 
 func (p *inferenceXPool) instances(name string) (*sim.Pool, error) {

@@ -88,9 +88,11 @@ func (s *start) recipe() recipe {
 func (s *start) apply(d *sim.Deployment) {
 	r := s.recipe()
 	if s.spec == "mtp" {
-		d.MTP.Drafts = r.drafts
-		if s.dataParallel > 1 && (s.engine == "trtllm" || s.engine == "dynamo-trtllm") {
-			d.MTP.Drafts = 1
+		if d.MTP.Drafts == 0 {
+			d.MTP.Drafts = r.drafts
+			if s.dataParallel > 1 && (s.engine == "trtllm" || s.engine == "dynamo-trtllm") {
+				d.MTP.Drafts = 1
+			}
 		}
 		d.MTP.AcceptedLength = accepted(s.model, d.MTP.Drafts)
 	}
@@ -100,6 +102,9 @@ func (s *start) apply(d *sim.Deployment) {
 	d.MemoryFraction, d.GraphTokens = r.memory, r.graphTokens
 	if d.PollSteps = r.poll[0]; s.clients >= 16 {
 		d.PollSteps = r.poll[1]
+	}
+	if d.Prefill != nil {
+		s.serve(d)
 	}
 	if d.Serve != nil {
 		d.Serve.MaxTokens, d.Serve.MaxSequences = r.maxTokens, r.maxSequences

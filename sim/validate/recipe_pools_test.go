@@ -1,0 +1,90 @@
+package validate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/clustersim/clustersim/sim"
+)
+
+// Every line of the list reads: a chip of ours, workers, numbers, and no two lines for
+// one row.
+func TestTRTPools(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range trtRows() {
+		if _, err := findSystem(c[0]); err != nil {
+			t.Errorf("%v: %v", c, err)
+		}
+		p, d := workers(c[4]), workers(c[6])
+		if tokens := whole(c[5]); p.Instances < 1 || tokens < 2048 || tokens > 1<<15 {
+			t.Errorf("%v: prefill %+v of %d tokens", c, p, tokens)
+		}
+		if n, drafts := whole(c[7]), whole(c[8]); d.Instances < 1 || n < 1 || n > 1024 || drafts > 3 {
+			t.Errorf("%v: decode %+v of %d sequences, %d drafts", c, d, n, drafts)
+		}
+		for _, clients := range strings.Fields(c[9]) {
+			key := strings.Join([]string{c[0], c[1], c[2], c[3], p2(&p), p2(&d), drafting(c[8]), clients}, " ")
+			if seen[key] {
+				t.Errorf("two recipes for %s", key)
+			}
+			seen[key] = true
+			// Places for far more sequences than clients would say that columns were mixed up.
+			if n := whole(c[7]) * d.DP * d.Instances; 4*n < whole(clients) {
+				t.Errorf("%v: %d places for %s clients", c, n, clients)
+			}
+		}
+	}
+	if len(seen) < 400 {
+		t.Errorf("%d deployments; the list has more", len(seen))
+	}
+}
+
+func drafting(cell string) string {
+	if cell == "0" {
+		return "none"
+	}
+	return "mtp"
+}
+
+func TestDisaggregatedRecipes(t *testing.T) {
+	trt := with(gb200, "framework", "dynamo-trt", "precision", "fp4", "isl", "8192", "gpus_best", "36",
+		"prefill_tp", "4", "prefill_workers", "1", "num_prefill_gpu", "4",
+		"decode_tp", "8", "decode_ep", "8", "decode_dp_attn", "True", "decode_workers", "4", "num_decode_gpu", "32", "conc", "76")
+	// The list says attention DP, the recipe behind it is ctx1_gen4_tep8_batch16.
+	d := onlyCase(t, inferenceXColumns, trt).Scenario.Deployment
+	if p := d.Decode; p.TP != 8 || p.DP != 1 || p.EP != 8 || p.MaxSequences != 16 || d.MTP.Drafts != 0 {
+		t.Errorf("decode %+v, want TEP8 of 16", p)
+	}
+	if p := d.Prefill; p.DP != 4 || p.EP != 4 || p.MaxTokens != 16384 || p.Experts.Exchange != "gather" {
+		t.Errorf("prefill %+v, want DEP4 of two prompts, gathering", p)
+	}
+	// Clients that no recipe names: what the row states, and the profile's limits.
+	d = onlyCase(t, inferenceXColumns, with(trt, "conc", "77")).Scenario.Deployment
+	if p := d.Decode; p.DP != 8 || p.MaxSequences != 0 || d.Prefill.MaxTokens != 0 {
+		t.Errorf("decode %+v, want as stated", p)
+	}
+	// SGLang divides a worker's limits by its data-parallel ranks.
+	d = onlyCase(t, inferenceXColumns, with(gb200, "hardware", "h200", "precision", "fp8", "spec", "mtp", "gpus_best", "56",
+		"prefill_tp", "8", "prefill_ep", "8", "prefill_workers", "1", "num_prefill_gpu", "8",
+		"decode_tp", "8", "decode_ep", "8", "decode_workers", "6", "num_decode_gpu", "48")).Scenario.Deployment
+	if d.Prefill.MaxTokens != 65536/8 || d.Decode.MaxSequences != 128/8 || d.Overlap != "none" || d.Decode.Experts.Exchange != "gather" {
+		t.Errorf("prefill %+v, decode %+v, overlap %q", d.Prefill, d.Decode, d.Overlap)
+	}
+}
+
+func TestScriptedPlaceholders(t *testing.T) {
+	old := with(gb200, "prefill_tp", "1", "prefill_ep", "1", "decode_tp", "1", "decode_ep", "1", "precision", "fp4")
+	d := onlyCase(t, inferenceXColumns, old).Scenario.Deployment
+	if d.Prefill.DP != 4 || d.Prefill.EP != 4 || d.Decode.DP != 48 || d.Decode.EP != 48 {
+		t.Errorf("prefill %+v, decode %+v; the list says DEP4 and DEP48", d.Prefill, d.Decode)
+	}
+	// Workers that the list does not name stay unknown.
+	set := readOne(t, inferenceXColumns, with(old, "prefill_workers", "2", "num_prefill_gpu", "16"))
+	if len(set.Skipped) != 1 || !strings.Contains(set.Skipped[0].Why, "layout unknown") {
+		t.Errorf("%+v", set)
+	}
+}
+
+// p2 is a pool's workers, the chips of one, and whether its attention is data-parallel.
+func p2(p *sim.Pool) string { return fmt.Sprintf("%dx%d %t", p.Instances, p.TP*p.DP, p.DP > 1) }
