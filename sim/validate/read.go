@@ -24,6 +24,7 @@ type format struct {
 var formats = []format{
 	{"InferenceX", "gpus_best", readInferenceX},
 	{"aiconfigurator silicon points", "silicon_data_source", readSilicon},
+	{"Splitwise iteration times", "prompt_time", readSplitwise},
 }
 
 // Read reads a file of measurements; its kind shows in its header. A case list is

@@ -1,0 +1,87 @@
+package validate
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// splitwiseColumns are those of Mutinifni/splitwise-sim's table of iteration times:
+// one batch of equal prompts, prefilled at once and decoded to the end.
+var splitwiseColumns = []string{
+	"model", "hardware", "prompt_size", "batch_size", "token_size", "prompt_time", "token_time", "e2e_time", "tensor_parallel",
+}
+
+// splitwiseModels are the file's names of models, served in FP16.
+var splitwiseModels = map[string]string{"llama2-70b": "llama-2-70b"}
+
+// splitwiseAssumed is what the table does not state.
+var splitwiseAssumed = []string{"the profile of vLLM's V1 engine for a release of 2023", "BF16 for FP16"}
+
+func readSplitwise(name string, data []byte, o *ReadOptions) (*Set, error) {
+	t, err := newTable(name, data, splitwiseColumns, o)
+	if err != nil {
+		return nil, err
+	}
+	set := &Set{}
+	for t.next() {
+		faults := len(t.problems)
+		row := splitwiseRowOf(t)
+		c := Case{ID: t.at(), Engine: "vllm-v0", Phase: All, Assumed: splitwiseAssumed}
+		for _, m := range []struct{ column, metric string }{{"prompt_time", "ttft_ms_mean"}, {"token_time", "tpot_ms_mean"}, {"e2e_time", "e2e_ms_mean"}} {
+			if v := t.figure(m.column); v > 0 {
+				c.Measures = append(c.Measures, Measure{m.metric, v})
+			}
+		}
+		if len(t.problems) > faults {
+			continue
+		}
+		if c.Scenario, err = row.scenario(o); err == nil {
+			err = c.place(o)
+		}
+		if err != nil {
+			set.Skipped = append(set.Skipped, Skipped{c.ID, oneLine(err)})
+			continue
+		}
+		set.Cases = append(set.Cases, c)
+	}
+	return set, t.err()
+}
+
+type splitwiseRow struct {
+	model, hardware            string
+	prompt, batch, tokens, tpn int
+}
+
+func splitwiseRowOf(t *table) *splitwiseRow {
+	return &splitwiseRow{
+		model: t.text("model"), hardware: t.text("hardware"), prompt: t.whole("prompt_size", 1, 1<<20, false),
+		batch: t.whole("batch_size", 1, 1<<12, false), tokens: t.whole("token_size", 1, 1<<20, false), tpn: t.whole("tensor_parallel", 1, 8, false),
+	}
+}
+
+// scenario is one batch: all requests at once, all prompts in one step.
+func (r *splitwiseRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
+	model, known := splitwiseModels[r.model]
+	chip, _, _ := strings.Cut(r.hardware, "-")
+	switch {
+	case !known:
+		return nil, fmt.Errorf("unknown model %q", r.model)
+	case strings.HasSuffix(r.hardware, "-pcap"):
+		return nil, fmt.Errorf("%s is capped in power: its clock is not stated", r.hardware)
+	case chip != "a100" && chip != "h100":
+		return nil, fmt.Errorf("unknown chip %q", r.hardware)
+	}
+	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1, Model: model, Topology: "hgx-" + chip}
+	input, output := traces.Constant(r.prompt), traces.Constant(r.tokens)
+	s.Workload = &sim.Workload{Concurrency: r.batch, Requests: int64(r.batch), InputTokens: &input, OutputTokens: &output}
+	s.Deployment = sim.Deployment{
+		Mode: "aggregated", Engine: cmp.Or(o.Engine, "vllm"), Precision: sim.Precision{Weights: models.BF16},
+		Serve: &sim.Pool{Instances: 1, TP: r.tpn, MaxTokens: max(2048, r.prompt*r.batch), MaxSequences: max(64, r.batch)},
+	}
+	return s, nil
+}
