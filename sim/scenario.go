@@ -66,7 +66,7 @@ type Deployment struct {
 	// leaves it to the engine.
 	PollSteps int `yaml:"poll_steps,omitempty" json:"poll_steps,omitempty"`
 	// MemoryFraction is the engine's own option of that name, and GraphTokens the most
-	// rows of a step that it has captured a graph for; 0 leaves either to the engine.
+	// rows of a step with prompts that it has captured a graph for; 0 leaves either to the engine.
 	MemoryFraction float64 `yaml:"memory_fraction,omitempty" json:"memory_fraction,omitempty"`
 	GraphTokens    int     `yaml:"graph_tokens,omitempty" json:"graph_tokens,omitempty"`
 	// BatchWait and Balance replace the engine's when their steps are above 0.

@@ -50,8 +50,8 @@ type Engine struct {
 	// host launches each one, EagerKernelUs apart at best).
 	DecodeLaunch  Launching `yaml:"decode_launch"`
 	PrefillLaunch Launching `yaml:"prefill_launch"`
-	// GraphTokens is the most rows of a step that a graph is captured for: larger ones
-	// are launched eagerly, whatever their mode. 0 is no limit.
+	// GraphTokens is the most rows of a step with prompts that a graph is captured
+	// for: larger ones are launched eagerly, whatever PrefillLaunch says. 0 is no limit.
 	GraphTokens int `yaml:"graph_tokens,omitempty"`
 	// FourBit is how experts stored in 4 bits are multiplied on a chip without FP4
 	// units: w4a8 (in FP8; the default) or w4a16 (widened to BF16 in the kernel).

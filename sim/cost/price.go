@@ -279,7 +279,7 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	if c.chunk > 0 {
 		mode = e.PrefillLaunch
 	}
-	if n := int64(e.GraphTokens); n > 0 && c.rows > n {
+	if n := int64(e.GraphTokens); n > 0 && c.chunk > 0 && c.rows > n {
 		mode = Eager
 	}
 	launch := 0.0
