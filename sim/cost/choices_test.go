@@ -63,3 +63,19 @@ func TestFourBitExperts(t *testing.T) {
 		}
 	}
 }
+
+// A prompt's norms, RoPE and activations are bound by HBM: at 8,192 rows of Llama-70B
+// on one chip a layer moves 16 bytes a row and element of the residual, 4 of the
+// projected heads and 6 of the MLP.
+func TestSmallKernelsMoveBytes(t *testing.T) {
+	const rows = 8192
+	s := newStepper(t, "llama-3.1-70b", "hgx-h200:8", Config{Role: Prefill, Layout: Layout{TP: 8}})
+	seconds := 0.0
+	for _, o := range s.Explain([]Load{prefill(s, 1, rows, 0)}).Operators {
+		if o.Name == "small kernels" {
+			seconds += float64(o.Ns) * 1e-9
+		}
+	}
+	bytes := 80 * rows * float64(16*8192+4*(64+2*8)*128/8+6*28672/8)
+	near(t, "small kernels", seconds, 1.05*bytes/(0.8*4.8e12), 0.02)
+}

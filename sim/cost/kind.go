@@ -39,7 +39,7 @@ type attention struct {
 	prefixFlops                                        float64 // a token of Load.Prefix
 	indexPrecision                                     topologies.Precision
 	indexPeak                                          float64 // of a rank, at that precision
-	small                                              float64 // small kernels outside the block law
+	small, smallBytes                                  float64 // small kernels outside the block law, and what they move a row
 }
 
 // wholeBlock says that the design's law covers projections and small kernels.
@@ -67,6 +67,7 @@ func (s *Stepper) newAttention(a *models.Attention) attention {
 		k.label = a.Design
 	}
 	k.block = block(k.linears)
+	k.smallBytes = s.normBytes() + elementwiseBytes(k.linears)
 	k.activations(float64(s.config.Model.Hidden))
 	headShare := k.heads / float64(a.Heads)
 	k.pieces(headShare)
@@ -210,8 +211,9 @@ type ffn struct {
 	count   float64
 	f       *models.FFN
 	linears []linear // dense, or gate, latent and shared of a mixture
-	small   float64
-	moe     *experts // nil when dense
+
+	small, smallBytes float64  // as those of attention
+	moe               *experts // nil when dense
 }
 
 func (s *Stepper) addFFN(list *[]ffn, f *models.FFN) {
@@ -229,7 +231,34 @@ func (s *Stepper) addFFN(list *[]ffn, f *models.FFN) {
 		k.moe = s.newExperts(m)
 	}
 	k.linears = shardLinears(all, s.config.Layout.TP, s.config.Chip)
+	k.smallBytes = s.normBytes() + elementwiseBytes(k.linears)
 	*list = append(*list, k)
+}
+
+// normBytes is what the norm before a block moves a row, in BF16: the block's input
+// and the residual in, their sum and its norm out. Hyper-connections have a law for
+// the residual: what is left is the norm.
+func (s *Stepper) normBytes() float64 {
+	if s.config.Model.HC > 1 {
+		return 4 * float64(s.config.Model.Hidden)
+	}
+	return 8 * float64(s.config.Model.Hidden)
+}
+
+// elementwiseBytes is what the kernels between a block's projections move a row on
+// this rank, in BF16: queries and keys through RoPE and back, keys and values into
+// the cache; both halves of a gated MLP in, their product out.
+func elementwiseBytes(ls []linear) float64 {
+	bytes := 0.0
+	for _, l := range ls {
+		switch l.name {
+		case "qkv":
+			bytes += 4 * l.n
+		case "gate_up":
+			bytes += 3 * l.n
+		}
+	}
+	return bytes
 }
 
 // costOf is what of an FFN a step's time depends on: hash-routed layers still

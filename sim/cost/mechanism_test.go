@@ -28,7 +28,10 @@ func TestDenseStepByHand(t *testing.T) {
 	}).Total()
 	sum := s.config.Topology.AllReduce(s.comms.libs.AllReduce, tp, rows*4096*2, 1).Total()
 	layer := gemm((32+2*8)*128/tp, 4096) + gemm(4096, 4096/tp) + core + gemm(2*14336/tp, 4096) + gemm(4096, 14336/tp) + 2*sum
-	layer += small * float64(s.main.attentions[0].a.SmallKernels+s.main.ffns[0].f.SmallKernels)
+	// Norms read and write the row and its residual; RoPE, cache and SiLU what lies
+	// between the projections.
+	layer += laws.SmallKernels(small*float64(s.main.attentions[0].a.SmallKernels), rows*(8*4096+4*(32+2*8)*128/tp)).Total() +
+		laws.SmallKernels(small*float64(s.main.ffns[0].f.SmallKernels), rows*(8*4096+6*14336/tp)).Total()
 	logits := rows * 128256 / tp * 4.
 	head := gemm(128256/tp, 4096) + laws.Elementwise(3, 2*logits).Total() +
 		s.config.Topology.AllGather(s.comms.libs.Collective, tp, rows*8*tp, 1).Total()

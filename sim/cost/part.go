@@ -105,13 +105,13 @@ func fuse(t law.Time, d float64) law.Time {
 }
 
 // smallKernels books the launches of small kernels between the big operators.
-func (s *Stepper) smallKernels(p *part, r *recorder, kind string, each, count float64) {
+func (s *Stepper) smallKernels(p *part, r *recorder, kind string, each, bytes, count float64) {
 	if each == 0 {
 		return
 	}
 	p.kernels += each * count
 	p.add(r, operator{kind: kind, name: "small kernels", class: "elementwise", precision: string(topologies.BF16)},
-		count, law.Time{Launch: each * s.smallKernel})
+		count, s.laws.SmallKernels(each*s.smallKernel, bytes))
 }
 
 // communicate books a collective, count times.

@@ -38,14 +38,14 @@ func (s *Stepper) fillDense(p *part, r *recorder, st *stack, rows float64) {
 		for j := range k.linears {
 			s.gemm(p, r, k.label, &k.linears[j], rows, k.count)
 		}
-		s.smallKernels(p, r, k.label, k.small, k.count)
+		s.smallKernels(p, r, k.label, k.small, k.smallBytes*rows, k.count)
 	}
 	for i := range st.ffns {
 		f := &st.ffns[i]
 		for j := range f.linears {
 			s.gemm(p, r, f.label, &f.linears[j], rows, f.count)
 		}
-		s.smallKernels(p, r, f.label, f.small, f.count)
+		s.smallKernels(p, r, f.label, f.small, f.smallBytes*rows, f.count)
 	}
 	for i := range st.linears {
 		s.gemm(p, r, "draft", &st.linears[i], rows, st.layers)
@@ -112,7 +112,7 @@ func (s *Stepper) normSums(p *part, r *recorder, k *attention, rows float64) {
 	c := s.comms.allReduce(s.config.Layout.TP, bytes)
 	o := operator{kind: k.label, name: "all-reduce of norms", class: "all-reduce", precision: "fp32", m: rows, n: float64(k.a.NormSums), bytes: bytes}
 	p.communicate(r, o, k.count, &c)
-	s.smallKernels(p, r, k.label, 1, k.count)
+	s.smallKernels(p, r, k.label, 1, 0, k.count)
 }
 
 // mixture is the expert part of a stack: on the mean rank, what the heaviest rank

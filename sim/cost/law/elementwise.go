@@ -66,7 +66,12 @@ func (s *Set) SmallKernel() float64 { return s.small.floor }
 //
 //	t = pnorm_4(kernels·t0, bytes/(W·em))
 func (s *Set) Elementwise(kernels, bytes float64) Time {
-	floor, act := overlap4(kernels*s.small.floor, bytes*s.small.byte)
+	return s.SmallKernels(kernels*s.small.floor, bytes)
+}
+
+// SmallKernels is Elementwise for kernels whose launches take so many seconds together.
+func (s *Set) SmallKernels(launches, bytes float64) Time {
+	floor, act := overlap4(launches, bytes*s.small.byte)
 	return Time{Launch: floor, Act: act}
 }
 
