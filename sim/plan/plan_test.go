@@ -76,7 +76,9 @@ func TestCapacityAgainstRuns(t *testing.T) {
 	}{
 		{"llama-3.1-8b", "hgx-h100:8", "aggregated", 0.15},
 		{"llama-3.1-8b", "hgx-h100:8", "disaggregated", 0.15},
-		{"v3", "cloudmatrix384", "disaggregated", 0.20},
+		// Seven decode layouts tie at what prefill sustains; runs of the first are at
+		// the edge of their TPOT.
+		{"v3", "cloudmatrix384", "disaggregated", 0.25},
 		{"v3", "cloudmatrix384", "aggregated", 0.25},
 	} {
 		s := scenario(c.model, c.topology)
