@@ -50,9 +50,13 @@ func (k *attention) core(w *work, prefill bool) core {
 		}
 	}
 	perSequence := w.rows / w.sequences
+	state := k.stateBytes * w.sequences
+	if k.form == linearForm { // read once, written after every row
+		state = k.stateBytes / 2 * (w.sequences + w.rows)
+	}
 	return core{
 		flops: sum(&k.flops, &w.context)*perSequence + k.stateFlops*w.rows,
-		read:  sum(&k.readBytes, &w.context), write: k.write*w.rows + k.stateBytes*w.sequences,
+		read:  sum(&k.readBytes, &w.context), write: k.write*w.rows + state,
 		indexFlops: sum(&k.indexFlops, &w.context) * perSequence, indexBytes: sum(&k.indexBytes, &w.context),
 	}
 }

@@ -50,7 +50,7 @@ func (s *Stepper) attentionTimes(k *attention, w *work, rows float64) (decode, p
 func (s *Stepper) decodeAttention(k *attention, w *work, rows float64) law.Time {
 	if k.form == linearForm {
 		return s.laws.LinearDecode(&law.Linear{
-			Batch: w.sequences, Heads: k.heads, StateBytes: k.recurrent * w.sequences,
+			Batch: w.sequences, Heads: k.heads, StateBytes: s.verifiedState(k, w),
 			ActBytes: k.actBytes * w.rows, ConvBytes: k.convState*w.sequences + k.convBytes*w.rows,
 		})
 	}
@@ -91,6 +91,17 @@ func (s *Stepper) decodeAttention(k *attention, w *work, rows float64) law.Time 
 		return s.laws.DSADecode(x)
 	}
 	return s.laws.CSADecode(x)
+}
+
+// verifiedState is the bytes of recurrent state that a decode step moves: a sequence's
+// is read once and written after every row, so that a rejected draft can be taken
+// back; some engines then copy the one that holds.
+func (s *Stepper) verifiedState(k *attention, w *work) float64 {
+	bytes := k.recurrent / 2 * (w.sequences + w.rows)
+	if w.rows > w.sequences && s.config.Engine.CopiesState {
+		bytes += k.recurrent * w.sequences
+	}
+	return bytes
 }
 
 func (s *Stepper) prefillAttention(k *attention, w *work, rows float64) law.Time {

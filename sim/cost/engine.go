@@ -56,6 +56,12 @@ type Engine struct {
 	// FourBit is how experts stored in 4 bits are multiplied on a chip without FP4
 	// units: w4a8 (in FP8; the default) or w4a16 (widened to BF16 in the kernel).
 	FourBit law.Variant `yaml:"four_bit,omitempty"`
+	// GathersLogits samples from whole rows of logits that every rank of the head has
+	// gathered; otherwise each rank samples from its part of the vocabulary.
+	GathersLogits bool `yaml:"gathers_logits"`
+	// CopiesState moves the recurrent state after the last accepted row into its
+	// place; otherwise the next step is told where it lies.
+	CopiesState bool `yaml:"copies_state"`
 	// HostOverlapped hides the host's time behind the chip's as far as it goes.
 	HostOverlapped bool `yaml:"host_overlapped"`
 	// HeadRanks share the LM head, across data-parallel ranks too; 0 leaves it to

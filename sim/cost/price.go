@@ -356,7 +356,8 @@ func (s *Stepper) head(p *part, r *recorder, rows, total int64, count float64) {
 
 // fillHead prices the head for rows a rank. Where it is shared by more ranks than
 // the TP group, their rows are gathered first, and each rank scores its part of
-// the vocabulary for all of them; candidates come back in one small message.
+// the vocabulary for all of them. Candidates come back in one small message, or the
+// logits themselves in BF16, to be widened and sampled from on every rank.
 func (s *Stepper) fillHead(p *part, r *recorder, rows float64) {
 	ranks, tp := s.headRanks(), s.config.Layout.TP
 	all := rows
@@ -371,10 +372,19 @@ func (s *Stepper) fillHead(p *part, r *recorder, rows float64) {
 		l.name = "lm_head"
 	}
 	s.gemm(p, r, "head", &l, all, 1)
-	logits := all * l.n * 4
 	p.kernels += 3
-	p.add(r, operator{kind: "head", name: "sampling", class: "elementwise", precision: "fp32", m: all, n: l.n}, 1, s.laws.Elementwise(3, 2*logits))
-	if ranks > 1 {
+	sampling := operator{kind: "head", name: "sampling", class: "elementwise", precision: "fp32", m: all, n: l.n}
+	switch {
+	case ranks == 1:
+		p.add(r, sampling, 1, s.laws.Elementwise(3, 8*all*l.n))
+	case s.config.Engine.GathersLogits:
+		sampling.n *= float64(ranks)
+		bytes := 2 * all * sampling.n
+		g := s.comms.allGather(ranks, bytes)
+		p.communicate(r, operator{kind: "head", name: "gather logits", class: "all-gather", precision: string(topologies.BF16), m: all, n: sampling.n, bytes: bytes}, 1, &g)
+		p.add(r, sampling, 1, s.laws.Elementwise(3, 10*all*sampling.n))
+	default:
+		p.add(r, sampling, 1, s.laws.Elementwise(3, 8*all*l.n))
 		g := s.comms.allGather(ranks, all*8*float64(ranks))
 		p.communicate(r, operator{kind: "head", name: "gather candidates", class: "all-gather", precision: "fp32", m: all, n: 2, bytes: all * 8 * float64(ranks)}, 1, &g)
 	}

@@ -188,15 +188,16 @@ func (r *siliconRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 }
 
 // start applies the launch script of rows that came from InferenceX. The project's
-// own runs keep the engine's defaults: SGLang looks at its queue at every step, and
-// cuts prompts into 8192 tokens on parts below 160 GB (server_args.py@v0.5.6).
+// own runs keep the engine's defaults: SGLang looks at its queue at every step,
+// cuts prompts into 8192 tokens on parts below 160 GB (server_args.py@v0.5.6) and lets
+// 2048 requests run at least (model_runner.py, max_num_reqs).
 func (r *siliconRow) start(s *sim.Scenario, point *checkpoint, clients int) {
 	d := &s.Deployment
 	if r.local() {
 		if r.engine == "sglang" {
 			d.PollSteps = 1
 			if d.Serve != nil {
-				d.Serve.MaxTokens = 8192
+				d.Serve.MaxTokens, d.Serve.MaxSequences = 8192, 2048
 			}
 		}
 		r.gapAnalysis(d, clients)
