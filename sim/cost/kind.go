@@ -282,6 +282,7 @@ type experts struct {
 	inter      float64
 	arithmetic arithmetic
 	skew       skew
+	odds       []float64 // of every slot of the group; nil: all the same
 }
 
 func (s *Stepper) newExperts(m *models.MoE) *experts {
@@ -293,6 +294,7 @@ func (s *Stepper) newExperts(m *models.MoE) *experts {
 	}
 	e.slots = float64((m.Experts + int64(l.Redundant)) / int64(l.EP))
 	e.bytes = float64(m.ExpertBytes()) / float64(cut)
+	e.odds = l.Routing.odds(int(m.Experts), l.Redundant, int(m.TopK))
 	e.skew = newSkew(l.Routing, int(m.Experts), l.Redundant, l.EP, s.config.Topology.Tiers[0].Size*max(1, s.config.Chip.Dies))
 	return e
 }

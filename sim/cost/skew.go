@@ -57,14 +57,40 @@ func (r Routing) loads(draw int, loads []float64) {
 	}
 	key := des.NewKey(0, "cost/power-law")
 	for i := range loads {
-		u := key.Uniform(uint64(draw), uint64(i))
-		if math.Abs(r.Alpha-1) < 1e-9 {
-			loads[i] = math.Pow(10, u-1)
-			continue
-		}
-		lo, hi := math.Pow(0.1, 1-r.Alpha), 1.0
-		loads[i] = math.Pow(lo+(hi-lo)*u, 1/(1-r.Alpha))
+		loads[i] = r.quantile(key.Uniform(uint64(draw), uint64(i)))
 	}
+}
+
+// quantile is the power law's load that a share u of experts stay below.
+func (r Routing) quantile(u float64) float64 {
+	if math.Abs(r.Alpha-1) < 1e-9 {
+		return math.Pow(10, u-1)
+	}
+	lo, hi := math.Pow(0.1, 1-r.Alpha), 1.0
+	return math.Pow(lo+(hi-lo)*u, 1/(1-r.Alpha))
+}
+
+// odds is how likely a token is to ask for each slot, when experts are not equally
+// likely: k times the slot's share of the load, at most 1. Uniform routing has none.
+func (r Routing) odds(experts, redundant, k int) []float64 {
+	if r.Kind == Uniform || r.Kind == "" {
+		return nil
+	}
+	loads := make([]float64, experts)
+	for i := range loads {
+		loads[i] = r.quantile((float64(i) + 0.5) / float64(experts))
+	}
+	if r.Kind == Histogram {
+		copy(loads, r.Histogram)
+	}
+	odds, sum := replicate(loads, redundant), 0.0
+	for _, w := range odds {
+		sum += w
+	}
+	for i := range odds {
+		odds[i] = min(1-1e-12, float64(k)*odds[i]/sum)
+	}
+	return odds
 }
 
 // place returns the load of every rank.

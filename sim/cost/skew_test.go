@@ -1,6 +1,10 @@
 package cost
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/clustersim/clustersim/sim/des"
+)
 
 func TestSkewOfChance(t *testing.T) {
 	// Simulated heaviest of 320 ranks, top-8: 4 tokens a rank 1.60, 32 1.19, 128 1.09.
@@ -59,5 +63,51 @@ func TestUnevenRoutingCostsWhatIsPublished(t *testing.T) {
 	s := newStepper(t, "v3", "hgx-h100:32", Config{Layout: Layout{DP: 32, EP: 32, Routing: uneven}})
 	if k := s.main.ffns[1].moe.skew; !(k.heaviest > k.domain && k.domain > 1) {
 		t.Errorf("heaviest rank %g, heaviest node %g", k.heaviest, k.domain)
+	}
+}
+
+// Experts touched when their loads differ, against a simulation of independent
+// picks: fewer than under uniform routing while a batch leaves some untouched, and all
+// of them in the end. With equal loads it is the closed form.
+func TestUnevenRoutingTouchesFewer(t *testing.T) {
+	load := func(text string) *experts {
+		r, err := ParseRouting(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStepper(t, "gpt-oss-120b", "hgx-h100", Config{Layout: Layout{TP: 1, EP: 1, Routing: r}})
+		return s.main.ffns[0].moe
+	}
+	even, uneven := load("uniform"), load("power-law(1.01)")
+	key := des.NewKey(7, "test")
+	for _, tokens := range []float64{1, 4, 16, 64, 256} {
+		simulated := 0.0
+		rounds := int(20_000 / tokens)
+		for round := range rounds {
+			hit := map[int]bool{}
+			for token := range int(tokens) {
+				for i, p := range uneven.odds {
+					if key.Uniform(uint64(round*1000+token), uint64(i)) < p {
+						hit[i] = true
+					}
+				}
+			}
+			simulated += float64(len(hit)) / float64(rounds)
+		}
+		_, flat := even.share(tokens, 1)
+		_, got := uneven.share(tokens, 1)
+		near(t, "touched", got, simulated, 0.02)
+		if got > flat*(1+1e-9) {
+			t.Errorf("%g tokens touch %g experts, %g when routing is uniform", tokens, got, flat)
+		}
+	}
+	// The size: 16 tokens of four experts touch 128·(1 − (31/32)^16) = 51 under uniform
+	// routing; with loads from 0.1 to 1 of the heaviest, 47.
+	if _, got := uneven.share(16, 1); got < 46 || got > 48 {
+		t.Errorf("16 tokens touch %g of 128 experts", got)
+	}
+	same := Routing{Kind: Histogram, Histogram: []float64{3, 3, 3, 3}}
+	for _, p := range same.odds(4, 0, 2) {
+		near(t, "equal loads", p, 0.5, 1e-12)
 	}
 }

@@ -201,10 +201,17 @@ func (s *Stepper) dispatched() bool {
 }
 
 // share is how the group's tokens fall on the mean rank: pairs, and the experts
-// they touch, slots·(1 − (1 − k/all slots)^tokens).
+// they touch, Σ over its slots of 1 − (1 − p)^tokens, where p = k/all slots when routing is
+// uniform. Uneven routing touches fewer.
 func (e *experts) share(tokens float64, ep int) (pairs, touched float64) {
 	k := float64(e.m.TopK)
 	pairs = tokens * k / float64(ep)
+	if e.odds != nil {
+		for _, p := range e.odds {
+			touched -= math.Expm1(tokens * math.Log1p(-p))
+		}
+		return pairs, touched / float64(ep)
+	}
 	miss := math.Log1p(-min(1-1e-12, k/(e.slots*float64(ep))))
 	return pairs, e.slots * -math.Expm1(tokens*miss)
 }

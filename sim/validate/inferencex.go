@@ -159,6 +159,7 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	default:
 		return nil, fmt.Errorf("unknown speculative decoding %q", r.spec)
 	}
+	s.Deployment.Routing = routing
 	st := start{engine: r.engine(), chip: r.hardware, model: model, precision: r.precision, spec: r.spec, clients: r.conc, input: r.isl, output: r.osl, tensorParallel: r.gpus, dataParallel: 1}
 	for _, p := range []*sim.Pool{s.Deployment.Serve, s.Deployment.Decode} {
 		if p != nil {

@@ -87,6 +87,10 @@ func workload(clients, input, output int, share float64) (*sim.Workload, error) 
 }
 
 const (
+	// routing is how the benchmarks' tokens fall on experts: DeepSeek-V3's own traffic
+	// (cost.Routing), and what aiconfigurator assumes of all mixtures.
+	routing = "power-law(1.01)"
+
 	requestsPerClient = 10
 	// rangeRatio is --random-range-ratio of InferenceX's benchmark-tmpl.yml: lengths
 	// are uniform in [0.8, 1.0] of the nominal one.

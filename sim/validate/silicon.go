@@ -180,6 +180,9 @@ func (r *siliconRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	if s.Workload, err = workload(clients, r.isl, r.osl, share); err != nil {
 		return nil, err
 	}
+	if point.moe {
+		s.Deployment.Routing = routing
+	}
 	r.start(s, point, clients)
 	if o.Engine != "" {
 		s.Deployment.Engine = o.Engine
