@@ -208,4 +208,23 @@ func (s *start) serve(d *sim.Deployment) {
 	}
 	// No recipe has --enable-two-batch-overlap.
 	d.Overlap = string(cost.NoOverlap)
+	s.lowLatency(d)
+}
+
+// lowLatency is the chunk of GB200's and GB300's recipes whose pools are both cut by
+// tensors, by the prompts' length: --chunked-prefill-size 8192, 24576 with 8K prompts,
+// of which the default of 16,384 --max-prefill-tokens is less; GB300's FP8 recipes say
+// 32768 for both (srt-slurm recipes/gb200-fp4, gb200-fp8, gb300-fp4, gb300-fp8,
+// low-latency.yaml, as above).
+func (s *start) lowLatency(d *sim.Deployment) {
+	if !strings.HasPrefix(s.chip, "gb") || d.Prefill.DP > 1 || d.Decode.DP > 1 {
+		return
+	}
+	d.Prefill.MaxTokens = 8192
+	switch {
+	case s.input > 1024 && s.chip == "gb300" && s.precision == "fp8":
+		d.Prefill.MaxTokens = 32768
+	case s.input > 1024:
+		d.Prefill.MaxTokens = 16384
+	}
 }

@@ -73,6 +73,26 @@ func TestDisaggregatedRecipes(t *testing.T) {
 	}
 }
 
+// Rack-scale recipes of two pools cut by tensors have small chunks.
+func TestLowLatencyChunks(t *testing.T) {
+	for _, x := range []struct {
+		chip, precision, input, decodeDP string
+		want                             int
+	}{
+		{"gb200", "fp8", "1024", "False", 8192},
+		{"gb200", "fp4", "8192", "False", 16384},
+		{"gb300", "fp8", "8192", "False", 32768},
+		{"gb200", "fp4", "8192", "True", 131072},
+	} {
+		row := with(gb200, "hardware", x.chip, "precision", x.precision, "isl", x.input, "gpus_best", "8",
+			"prefill_tp", "4", "prefill_ep", "1", "prefill_dp_attn", "False", "prefill_workers", "1", "num_prefill_gpu", "4",
+			"decode_tp", "4", "decode_ep", "1", "decode_dp_attn", x.decodeDP, "decode_workers", "1", "num_decode_gpu", "4")
+		if got := onlyCase(t, inferenceXColumns, row).Scenario.Deployment.Prefill.MaxTokens; got != x.want {
+			t.Errorf("%+v: %d tokens a step", x, got)
+		}
+	}
+}
+
 func TestScriptedPlaceholders(t *testing.T) {
 	old := with(gb200, "prefill_tp", "1", "prefill_ep", "1", "decode_tp", "1", "decode_ep", "1", "precision", "fp4")
 	d := onlyCase(t, inferenceXColumns, old).Scenario.Deployment
