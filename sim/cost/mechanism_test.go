@@ -32,9 +32,11 @@ func TestDenseStepByHand(t *testing.T) {
 	// between the projections.
 	layer += laws.SmallKernels(small*float64(s.main.attentions[0].a.SmallKernels), rows*(8*4096+4*(32+2*8)*128/tp)).Total() +
 		laws.SmallKernels(small*float64(s.main.ffns[0].f.SmallKernels), rows*(8*4096+6*14336/tp)).Total()
-	logits := rows * 128256 / tp * 4.
-	head := gemm(128256/tp, 4096) + laws.Elementwise(3, 2*logits).Total() +
-		s.config.Topology.AllGather(s.comms.libs.Collective, tp, rows*8*tp, 1).Total()
+	// Logits come together in BF16, and every rank widens and samples them: read,
+	// written and read again.
+	const logits = rows * 128256
+	head := gemm(128256/tp, 4096) + laws.Elementwise(3, (2+4+4)*logits).Total() +
+		s.config.Topology.AllGather(s.comms.libs.Collective, tp, 2*logits, 1).Total()
 	host := (e.HostStepUs + e.HostSequenceUs*rows) * 1e-6
 	step := s.Step(everywhere(s, decode(s, rows, context)))
 	near(t, "step", step.Time.Seconds(), 32*layer+head+host, 1e-6)
@@ -248,9 +250,9 @@ func TestTensorParallelism(t *testing.T) {
 		t.Errorf("TP 2, 4, 8: %v, %v, %v", a.Time, b.Time, c.Time)
 	}
 	near(t, "FLOPs stay", c.Flops, a.Flops, 1e-6)
-	// Two ring all-reduces a layer: 2·(n−1)/n of rows × hidden × 2 B, and 8 B a row
-	// and rank of candidates.
-	near(t, "bytes on NVLink", c.LinkBytes[0], 8*(160*2*7/8.*64*8192*2+64*8*7), 1e-9)
+	// Two ring all-reduces a layer: 2·(n−1)/n of rows × hidden × 2 B, and the logits
+	// in BF16, gathered once.
+	near(t, "bytes on NVLink", c.LinkBytes[0], 8*(160*2*7/8.*64*8192*2+7/8.*64*128256*2), 1e-9)
 }
 
 func TestHostAndLaunch(t *testing.T) {
