@@ -14,7 +14,7 @@ func build(doc *document) *Model {
 		Extra:     []Tensor{norm("final_norm", doc.Hidden)},
 		Formats: Formats{
 			Weights: doc.Formats.Weights, Attention: doc.Formats.Attention, AttentionOutput: doc.Formats.AttentionOutput,
-			Experts: doc.Formats.Experts, KV: doc.Formats.KV, Indexer: doc.Formats.Indexer,
+			Experts: doc.Formats.Experts, Router: doc.Formats.Router, KV: doc.Formats.KV, Indexer: doc.Formats.Indexer,
 		},
 		doc: doc,
 	}

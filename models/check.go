@@ -139,9 +139,6 @@ func (c checker) ffn(path string, f *ffnDoc) {
 	if f.Latent < 0 || f.Latent > maxWidth {
 		c.errorf(path+".latent", "must be between 0 and %d, got %d", maxWidth, f.Latent)
 	}
-	if f.Router != "" && f.Router != FP32 && f.Router != BF16 {
-		c.errorf(path+".router", "must be fp32 or bf16, got %s", f.Router)
-	}
 	if f.RouterBias != "" && f.RouterBias != FP32 && f.RouterBias != BF16 {
 		c.errorf(path+".router_bias", "must be fp32 or bf16, got %s", f.RouterBias)
 	}
@@ -220,6 +217,9 @@ func (c checker) formats() {
 	}
 	if f.AttentionOutput != "" {
 		c.format("formats.attention_output", f.AttentionOutput, weightFormats, true)
+	}
+	if f.Router != "" {
+		c.format("formats.router", f.Router, []Format{BF16, FP32}, moe)
 	}
 	c.format("formats.kv", f.KV, cacheFormats, true)
 	c.format("formats.experts", f.Experts, weightFormats, moe)

@@ -246,7 +246,7 @@ func (m *Model) WithFormats(f Formats) (*Model, error) {
 	}{
 		{"weights", &doc.Formats.Weights, f.Weights, true}, {"experts", &doc.Formats.Experts, f.Experts, false},
 		{"attention", &doc.Formats.Attention, f.Attention, true}, {"attention_output", &doc.Formats.AttentionOutput, f.AttentionOutput, true},
-		{"kv", &doc.Formats.KV, f.KV, true}, {"indexer", &doc.Formats.Indexer, f.Indexer, false},
+		{"router", &doc.Formats.Router, f.Router, m.Experts() > 0}, {"kv", &doc.Formats.KV, f.KV, true}, {"indexer", &doc.Formats.Indexer, f.Indexer, false},
 	} {
 		if x.want != "" && *x.now == "" && !x.may {
 			errs = append(errs, fmt.Errorf("precision: model %s has no %s", m.Name, x.name))

@@ -9,7 +9,7 @@ import (
 // Formats are the stored formats of one model; an empty field means "leave as
 // it is" where formats are asked for. Weights are the dense projections: dense
 // FFNs, shared experts and, where the checkpoint does not say otherwise, attention
-// (the router, norms, embedding and head keep their own). Attention are the
+// (norms, embedding and head keep their own; so does the router, in BF16 or FP32). Attention are the
 // projections of attention, with the output projection unless AttentionOutput
 // tells it apart: published FP4 checkpoints leave some or all of them wider.
 type Formats struct {
@@ -17,6 +17,7 @@ type Formats struct {
 	Attention       Format `yaml:"attention,omitempty" json:"attention,omitempty"`
 	AttentionOutput Format `yaml:"attention_output,omitempty" json:"attention_output,omitempty"`
 	Experts         Format `yaml:"experts,omitempty" json:"experts,omitempty"`
+	Router          Format `yaml:"router,omitempty" json:"router,omitempty"`
 	KV              Format `yaml:"kv,omitempty" json:"kv,omitempty"`
 	Indexer         Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
 }

@@ -87,7 +87,7 @@ func (c *conversion) moe() *ffnDoc {
 		f.RouterBias = FP32
 	}
 	if h.ModelType == "minimax_m2" {
-		f.Router = FP32
+		c.doc.Formats.Router = FP32
 	}
 	if h.ModelType == "gpt_oss" {
 		f.RouterBias, f.Bias = BF16, true

@@ -14,8 +14,8 @@ func (b *builder) ffn(p *ffnDoc) *FFN {
 		Format: b.doc.Formats.Experts, ScaleBytes: b.scaleBytes(),
 		Gate: plain("router", d, p.Experts), HashRouted: p.Hash, Groups: p.Groups, TopKGroups: p.TopKGroups,
 	}
-	if p.Router != "" {
-		m.Gate.Format = p.Router
+	if f := b.doc.Formats.Router; f != "" {
+		m.Gate.Format = f
 	}
 	if p.Latent > 0 {
 		m.In = p.Latent

@@ -34,6 +34,7 @@ type formatsDoc struct {
 	Attention       Format `yaml:"attention,omitempty"`        // that of weights when empty
 	AttentionOutput Format `yaml:"attention_output,omitempty"` // that of attention when empty
 	Experts         Format `yaml:"experts,omitempty"`
+	Router          Format `yaml:"router,omitempty"` // its weights and arithmetic; bf16 when empty
 	KV              Format `yaml:"kv"`
 	Indexer         Format `yaml:"indexer,omitempty"`
 	Scale           string `yaml:"block_scale,omitempty"` // fp32 or ue8m0
@@ -96,7 +97,6 @@ type ffnDoc struct {
 	TopKGroups int64  `yaml:"topk_groups,omitempty"`  // groups that a token may go to
 	Shared     int64  `yaml:"shared_inter,omitempty"` // width of all shared experts together
 	SharedGate bool   `yaml:"shared_gate,omitempty"`
-	Router     Format `yaml:"router,omitempty"` // of its weights and arithmetic; bf16 when empty
 	RouterBias Format `yaml:"router_bias,omitempty"`
 	Latent     int64  `yaml:"latent,omitempty"` // width that routed experts see, when not hidden
 	Hash       bool   `yaml:"hash_routed,omitempty"`

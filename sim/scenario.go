@@ -103,6 +103,7 @@ type Precision struct {
 	Attention       models.Format `yaml:"attention,omitempty" json:"attention,omitempty"`               // its projections; those of weights when empty
 	AttentionOutput models.Format `yaml:"attention_output,omitempty" json:"attention_output,omitempty"` // those of attention when empty
 	Experts         models.Format `yaml:"experts,omitempty" json:"experts,omitempty"`
+	Router          models.Format `yaml:"router,omitempty" json:"router,omitempty"`
 	KV              models.Format `yaml:"kv,omitempty" json:"kv,omitempty"`
 	Indexer         models.Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost/law"
 )
 
@@ -78,4 +79,22 @@ func TestSmallKernelsMoveBytes(t *testing.T) {
 	}
 	bytes := 80 * rows * float64(16*8192+4*(64+2*8)*128/8+6*28672/8)
 	near(t, "small kernels", seconds, 1.05*bytes/(0.8*4.8e12), 0.02)
+}
+
+// MiniMax-M2's router is in FP32, outside tensor cores, unless a deployment says
+// otherwise: 20 µs and more a layer of decoding sequences.
+func TestRouterFormat(t *testing.T) {
+	topology := loadTopology(t, "hgx-b200:8")
+	wide := loadModel(t, "minimax-m2.5", topology.Chip)
+	narrow, err := wide.WithFormats(models.Formats{Router: models.BF16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(m *models.Model) float64 {
+		s := newStepper(t, "", "", Config{Topology: topology, Model: m, Role: Decode, Layout: Layout{TP: 4}})
+		return s.Step(everywhere(s, decode(s, 64, 1000))).Time.Seconds()
+	}
+	if d := (at(wide) - at(narrow)) / 62 * 1e6; d < 20 || d > 40 {
+		t.Errorf("FP32 costs a layer's router %.1f µs more than BF16", d)
+	}
 }

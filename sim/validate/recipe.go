@@ -22,9 +22,11 @@ type recipe struct {
 	drafts       int
 	kv           models.Format
 	version      string  // of the engine, or its beginning; "" is all
+	snapshot     string  // of the data that a row is from, or its beginning; "" is all
 	memory       float64 // the engine's memory fraction
-	graphTokens  int     // most rows of a captured step
-	inputs       int     // chunk of prompt tokens in multiples of the nominal input; 0: maxTokens
+	router       models.Format
+	graphTokens  int // most rows of a captured step
+	inputs       int // chunk of prompt tokens in multiples of the nominal input; 0: maxTokens
 	source       string
 }
 
@@ -64,9 +66,9 @@ var recipes = []recipe{
 
 // start is what decides on a launch script's choices.
 type start struct {
-	engine, version, chip, model, precision, spec string
-	clients, input, output                        int
-	tensorParallel, dataParallel                  int // ranks and attention ranks of an instance
+	engine, version, snapshot, chip, model, precision, spec string
+	clients, input, output                                  int
+	tensorParallel, dataParallel                            int // ranks and attention ranks of an instance
 }
 
 func (s *start) recipe() recipe {
@@ -75,7 +77,7 @@ func (s *start) recipe() recipe {
 		recipes = vllmRecipes
 	}
 	i := slices.IndexFunc(recipes, func(r recipe) bool {
-		return r.engine == s.engine && strings.HasPrefix(s.version, r.version) && (r.chips == nil || slices.Contains(r.chips, s.chip)) &&
+		return r.engine == s.engine && strings.HasPrefix(s.version, r.version) && strings.HasPrefix(s.snapshot, r.snapshot) && (r.chips == nil || slices.Contains(r.chips, s.chip)) &&
 			(r.model == "" || r.model == s.model) && (r.precision == "" || r.precision == s.precision) && (r.spec == "" || r.spec == s.spec)
 	})
 	if i < 0 {
@@ -95,6 +97,9 @@ func (s *start) apply(d *sim.Deployment) {
 			}
 		}
 		d.MTP.AcceptedLength = accepted(s.model, d.MTP.Drafts)
+	}
+	if r.router != "" {
+		d.Precision.Router = r.router
 	}
 	if r.kv != "" {
 		d.Precision.KV = r.kv

@@ -207,7 +207,7 @@ func (r *siliconRow) start(s *sim.Scenario, point *checkpoint, clients int) {
 		return
 	}
 	st := start{
-		engine: r.engine, version: r.version, chip: r.system, model: point.model, precision: r.precision, spec: r.spec(),
+		engine: r.engine, version: r.version, snapshot: r.source, chip: r.system, model: point.model, precision: r.precision, spec: r.spec(),
 		clients: clients, input: r.isl, output: r.osl, tensorParallel: 1, dataParallel: 1,
 	}
 	if d.Serve != nil {

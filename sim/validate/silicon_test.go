@@ -166,13 +166,18 @@ func TestSiliconNotes(t *testing.T) {
 func TestSiliconRecipesOfVLLM(t *testing.T) {
 	minimax := with(kimi, "model_path", "MiniMaxAI/MiniMax-M2.5", "system", "b200_sxm", "precision", "fp8", "moe_tp_size", "4", "moe_ep_size", "1", "attention_dp_size", "1", "isl", "8192")
 	for _, x := range []struct {
-		version            string
-		kv                 models.Format
+		version, source    string
+		kv, router         models.Format
 		memory             float64
 		chunk, graphTokens int
-	}{{"0.19.0", models.FP8, 0.9, 16384, 2048}, {"0.17.0", "", 0.95, 0, 0}} {
-		d := onlyCase(t, siliconColumns, with(minimax, "backend_version", x.version)).Scenario.Deployment
-		if d.Precision.KV != x.kv || d.MemoryFraction != x.memory || d.Serve.MaxTokens != x.chunk || d.GraphTokens != x.graphTokens {
+	}{
+		{"0.19.0", "db-dump/2026-04-27", models.FP8, models.BF16, 0.9, 16384, 2048},
+		{"0.19.0", "source_file=2026-03-25.csv", models.FP8, "", 0.9, 16384, 2048},
+		{"0.17.0", "source_file=2026-03-25.csv", "", "", 0.95, 0, 0},
+	} {
+		row := with(minimax, "backend_version", x.version, "silicon_data_source", x.source+"; silicon_concurrency=32")
+		d := onlyCase(t, siliconColumns, row).Scenario.Deployment
+		if d.Precision.KV != x.kv || d.Precision.Router != x.router || d.MemoryFraction != x.memory || d.Serve.MaxTokens != x.chunk || d.GraphTokens != x.graphTokens {
 			t.Errorf("v%s: %+v, serve %+v", x.version, d, d.Serve)
 		}
 	}
