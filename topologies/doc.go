@@ -64,6 +64,20 @@
 // 13, DeepEP low latency 2 to 5 and 10, TensorRT-LLM 2 to 3 and 7 to 10, CANN within
 // 4.4 at the one token count that is published.
 //
+// # Beyond what was timed
+//
+// Dispatch and combine were timed to EP256 (DeepEP on H800, CANN), all-reduce to 16
+// ranks and one point at 256. At EP320 and beyond three things grow: with ranks, α by
+// the logarithm of the domains (4.1 and 1.3 µs a doubling for DeepEP, which met EP256
+// blind within 12 %) and, on single-hop fabrics, the time of the bytes by 1 to 6 % a
+// doubling of EP, up to 384; with hops, the traversals of τ, one each way, so that 1 µs
+// more of τ is 1 µs of some 150. The bytes of a rank do not grow: each token still goes
+// to k experts, of which (n−1)/n are elsewhere. Linear growth in peers is ruled out (it
+// misses CANN's EP256 by 43 %). What decides at EP320 is therefore the share of line
+// rate and how a fabric's links are split between tiers, not τ; on CloudMatrix384 the
+// laws give 155 µs for 128 tokens where EP256 was timed at 152. An EP degree above the
+// expert slots is refused.
+//
 // What is not modelled: contention between groups (sim/net has flows that share
 // links), stragglers and routing skew (cost has imbalance), in-network reduction
 // beyond NVLS on Hopper, failures, adaptive routing beyond a mesh's detours.
