@@ -103,6 +103,7 @@ func (d *Deployment) tune(e *cost.Engine) {
 	if d.GraphTokens > 0 {
 		e.GraphTokens = d.GraphTokens
 	}
+	e.DependentLaunch = e.DependentLaunch || d.DependentLaunch
 	if d.BatchWait.Steps > 0 {
 		e.BatchWait = d.BatchWait
 	}

@@ -69,6 +69,8 @@ type Deployment struct {
 	// rows of a step with prompts that it has captured a graph for; 0 leaves either to the engine.
 	MemoryFraction float64 `yaml:"memory_fraction,omitempty" json:"memory_fraction,omitempty"`
 	GraphTokens    int     `yaml:"graph_tokens,omitempty" json:"graph_tokens,omitempty"`
+	// DependentLaunch turns on the engine's programmatic dependent launch.
+	DependentLaunch bool `yaml:"dependent_launch,omitempty" json:"dependent_launch,omitempty"`
 	// BatchWait and Balance replace the engine's when their steps are above 0.
 	BatchWait cost.BatchWait `yaml:"batch_wait,omitempty" json:"batch_wait,omitzero"`
 	Balance   cost.Balance   `yaml:"balance,omitempty" json:"balance,omitzero"`

@@ -62,6 +62,9 @@ type Engine struct {
 	// CopiesState moves the recurrent state after the last accepted row into its
 	// place; otherwise the next step is told where it lies.
 	CopiesState bool `yaml:"copies_state"`
+	// DependentLaunch starts a kernel while the one before it drains (programmatic
+	// dependent launch); otherwise it begins when all of that has ended.
+	DependentLaunch bool `yaml:"dependent_launch,omitempty"`
 	// HostOverlapped hides the host's time behind the chip's as far as it goes.
 	HostOverlapped bool `yaml:"host_overlapped"`
 	// HeadRanks share the LM head, across data-parallel ranks too; 0 leaves it to

@@ -251,7 +251,7 @@ func (r *siliconRow) formats(c *checkpoint) (sim.Precision, error) {
 }
 
 func (r *siliconRow) deploy(s *sim.Scenario, sys *system, c *checkpoint, clients int) error {
-	pool, err := r.serve.pool(c)
+	pool, err := r.serve.pool(c, r.local())
 	if err != nil {
 		return err
 	}
@@ -266,7 +266,7 @@ func (r *siliconRow) deploy(s *sim.Scenario, sys *system, c *checkpoint, clients
 		d.Mode, d.Serve = "aggregated", pool
 		s.Topology = sys.hold(spread(sys, chips) * pool.Instances)
 	case "disagg":
-		prefill, err := r.prefill.pool(c)
+		prefill, err := r.prefill.pool(c, r.local())
 		if err != nil {
 			return fmt.Errorf("prefill: %w", err)
 		}
@@ -294,13 +294,15 @@ func spread(s *system, chips int) int {
 // from InferenceX, tp or dp was multiplied by the expert parallelism (checked on the
 // 28 rows that are in both files):
 //
-//	tp 16 or 64 with moe_tp = moe_ep = 4 or 8   TP 4 or 8, EP 4 or 8
-//	dp 16 or 64 with moe_tp = moe_ep = 4 or 8   attention DP 4 or 8, EP 4 or 8
-//	tp = dp = 4, moe_ep 16                      TP 4, EP 4
+//	tp 4, 16 or 64 with moe_tp = moe_ep = 2, 4 or 8   TP 2, 4 or 8, EP 2, 4 or 8
+//	dp 4, 16 or 64 with moe_tp = moe_ep = 2, 4 or 8   attention DP 2, 4 or 8, EP 2, 4 or 8
+//	tp = dp = 4, moe_ep 16                            TP 4, EP 4
 //
+// Rows of tp 4 with moe_tp = moe_ep = 2 run as fast as those of tp 2, and their ids
+// say tp2_ep2. The project's own runs state what they ran.
 // dp 0 and an empty dp are 1. Dense models have no expert degrees, whatever is stated.
-func (p siliconPool) pool(c *checkpoint) (*sim.Pool, error) {
-	square := p.moeTP == p.moeEP && (p.moeEP == 4 || p.moeEP == 8)
+func (p siliconPool) pool(c *checkpoint, local bool) (*sim.Pool, error) {
+	square := !local && p.moeTP == p.moeEP && p.moeEP > 1
 	switch {
 	case p.tp > 1 && p.dp <= 1 && square && p.tp == p.moeTP*p.moeEP:
 		p.tp, p.moeTP = p.moeEP, 1

@@ -84,20 +84,23 @@ func TestSiliconLayouts(t *testing.T) {
 		{siliconPool{1, 1, 16, 4, 4}, 1, 4, 4},
 		{siliconPool{1, 1, 64, 8, 8}, 1, 8, 8},
 		{siliconPool{4, 1, 4, 1, 16}, 4, 1, 4},
-		{siliconPool{4, 1, 1, 2, 2}, 4, 1, 2},
+		{siliconPool{4, 1, 1, 2, 2}, 2, 1, 2},
 		{siliconPool{8, 1, 0, 1, 8}, 8, 1, 8},
 		{siliconPool{1, 1, 4, 1, 4}, 1, 4, 4},
 	} {
-		p, err := x.stated.pool(moe)
+		p, err := x.stated.pool(moe, false)
 		if err != nil || p.TP != x.tp || p.DP != x.dp || p.EP != x.ep {
 			t.Errorf("%+v: %+v, %v; want TP%d DP%d EP%d", x.stated, p, err, x.tp, x.dp, x.ep)
 		}
 	}
-	if p, err := (siliconPool{2, 1, 0, 0, 0}).pool(&checkpoint{}); err != nil || p.TP != 2 || p.DP != 1 || p.EP != 1 {
+	if p, err := (siliconPool{4, 1, 1, 2, 2}).pool(moe, true); err != nil || p.TP != 4 || p.EP != 2 {
+		t.Errorf("a run of the project's own: %+v, %v; want TP4 EP2", p, err)
+	}
+	if p, err := (siliconPool{2, 1, 0, 0, 0}).pool(&checkpoint{}, false); err != nil || p.TP != 2 || p.DP != 1 || p.EP != 1 {
 		t.Errorf("a dense model: %+v, %v", p, err)
 	}
 	for _, stated := range []siliconPool{{8, 1, 1, 2, 2}, {0, 1, 1, 1, 1}, {8, 2, 1, 8, 1}} {
-		if p, err := stated.pool(moe); err == nil {
+		if p, err := stated.pool(moe, false); err == nil {
 			t.Errorf("%+v is laid out as %+v", stated, p)
 		}
 	}

@@ -34,15 +34,16 @@ func (s *start) trtllmLlama(d *sim.Deployment) {
 	}
 }
 
-// trtllmGPTOSS: gptoss_fp4_b200_trt.sh@1825e7f, gptoss_fp4_h200_trt.sh@111f031. On H200
+// trtllmGPTOSS: gptoss_fp4_b200_trt.sh@1825e7f, gptoss_fp4_h200_trt.sh@111f031. Both set
+// TRTLLM_ENABLE_PDL; on H200 the experts run in Triton, whose kernels take no part in it, and
 // the cache keeps the model's own type. Balanced attention data parallelism leaves
 // its waits to their defaults (AttentionDpConfig of TensorRT-LLM's llm_args.py).
 func (s *start) trtllmGPTOSS(d *sim.Deployment) {
 	d.MemoryFraction = 0.85
 	d.Serve.MaxTokens, d.Serve.MaxSequences = 20000, 512
-	d.Precision.KV = models.FP8
+	d.Precision.KV, d.DependentLaunch = models.FP8, true
 	if s.chip == "h200" {
-		d.Precision.KV, d.Serve.MaxSequences = models.BF16, s.clients
+		d.Precision.KV, d.DependentLaunch, d.Serve.MaxSequences = models.BF16, false, s.clients
 	}
 	if s.dataParallel > 1 {
 		d.Balance = cost.Balance{Steps: 50, Gather: 10}
