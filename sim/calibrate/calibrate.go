@@ -288,11 +288,9 @@ func (f *Fit) slices(all, fitted []*Sample, set, now *law.Set) {
 	}
 	parts := map[string][]*Sample{}
 	for _, s := range all {
-		part := s.Part
-		if s.Class == "gemm" && part == "" {
-			if part = "widths of layers"; s.Rare {
-				part = "other widths"
-			}
+		part := cmp.Or(s.Part, "common shapes")
+		if s.Rare {
+			part = "rare shapes"
 		}
 		parts[part] = append(parts[part], s)
 	}
@@ -300,7 +298,7 @@ func (f *Fit) slices(all, fitted []*Sample, set, now *law.Set) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
-		f.ByPart = append(f.ByPart, Slice{cmp.Or(name, "balanced"), residualOf(errorsOf(set, parts[name])), residualOf(errorsOf(now, parts[name]))})
+		f.ByPart = append(f.ByPart, Slice{name, residualOf(errorsOf(set, parts[name])), residualOf(errorsOf(now, parts[name]))})
 	}
 }
 

@@ -30,6 +30,12 @@ type attention struct {
 	dtype, cache, kernel                  string
 }
 
+// isRare tells heads that hardly any model has from those of the grouped kind: up to
+// 16 query heads a KV head, of 64, 128 or 256.
+func (a *attention) isRare() bool {
+	return a.heads > 16*a.kv || a.dim != 64 && a.dim != 128 && a.dim != 256
+}
+
 func readGQAPrefill(_ *Reader, t *table) (*Sample, string) {
 	if t.maybe("step") > 0 || t.number("beam_width", 1, maxCount) > 1 {
 		return nil, "attention over a prompt behind a prefix or with beams: no row of the fits"
@@ -58,7 +64,7 @@ func gqaPrefillSample(a *attention) (*Sample, string) {
 		Pairs: a.batch * law.TilePairs(int64(a.tokens), 0, int64(a.window)), Tiles: a.batch * math.Ceil(a.tokens/law.TileRows),
 		IOBytes: a.batch * a.tokens * a.dim * a.heads * (w + 2), KVBytes: 2 * a.batch * a.tokens * a.kv * a.dim * w,
 	}
-	s := &Sample{Class: "gqa_prefill", Variant: "bfloat16", Kernel: a.kernel, Size: x.Tokens}
+	s := &Sample{Class: "gqa_prefill", Variant: "bfloat16", Kernel: a.kernel, Size: x.Tokens, Rare: a.isRare()}
 	if w == 1 {
 		s.Variant = "fp8"
 	}
@@ -92,7 +98,7 @@ func gqaDecodeSample(a *attention) (*Sample, string) {
 		Batch: a.batch, Rows: a.batch, Heads: a.heads, KVHeads: a.kv, HeadDim: a.dim, KV8: w == 1,
 		KVBytes: 2 * a.batch * a.kv * n * a.dim * w, Entries: n,
 	}
-	s := &Sample{Class: "gqa_decode", Variant: cacheName(a.cache), Kernel: a.kernel, Size: a.batch}
+	s := &Sample{Class: "gqa_decode", Variant: cacheName(a.cache), Kernel: a.kernel, Size: a.batch, Rare: a.isRare()}
 	s.Shape = fmt.Sprintf("h%.0f kv%.0f d%.0f w%.0f", a.heads, a.kv, a.dim, a.window)
 	s.Key = fmt.Sprintf("%s b%.0f n%.0f", s.Shape, a.batch, a.tokens)
 	s.Time = func(l *law.Set) law.Time { return l.GQADecode(&x) }

@@ -92,10 +92,11 @@ func (s *Set) gemmForm(src *source, g *gemmSource) gemmForm {
 // GEMM is C[m,n] = A[m,k]·B[k,n] on one rank, including the pass that quantises a
 // BF16 activation where the variant has one:
 //
-//	t = t0 + cK·g(k/1024) + pnorm_p(2mnk/(P·ec), (w·nk + a·mk + 2mn)/(W·em)) + q·mk/(W·eq)
+//	t = t0 + pnorm_2(cK·g(k/1024), pnorm_p(2mnk/(P·ec), (w·nk + a·mk + 2mn)/(W·em))) + q·mk/(W·eq)
 //
-// g is a root where split-K hides part of the K loop; cK is lower at few rows where
-// the chip's constants say so (FP32).
+// cK is the latency of the loop over K, which loads and products hide as far as they
+// take longer; g is a root where split-K hides part of it, and cK is lower at few rows
+// where the chip's constants say so (FP32).
 func (s *Set) GEMM(v Variant, m, n, k float64) Time {
 	f := &s.gemm[v.index()]
 	t := f.time(m, n, k)
@@ -128,7 +129,9 @@ func (f *gemmForm) time(m, n, k float64) Time {
 	if f.rootK {
 		serial = math.Sqrt(serial)
 	}
-	share := weights / (weights + act)
 	perK := f.kSplit + (f.k-f.kSplit)*min(1, max(0, m/splitRows-1))
-	return Time{Launch: f.floor, Compute: c + perK*serial, Weights: b * share, Act: b * (1 - share)}
+	core, loop := overlap2(c+b, perK*serial)
+	share, within := weights/(weights+act), core/(c+b)
+	b *= within
+	return Time{Launch: f.floor, Compute: c*within + loop, Weights: b * share, Act: b * (1 - share)}
 }

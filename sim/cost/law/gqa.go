@@ -58,25 +58,29 @@ func kvFormat(eight bool) int {
 
 // GQADecode is the attention kernel of GQA, MHA or a window:
 //
-//	t = t0 + KV/(W·em) + cCTA·b·kv/cores + cLog·log2(1 + n/256) + 2·rows·H·dh/(W·eQ) + cRow·b
+//	t = t0 + pnorm_2(KV/(W·em), cCTA·b·kv/cores) + cLog·log2(1 + n/256) + 2·rows·H·dh/(W·eQ) + cRow·b
 //
 // n is the entries attended to. Arithmetic never binds in the tables; beyond them
-// (many rows a sequence) the KV term gives way to the peak.
+// (many rows a sequence) the KV term gives way to the peak, and what exceeds it is
+// Compute.
 func (s *Set) GQADecode(x *Decode) Time {
 	if x.Batch <= 0 {
 		return Time{}
 	}
 	f := &s.gqaDecode[kvFormat(x.KV8)]
-	t := Time{
+	read := x.KVBytes * f.byte
+	core := max(read, x.CoreFlops*s.per16)
+	blocks, busy := overlap2(f.cta*x.Batch*x.KVHeads, core)
+	kv := 0.0
+	if core > 0 {
+		kv = busy * read / core
+	}
+	return Time{
 		Launch:  f.floor,
-		Compute: f.cta*x.Batch*x.KVHeads + f.log*math.Log(1+x.Entries*(1.0/256)) + f.seq*x.Batch,
-		KV:      x.KVBytes * f.byte,
+		Compute: blocks + busy - kv + f.log*math.Log(1+x.Entries*(1.0/256)) + f.seq*x.Batch,
+		KV:      kv,
 		Act:     2 * x.Rows * x.Heads * x.HeadDim * f.query,
 	}
-	if c := x.CoreFlops * s.per16; c > t.KV {
-		t.Compute += c - t.KV
-	}
-	return t
 }
 
 // GQAPrefill is the attention kernel of GQA, MHA or a window over a prompt:
