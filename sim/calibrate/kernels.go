@@ -244,6 +244,9 @@ func (c *call) experts() experts {
 		dtype: dtype, kernel: c.t.text("notes"), tokens: c.tokens, topk: c.dim("topk"), hidden: c.dim("h"), inter: c.dim("i"),
 		count: c.dim("E"), tp: c.or("tp", 1), ep: c.or("ep", 1), spread: "balanced",
 	}
+	if dtype == "fp8" {
+		e.dtype = string(law.FP8Block) // the classes of experts do not tell scales apart
+	}
 	if len(c.words) > 0 && c.words[0] != "" {
 		e.spread = c.words[0]
 	}
@@ -260,6 +263,7 @@ func callDispatched(_ *Reader, c *call) (*Sample, string) {
 	if e.spread != "uniform" && e.spread != "balanced" {
 		return nil, "dispatched experts with power-law loads: the table does not say which rank's load was timed"
 	}
+	e.kernel = "" // whatever ran is the device's own
 	pairs := e.tokens * e.topk / e.ep
 	return dispatchedSample(&e, pairs, min(e.count/e.ep, pairs))
 }

@@ -3,6 +3,7 @@ package calibrate
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"math"
 	"strings"
 	"testing"
@@ -148,6 +149,33 @@ func TestBothKindsOfTableSayTheSame(t *testing.T) {
 		}
 		if math.Abs(x.Seconds-y.Seconds) > 1e-12 {
 			t.Errorf("%s: measured %g s and %g s", op, x.Seconds, y.Seconds)
+		}
+	}
+}
+
+// TestRowsOfBench reads what calibrate bench writes of each operator that a class takes.
+func TestRowsOfBench(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(kernelsHeader)
+	for _, row := range []string{
+		"gemm,bfloat16,m=32;n=256;k=512,32,", "gemm_fused,fp8,m=32;n=256;k=512,32,", "moe_dispatched,fp8,h=128;i=128;E=8;topk=2;ep=2;balanced,16,",
+		"moe_dispatched,bfloat16,h=128;i=128;E=8;topk=2;ep=2;balanced,16,", "attention_decode,bfloat16,h=8;kv=2;d=64,3,95",
+		"attention_prefill_causal,bfloat16,h=8;kv=2;d=64,2,64", "mla_decode,bfloat16,heads=16;576/512,2,63", "mla_prefill_causal,bfloat16,heads=4;192/128,2,64",
+		"indexer_logits,bfloat16,heads=8,3,64", "gdn_update,bfloat16,kh=2;dk=64;vh=4;dv=64,3,", "mhc_pre,bfloat16,d=256;hc=4,6,", "elementwise,bfloat16,layer_norm;h=256;kernels=1;bytes=5120,5,",
+	} {
+		b.WriteString("x,calibrate bench,h100," + row + ",1,10,,,sdpa graph\n")
+	}
+	rows := read(t, "h100", b.String())
+	if len(rows.Samples) != 12 || len(rows.LeftOut) != 0 {
+		t.Fatalf("%d samples, left out %+v", len(rows.Samples), rows.LeftOut)
+	}
+	report, err := Run(context.Background(), load(t, "h100"), rows, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report.Fits {
+		if f.Class == "moe_dispatched" && f.Residual.Median > 10 {
+			t.Errorf("%s %s: the law does not read what is fitted: %v", f.Class, f.Variant, f.Residual)
 		}
 	}
 }

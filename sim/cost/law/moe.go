@@ -26,7 +26,7 @@ type moeSource struct {
 }
 
 var moeSources = [numVariants]moeSource{
-	{BF16, []string{"bfloat16/trtllm", "bfloat16/triton"}, nil, nil, 2},
+	{BF16, []string{"bfloat16/trtllm", "bfloat16/triton"}, []string{"bfloat16"}, nil, 2},
 	{FP8, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, []string{"fp8_block/cutlass"}, 1},
 	{FP8Block, []string{"fp8_block/trtllm", "fp8_block/triton"}, []string{"fp8_block"}, []string{"fp8_block/cutlass"}, 1},
 	{NVFP4, []string{"nvfp4/trtllm"}, nil, []string{"nvfp4/cutlass"}, 0.5625},
