@@ -51,6 +51,7 @@ deployment:
 // that does by what it stands for. A system is written once; set gives paths of the
 // scenario, engine lines of a profile.
 func TestSwitches(t *testing.T) {
+	drafting := strings.Replace(experts, "engine:", "mtp: {drafts: 1, accepted_length: 1.8}, engine:", 1)
 	apart := strings.Replace(pools, "engine:", "overlap: none\n  engine:", 1)
 	skewed := strings.Replace(pools, "engine:", "routing: power-law(1.2)\n  engine:", 1)
 	tpot := func(r *sim.Result) float64 { return r.Latency.TPOT.Mean }
@@ -90,6 +91,9 @@ func TestSwitches(t *testing.T) {
 			engine: []string{"page_tokens: 16"}, difference: true, low: -120.5 * 131072, high: -119.5 * 131072},
 		{name: "drafts shorten the time per token by what is accepted, less what they cost", base: experts, of: tpot,
 			set: []string{"deployment.mtp.drafts=1", "deployment.mtp.accepted_length=1.8"}, low: 1 / 1.8, high: 0.95},
+		// 5 ms a step of 1.8 tokens.
+		{name: "drafts keep a host that does not overlap them", base: drafting, of: tpot,
+			engine: []string{"fitted: {draft_step_us: 5000}"}, difference: true, low: 0.98 * 5 / 1.8, high: 1.02 * 5 / 1.8},
 		{name: "skewed routing waits for the heaviest rank", base: experts, of: tpot,
 			set: []string{"deployment.routing=power-law(1.2)"}, low: 1.02, high: 3},
 		{name: "redundant copies of heavy experts take some of that back", base: skewed, of: ttft,

@@ -87,8 +87,8 @@ func TestEngines(t *testing.T) {
 		if e.Name != name || e.Description == "" {
 			t.Errorf("%s: named %q, described %q", name, e.Name, e.Description)
 		}
-		if f := e.Fitted; name != "ideal" && (f.HostStepUs != 400 || f.HostSequenceUs != 6 || f.SmallKernelUs != 1.5 || f.QuantFusedUs != -1 || f.OverlapFraction != 0.87) {
-			t.Errorf("%s: not the shared set: %+v", name, f)
+		if n := len(e.Fitted.Numbers()); n > 8 {
+			t.Errorf("%d fitted numbers; more would follow single measurements", n)
 		}
 	}
 	_, err := LoadEngine("vlm")

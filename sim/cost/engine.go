@@ -65,6 +65,16 @@ type Engine struct {
 	// DependentLaunch starts a kernel while the one before it drains (programmatic
 	// dependent launch); otherwise it begins when all of that has ended.
 	DependentLaunch bool `yaml:"dependent_launch,omitempty"`
+	// FusesSmallKernels leaves nothing of norm, RoPE, activation, top-k and permute but
+	// their bytes; FusesQuantisation takes the pass that quantises activations into the
+	// kernel before, which the tables of GEMMs time apart.
+	FusesSmallKernels bool `yaml:"fuses_small_kernels"`
+	FusesQuantisation bool `yaml:"fuses_quantisation"`
+	// CommCoresFraction of the cores run communication kernels while two batches
+	// overlap. WaveExponent is the p of the p-norm of memory, compute and communication
+	// in a wave-overlapped expert kernel.
+	CommCoresFraction float64 `yaml:"comm_cores_fraction"`
+	WaveExponent      float64 `yaml:"wave_exponent"`
 	// HostOverlapped hides the host's time behind the chip's as far as it goes.
 	HostOverlapped bool `yaml:"host_overlapped"`
 	// HeadRanks share the LM head, across data-parallel ranks too; 0 leaves it to
@@ -83,18 +93,12 @@ type Fitted struct {
 	Residual       string  `yaml:"residual"`
 	HostStepUs     float64 `yaml:"host_step_us"`     // exposed, a step
 	HostSequenceUs float64 `yaml:"host_sequence_us"` // exposed, a step and sequence
-	SmallKernelUs  float64 `yaml:"small_kernel_us"`  // norm, RoPE, activation, top-k, permute; 0: the chip's law
-	QuantFusedUs   float64 `yaml:"quant_fused_us"`   // added to each quantising GEMM, negative when fused
+	DraftStepUs    float64 `yaml:"draft_step_us"`    // exposed besides, a step that drafts and verifies
 	TTFTMs         float64 `yaml:"ttft_ms"`          // front end, once a request
 	EagerKernelUs  float64 `yaml:"eager_kernel_us"`  // host time between two eager launches
-	// OverlapFraction of the shorter side is hidden in two-batch overlap;
-	// CommCoresFraction of the cores run the communication kernels meanwhile.
-	OverlapFraction   float64 `yaml:"overlap_fraction"`
-	CommCoresFraction float64 `yaml:"comm_cores_fraction"`
-	PrefillFactor     float64 `yaml:"prefill_factor"` // on prefill operators' time
-	// WaveExponent is the p of the p-norm of memory, compute and communication in
-	// a wave-overlapped expert kernel.
-	WaveExponent float64 `yaml:"wave_exponent"`
+	// OverlapFraction of the shorter side is hidden in two-batch overlap.
+	OverlapFraction float64 `yaml:"overlap_fraction"`
+	PrefillFactor   float64 `yaml:"prefill_factor"` // on prefill operators' time
 }
 
 // ByRole is one value for each role.
@@ -325,6 +329,12 @@ func (e *Engine) check(doc *spec.Doc) {
 			doc.Errorf(o.path, "%v", spec.UnknownName("overlap", string(o.v), []string{string(NoOverlap), string(TwoBatch), string(Wave)}))
 		}
 	}
+	if f := e.CommCoresFraction; !(f >= 0 && f <= 0.9) {
+		doc.Errorf("comm_cores_fraction", "must be from 0 to 0.9, got %g", f)
+	}
+	if p := e.WaveExponent; !(p >= 1 && p <= 100) {
+		doc.Errorf("wave_exponent", "must be from 1 to 100, got %g", p)
+	}
 	e.Fitted.check(doc)
 }
 
@@ -339,10 +349,9 @@ type Number struct {
 func (f *Fitted) Numbers() []Number {
 	return []Number{
 		{"host_step_us", &f.HostStepUs, 0, 1e6}, {"host_sequence_us", &f.HostSequenceUs, 0, 1e5},
-		{"small_kernel_us", &f.SmallKernelUs, 0, 1e4}, {"quant_fused_us", &f.QuantFusedUs, -10, 100},
+		{"draft_step_us", &f.DraftStepUs, 0, 1e6},
 		{"ttft_ms", &f.TTFTMs, 0, 1e5}, {"eager_kernel_us", &f.EagerKernelUs, 0, 1e4},
-		{"overlap_fraction", &f.OverlapFraction, 0, 1}, {"comm_cores_fraction", &f.CommCoresFraction, 0, 0.9},
-		{"prefill_factor", &f.PrefillFactor, 0.1, 10}, {"wave_exponent", &f.WaveExponent, 1, 100},
+		{"overlap_fraction", &f.OverlapFraction, 0, 1}, {"prefill_factor", &f.PrefillFactor, 0.1, 10},
 	}
 }
 

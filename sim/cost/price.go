@@ -223,7 +223,7 @@ func (s *Stepper) coreTax(comm *part, c *counts) float64 {
 	if s.config.Layout.Overlap != TwoBatch || comm.time[CommBandwidth] == 0 || c.chunk == 0 {
 		return 1
 	}
-	return 1 / (1 - s.config.Engine.Fitted.CommCoresFraction)
+	return 1 / (1 - s.config.Engine.CommCoresFraction)
 }
 
 // batches is in how many the step's rows are cut: two with two-batch overlap, when
@@ -271,9 +271,10 @@ const dependentShare = 0.8
 // issue as fast as the chip runs them.
 func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	e := s.config.Engine
-	busiest := int64(0)
+	busiest, decodes := int64(0), false
 	for i := range loads {
 		busiest = max(busiest, loads[i].Sequences+loads[i].Chunks)
+		decodes = decodes || loads[i].Sequences > 0
 	}
 	if e.DependentLaunch {
 		early := min(p.time[Launch], p.kernels*dependentShare*s.smallKernel)
@@ -282,6 +283,9 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	}
 	gpu := p.total()
 	host := e.Fitted.HostStepUs*1e-6 + e.Fitted.HostSequenceUs*1e-6*float64(busiest)
+	if s.config.Drafts > 0 && decodes {
+		host += e.Fitted.DraftStepUs * 1e-6
+	}
 	if e.HostOverlapped {
 		host = max(0, host-gpu)
 	}

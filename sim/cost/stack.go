@@ -262,7 +262,7 @@ func (s *Stepper) routedOperator(f *ffn, tokens float64) operator {
 // the kernels that had them; what the sum of the parts takes beyond t is hidden.
 // The heaviest rank's surplus is imbalance.
 func (s *Stepper) wave(x *mixture, r *recorder, f *ffn, mean, heaviest law.Time, d, c *comm, tokens, total float64) {
-	p, wire := s.config.Engine.Fitted.WaveExponent, d.bandwidth+c.bandwidth
+	p, wire := s.config.Engine.WaveExponent, d.bandwidth+c.bandwidth
 	apart := mean.Total() + d.total() + c.total()
 	if fused := s.comms.fused(); fused != nil {
 		pairs, touched, most, reached := s.loads(f.moe, total)

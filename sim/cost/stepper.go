@@ -45,10 +45,8 @@ func New(c Config) (*Stepper, error) {
 		return nil, err
 	}
 	s.corePeak = peak(c.Chip, kvPrecision)
-	if e := c.Engine.Fitted.SmallKernelUs * 1e-6; e > 0 {
-		// The engines' figure is fitted on chips with a floor of about as much; a
-		// chip whose own is higher (Ascend) keeps it.
-		s.smallKernel = max(e, laws.SmallKernel())
+	if !c.Engine.FusesSmallKernels {
+		s.smallKernel = laws.SmallKernel()
 	}
 	s.main, s.draft = s.stacks()
 	for i := range s.main.ffns {
