@@ -40,12 +40,12 @@ func place(t *topologies.Topology, first, chips, instances int) placement {
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
 
-// handover is the way of the KV cache from the prefill to the decode pool: over the
-// innermost tier that spans both.
+// handover is the way of the KV cache from the prefill to the decode pool: the
+// engine's software, then over the innermost tier that spans both.
 func (r *run) handover() (route.Handover, error) {
-	from, to := &r.pools[0], &r.pools[1]
-	t := r.inputs.Topology
-	return handoverBetween(t, from, to)
+	h, err := handoverBetween(r.inputs.Topology, &r.pools[0], &r.pools[1])
+	h.Latency += des.FromSeconds(r.inputs.Engine.Fitted.HandoverMs / 1e3)
+	return h, err
 }
 
 // Fits reports whether a run takes a request of so many tokens in all on instances

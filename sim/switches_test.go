@@ -53,6 +53,7 @@ deployment:
 func TestSwitches(t *testing.T) {
 	drafting := strings.Replace(experts, "engine:", "mtp: {drafts: 1, accepted_length: 1.8}, engine:", 1)
 	apart := strings.Replace(pools, "engine:", "overlap: none\n  engine:", 1)
+	lone := strings.Replace(pools, "concurrency: 16", "concurrency: 1", 1)
 	skewed := strings.Replace(pools, "engine:", "routing: power-law(1.2)\n  engine:", 1)
 	tpot := func(r *sim.Result) float64 { return r.Latency.TPOT.Mean }
 	ttft := func(r *sim.Result) float64 { return r.Latency.TTFT.Mean }
@@ -71,6 +72,10 @@ func TestSwitches(t *testing.T) {
 			engine: []string{"fitted: {ttft_ms: 72}"}, difference: true, low: 49.99, high: 50.01},
 		{name: "and not the others", base: single, of: tpot,
 			engine: []string{"fitted: {ttft_ms: 72}"}, difference: true, low: -0.001, high: 0.001},
+		{name: "the software of a hand-over delays the first token", base: lone, of: ttft,
+			engine: []string{"fitted: {handover_ms: 50}"}, difference: true, low: 49.99, high: 50.01},
+		{name: "as the request's own account says", base: lone, of: func(r *sim.Result) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean },
+			engine: []string{"fitted: {handover_ms: 50}"}, difference: true, low: 49.99, high: 50.01},
 		{name: "an overlapped host is hidden behind the chip", base: single, of: tpot,
 			engine: []string{"host_overlapped: true"}, difference: true, low: -0.407, high: -0.405},
 		// 32 layers of about ten kernels, 50 µs apart: the host binds, chip time is hidden.

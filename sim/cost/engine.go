@@ -95,7 +95,12 @@ type Fitted struct {
 	HostSequenceUs float64 `yaml:"host_sequence_us"` // exposed, a step and sequence
 	DraftStepUs    float64 `yaml:"draft_step_us"`    // exposed besides, a step that drafts and verifies
 	TTFTMs         float64 `yaml:"ttft_ms"`          // front end, once a request
-	EagerKernelUs  float64 `yaml:"eager_kernel_us"`  // host time between two eager launches
+	// HandoverMs is the software's time from a prompt's last step until its cache
+	// begins to leave for the decode instance: the handshake of the two servers, the
+	// polls of their schedulers, the transfer's descriptors. The wire's own latency is
+	// the topology's.
+	HandoverMs    float64 `yaml:"handover_ms"`
+	EagerKernelUs float64 `yaml:"eager_kernel_us"` // host time between two eager launches
 	// OverlapFraction of the shorter side is hidden in two-batch overlap.
 	OverlapFraction float64 `yaml:"overlap_fraction"`
 	PrefillFactor   float64 `yaml:"prefill_factor"` // on prefill operators' time
@@ -350,7 +355,7 @@ func (f *Fitted) Numbers() []Number {
 	return []Number{
 		{"host_step_us", &f.HostStepUs, 0, 1e6}, {"host_sequence_us", &f.HostSequenceUs, 0, 1e5},
 		{"draft_step_us", &f.DraftStepUs, 0, 1e6},
-		{"ttft_ms", &f.TTFTMs, 0, 1e5}, {"eager_kernel_us", &f.EagerKernelUs, 0, 1e4},
+		{"ttft_ms", &f.TTFTMs, 0, 1e5}, {"handover_ms", &f.HandoverMs, 0, 1e5}, {"eager_kernel_us", &f.EagerKernelUs, 0, 1e4},
 		{"overlap_fraction", &f.OverlapFraction, 0, 1}, {"prefill_factor", &f.PrefillFactor, 0.1, 10},
 	}
 }

@@ -85,6 +85,39 @@ func TestLoneRequestIsTheSumOfItsSteps(t *testing.T) {
 	}
 }
 
+// A request that is handed over to an instance in the midst of a step waits for its
+// end, first token and all, and what decodes there already does not notice before.
+func TestHandedOverAtTheNextStep(t *testing.T) {
+	cfg := disaggregated(t, 0, 2, 1)
+	cfg.Pools[1].Spec.Ranks = 1
+	long, late := traces.Request{InputTokens: 300, OutputTokens: 400}, traces.Request{InputTokens: 200, OutputTokens: 30}
+	prefill := func(r *traces.Request) des.Time {
+		time, _ := alone(cfg.Pools[0].Spec, int64(r.InputTokens), 1)
+		return time
+	}
+	handover := func(r *traces.Request) des.Time {
+		return cfg.Handover.Latency + nanoseconds(cfg.Pools[0].Spec.Memory.TransferBytes(int64(r.InputTokens)), int64(cfg.Handover.Rate))
+	}
+	begins := prefill(&long) + handover(&long)
+	after := func(steps int64) des.Time {
+		_, decode := alone(cfg.Pools[1].Spec, int64(long.InputTokens), 1+steps)
+		return begins + decode
+	}
+	// The cache arrives a third into the long one's 101st step.
+	arrives := after(100) + (after(101)-after(100))/3
+	late.Arrival = arrives - prefill(&late) - handover(&late)
+	cfg.Source = &fixedSource{requests: []traces.Request{long, late}}
+	done, _ := simulate(t, cfg)
+	for _, d := range done {
+		if d.Number == 1 && (d.FirstToken != after(101) || d.KVTransfer != after(101)-late.Arrival-prefill(&late)) {
+			t.Errorf("first token at %d after %d of hand-over; the cache is there at %d, the step ends at %d", d.FirstToken, d.KVTransfer, arrives, after(101))
+		}
+		if d.Number == 0 && d.FirstToken != begins {
+			t.Errorf("the long request's first token is out at %d, want %d", d.FirstToken, begins)
+		}
+	}
+}
+
 // nanoseconds is ⌈bytes/rate⌉ in ns.
 func nanoseconds(bytes, rate int64) des.Time {
 	x := new(big.Int).Mul(big.NewInt(bytes), big.NewInt(1_000_000_000))

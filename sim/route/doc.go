@@ -21,7 +21,8 @@
 // moment: prompt tokens waiting and in work on a prefill rank, requests elsewhere.
 // Prefilled requests wait for a decode rank first come first served, and keep their
 // cache until it has arrived there: after the library's latency it moves as a flow
-// over the egress of its rank and the ingress of the other (package net).
+// over the egress of its rank and the ingress of the other (package net). The decode
+// instance takes it up, and its first token leaves, when the next step begins there.
 //
 // The measured requests are the first so many after the warm-up, or those of a time.
 // Arrivals go on until all of them have finished, so that none of them sees a system

@@ -186,6 +186,11 @@ func (t *twin) runs(in *twinInstance, loads []cost.Load) {
 func (t *twin) joins(in *twinInstance) {
 	for _, s := range in.joining {
 		s.held, s.state, s.started = 0, twinDecoding, false
+		if in.spec.Role == cost.Decode {
+			s.lag = 0
+			s.book(t.now, &s.transfer)
+			s.firstToken(t.now)
+		}
 		if s.lost {
 			s.book(t.now, &s.queue)
 			s.lost = false

@@ -423,9 +423,6 @@ func (t *twin) transfers() {
 		t.seen[transferred]++
 		s.fromHeld = 0
 		t.wake(0, s.from[0])
-		s.lag = 0
-		s.book(t.now, &s.transfer)
-		s.firstToken(t.now)
 		s.state = twinJoining
 		t.inst[1][s.instance].joining = append(t.inst[1][s.instance].joining, s)
 		t.wake(1, s.instance)

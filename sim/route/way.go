@@ -246,7 +246,6 @@ func (c *Cluster) transfer() {
 		source := int(r.From.Instance)
 		from.instances[source].HandedOver(h)
 		c.wake(from, source)
-		r.Transferred(c.now)
 		to.instances[r.Instance].Join(h)
 		c.wake(to, int(r.Instance))
 	}

@@ -66,7 +66,7 @@ func (b *bed) decodes(tb testing.TB, rank int) {
 	if !b.in.Reserve(h, rank, b.spec.Memory.SequenceBytes(int64(b.table.At(h).Target))) {
 		tb.Fatal("no room for the batch")
 	}
-	b.table.At(h).Transferred(b.now)
+	b.table.At(h).takenUp(b.now)
 	b.in.Join(h)
 }
 

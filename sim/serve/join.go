@@ -6,7 +6,8 @@ import (
 )
 
 // Join lets a request decode from the instance's next step on. Its prompt is in
-// the cache; what it holds for that is counted by length from then on.
+// the cache; what it holds for that is counted by length from then on. One that was
+// handed over waits for that step: schedulers look at what has arrived between steps.
 func (in *Instance) Join(h int32) { in.pending = append(in.pending, h) }
 
 // join moves the pending requests into their ranks' sums, before a step.
@@ -14,6 +15,9 @@ func (in *Instance) join(now des.Time) {
 	for _, h := range in.pending {
 		in.Release(h)
 		r := in.shared.Table.At(h)
+		if in.spec.Role == cost.Decode {
+			r.takenUp(now)
+		}
 		if r.lost {
 			r.book(now, spanQueue)
 			r.lost = false

@@ -39,9 +39,9 @@ func (r *Request) Queued(now des.Time) { r.book(now, spanQueue) }
 // Cut ends a request's decoding for the books, at the end of a run.
 func (r *Request) Cut(at des.Time) { r.book(at, spanDecode) }
 
-// Transferred ends the transfer of the cache to where the request will decode; the
-// first token leaves with it.
-func (r *Request) Transferred(now des.Time) {
+// takenUp ends the hand-over of a request to the instance that decodes it: its cache
+// has arrived and the scheduler has seen it; the first token leaves from there.
+func (r *Request) takenUp(now des.Time) {
 	r.Lag = 0
 	r.book(now, spanTransfer)
 	r.firstToken(now)
