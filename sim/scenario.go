@@ -118,7 +118,7 @@ type MTP struct {
 
 // Router picks instances for requests.
 type Router struct {
-	Policy string `yaml:"policy,omitempty" json:"policy"` // round-robin, least-loaded, power-of-two
+	Policy string `yaml:"policy,omitempty" json:"policy"` // of package route: least-loaded when empty
 }
 
 // SLO is the latency promised to a request.

@@ -87,7 +87,7 @@ func drawScenario(r *rapid.T, k kind) scenario {
 	}
 	cfg := route.Config{
 		Seed:     rapid.Uint64Range(1, 1000).Draw(r, "seed"),
-		Policy:   policy(r, rapid.SampledFrom([]string{"least-loaded", "power-of-two", "round-robin"}).Draw(r, "policy")),
+		Policy:   policy(r, rapid.SampledFrom([]string{"least-loaded", "power-of-two", "round-robin", "round-robin-instances"}).Draw(r, "policy")),
 		FrontEnd: rapid.SampledFrom([]des.Time{0, 3_000_000}).Draw(r, "front end"),
 		Initial:  drawInitial(r, longest),
 	}

@@ -18,6 +18,7 @@ var policies = [...]Policy{
 	{"least-loaded", "the instance with the least prompt tokens waiting (prefill) or requests (decode), and its least loaded rank", leastLoaded},
 	{"power-of-two", "the less loaded of two instances drawn at random", powerOfTwo},
 	{"round-robin", "instances in turn, then their ranks in turn", roundRobin},
+	{"round-robin-instances", "instances in turn, and the least loaded rank of each", roundRobinInstances},
 }
 
 // Policies lists the routers, the default first.
@@ -67,4 +68,9 @@ func roundRobin(p *picker, _ uint64) (instance, rank int) {
 	n := p.turn
 	p.turn++
 	return int(n % uint64(p.instances)), int(n / uint64(p.instances) % uint64(p.ranks))
+}
+
+func roundRobinInstances(p *picker, number uint64) (instance, rank int) {
+	instance, _ = roundRobin(p, number)
+	return instance, p.board.LeastRank(instance)
 }

@@ -33,6 +33,10 @@ func (t *twin) pick(p int, number uint64) (instance, rank int) {
 		n := t.turns[p]
 		t.turns[p]++
 		return int(n % uint64(pool.Instances)), int(n / uint64(pool.Instances) % uint64(ranks))
+	case "round-robin-instances":
+		t.turns[p]++
+		i := int((t.turns[p] - 1) % uint64(pool.Instances))
+		return i, leastRank(i)
 	case "power-of-two":
 		draw := des.NewKey(t.cfg.Seed, "router "+pool.Name)
 		a := int(draw.Uniform(number, 0) * float64(pool.Instances))
