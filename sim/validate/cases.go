@@ -278,6 +278,9 @@ func (l *launch) apply(c *Case) (err error) {
 		s.tensorParallel = s.dataParallel * max(1, p.TP)
 	}
 	s.apply(d)
+	if c.Scenario.Router.Policy == "" {
+		c.Scenario.Router.Policy = s.router()
+	}
 	if stated.Drafts > 0 {
 		d.MTP = stated
 	}

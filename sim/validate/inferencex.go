@@ -167,6 +167,7 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 		}
 	}
 	st.apply(&s.Deployment)
+	s.Router.Policy = st.router()
 	if o.Engine != "" {
 		s.Deployment.Engine = o.Engine
 	}

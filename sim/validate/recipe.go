@@ -59,6 +59,7 @@ var recipes = []recipe{
 	{engine: "sglang", chips: []string{"mi355x"}, maxTokens: 196608, poll: [2]int{4, 4}, source: "dsr1_fp4_mi355x.sh@1fc5d73"},
 	{engine: "trtllm", drafts: 3, source: "dsr1_fp8_b200_trt_mtp.sh@111f031: three draft layers, one with data-parallel attention"},
 	{engine: "dynamo-trtllm", drafts: 3, kv: models.FP8, source: "as trtllm"},
+	{engine: "dynamo-sglang", chips: hopper, poll: [2]int{1, 1}, drafts: 2, kv: models.BF16, source: "srt-slurm recipes/h100, recipes/h200: no kv-cache-dtype (csahithi/srt-slurm@59bb0e1, a2198b8, 31050f9)"},
 	{engine: "dynamo-sglang", poll: [2]int{1, 1}, drafts: 2, source: "as sglang"},
 	{engine: "mori-sglang", poll: [2]int{1, 1}, drafts: 3, source: "as sglang on MI355X"},
 	{engine: "atom", drafts: 1, source: "dsr1_fp4_mi355x_atom_mtp.sh@bc11f9a: --method mtp with the engine's own number, 1"},

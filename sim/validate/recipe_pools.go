@@ -166,18 +166,39 @@ type servers struct {
 	// running is --max-running-requests of decode: tensor parallelism, with experts
 	// in parallel too, data-parallel attention. 0 is more than any row has clients.
 	running [3]int
-	source  string
+	// prefilling is --max-running-requests of prefill, which counts prompts until their
+	// cache has left: where decode is cut by tensors, where it has data-parallel
+	// attention. 0 is more than any prefill worker holds.
+	prefilling [2]int
+	source     string
 }
 
 var sglangServers = []servers{
-	{"dynamo-sglang", []string{"h200"}, "", "mtp", [2]bool{true, true}, [2]int{163840, 65536}, [3]int{128, 128, 128}, "srt-slurm recipes/h200 (csahithi/srt-slurm@44b22ab, a2198b8)"},
-	{"dynamo-sglang", []string{"h200"}, "", "", [2]bool{true, true}, [2]int{163840, 262144}, [3]int{512, 512, 512}, "srt-slurm recipes/h200 (csahithi/srt-slurm@59bb0e1)"},
-	{"dynamo-sglang", []string{"b200"}, "fp4", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 1024}, "srt-slurm recipes/b200-fp4 (connorcarpenter15/srt-slurm@5a156f6)"},
-	{"dynamo-sglang", []string{"b200"}, "", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 512}, "srt-slurm recipes/b200-fp8 (csahithi/srt-slurm@2173522)"},
-	{"dynamo-sglang", []string{"gb200", "gb300"}, "fp4", "", [2]bool{true, false}, [2]int{131072, 65536}, [3]int{}, "srt-slurm recipes/gb200-fp4 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
-	{"dynamo-sglang", []string{"gb200", "gb300"}, "", "", [2]bool{}, [2]int{131072, 131072}, [3]int{}, "srt-slurm recipes/gb200-fp8, gb300-fp8 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
-	{"mori-sglang", []string{"mi355x"}, "fp4", "", [2]bool{}, [2]int{16384, 65536}, [3]int{128, 256, 0}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
-	{"mori-sglang", []string{"mi355x"}, "", "", [2]bool{}, [2]int{262144, 65536}, [3]int{128, 256, 0}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
+	{"dynamo-sglang", []string{"h100"}, "", "", [2]bool{true, true}, [2]int{2048, 2048}, [3]int{128, 128, 64}, [2]int{2, 4}, "srt-slurm recipes/h100 (csahithi/srt-slurm@31050f9)"},
+	{"dynamo-sglang", []string{"h200"}, "", "mtp", [2]bool{true, true}, [2]int{163840, 65536}, [3]int{128, 128, 128}, [2]int{256, 64}, "srt-slurm recipes/h200 (csahithi/srt-slurm@44b22ab, a2198b8)"},
+	{"dynamo-sglang", []string{"h200"}, "", "", [2]bool{true, true}, [2]int{163840, 262144}, [3]int{512, 512, 512}, [2]int{512, 512}, "srt-slurm recipes/h200 (csahithi/srt-slurm@59bb0e1)"},
+	{"dynamo-sglang", []string{"b200"}, "fp4", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 1024}, [2]int{512, 512}, "srt-slurm recipes/b200-fp4 (connorcarpenter15/srt-slurm@5a156f6)"},
+	{"dynamo-sglang", []string{"b200"}, "", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 512}, [2]int{512, 512}, "srt-slurm recipes/b200-fp8 (csahithi/srt-slurm@2173522)"},
+	{"dynamo-sglang", []string{"gb200", "gb300"}, "fp4", "", [2]bool{true, false}, [2]int{131072, 65536}, [3]int{}, [2]int{}, "srt-slurm recipes/gb200-fp4 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
+	{"dynamo-sglang", []string{"gb200", "gb300"}, "", "", [2]bool{}, [2]int{131072, 131072}, [3]int{}, [2]int{}, "srt-slurm recipes/gb200-fp8, gb300-fp8 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
+	{"mori-sglang", []string{"mi355x"}, "fp4", "", [2]bool{}, [2]int{16384, 65536}, [3]int{128, 256, 0}, [2]int{}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
+	{"mori-sglang", []string{"mi355x"}, "", "", [2]bool{}, [2]int{262144, 65536}, [3]int{128, 256, 0}, [2]int{}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
+}
+
+// router is the front end's policy. Dynamo's frontend is started without --router-mode,
+// whose default takes workers in turn (srt-slurm src/srtctl/frontends/dynamo.py,
+// ishandhanani/srt-slurm@4d7e1f2; NVIDIA Dynamo, Router Guide). Within a worker SGLang takes
+// data-parallel ranks in turn (--load-balance-method round_robin), TensorRT-LLM the one
+// with the least to do (_torch/pyexecutor/py_executor.py). Recipes of racks start
+// several frontends, each with turns of its own, which is not modelled. MoRI's is the default.
+func (s *start) router() string {
+	switch s.engine {
+	case "dynamo-sglang":
+		return "round-robin"
+	case "dynamo-trtllm":
+		return "round-robin-instances"
+	}
+	return ""
 }
 
 // serve puts the launch choices of SGLang's servers into a deployment of two pools.
@@ -190,17 +211,18 @@ func (s *start) serve(d *sim.Deployment) {
 		return
 	}
 	x := &sglangServers[i]
-	chunk, running := x.chunk[0], x.running[0]
+	chunk, running, prefilling := x.chunk[0], x.running[0], x.prefilling[0]
 	if d.Prefill.DP > 1 {
 		chunk = x.chunk[1]
 	}
 	switch {
 	case d.Decode.DP > 1:
-		running = x.running[2]
+		running, prefilling = x.running[2], x.prefilling[1]
 	case d.Decode.EP > 1:
 		running = x.running[1]
 	}
 	d.Prefill.MaxTokens, d.Decode.MaxSequences = chunk/d.Prefill.DP, running/d.Decode.DP
+	d.Prefill.MaxSequences = prefilling / d.Prefill.DP
 	for i, p := range []*sim.Pool{d.Prefill, d.Decode} {
 		if p.DP > 1 && x.gather[i] {
 			p.Experts.Exchange = string(cost.Gather)
@@ -215,12 +237,17 @@ func (s *start) serve(d *sim.Deployment) {
 // tensors, by the prompts' length: --chunked-prefill-size 8192, 24576 with 8K prompts,
 // of which the default of 16,384 --max-prefill-tokens is less; GB300's FP8 recipes say
 // 32768 for both (srt-slurm recipes/gb200-fp4, gb200-fp8, gb300-fp4, gb300-fp8,
-// low-latency.yaml, as above).
+// low-latency.yaml, as above). Those of late 2025 give nearly all of memory to weights
+// and cache, without which R1 in FP8 has no room on four chips (ai-dynamo/dynamo@bc8ca75
+// slurm_jobs/scripts/gb200-fp8/disagg/8k1k-low-latency.sh, and gb200-fp4 as above).
 func (s *start) lowLatency(d *sim.Deployment) {
 	if !strings.HasPrefix(s.chip, "gb") || d.Prefill.DP > 1 || d.Decode.DP > 1 {
 		return
 	}
 	d.Prefill.MaxTokens = 8192
+	if s.chip == "gb200" {
+		d.MemoryFraction = 0.95
+	}
 	switch {
 	case s.input > 1024 && s.chip == "gb300" && s.precision == "fp8":
 		d.Prefill.MaxTokens = 32768

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
 )
 
@@ -52,7 +53,11 @@ func TestDisaggregatedRecipes(t *testing.T) {
 		"prefill_tp", "4", "prefill_workers", "1", "num_prefill_gpu", "4",
 		"decode_tp", "8", "decode_ep", "8", "decode_dp_attn", "True", "decode_workers", "4", "num_decode_gpu", "32", "conc", "76")
 	// The list says attention DP, the recipe behind it is ctx1_gen4_tep8_batch16.
-	d := onlyCase(t, inferenceXColumns, trt).Scenario.Deployment
+	s := onlyCase(t, inferenceXColumns, trt).Scenario
+	d := s.Deployment
+	if s.Router.Policy != "round-robin-instances" {
+		t.Errorf("router %q, want Dynamo's", s.Router.Policy)
+	}
 	if p := d.Decode; p.TP != 8 || p.DP != 1 || p.EP != 8 || p.MaxSequences != 16 || d.MTP.Drafts != 0 {
 		t.Errorf("decode %+v, want TEP8 of 16", p)
 	}
@@ -65,11 +70,23 @@ func TestDisaggregatedRecipes(t *testing.T) {
 		t.Errorf("decode %+v, want as stated", p)
 	}
 	// SGLang divides a worker's limits by its data-parallel ranks.
-	d = onlyCase(t, inferenceXColumns, with(gb200, "hardware", "h200", "precision", "fp8", "spec", "mtp", "gpus_best", "56",
+	hopper := with(gb200, "hardware", "h200", "precision", "fp8", "spec", "mtp", "gpus_best", "56",
 		"prefill_tp", "8", "prefill_ep", "8", "prefill_workers", "1", "num_prefill_gpu", "8",
-		"decode_tp", "8", "decode_ep", "8", "decode_workers", "6", "num_decode_gpu", "48")).Scenario.Deployment
+		"decode_tp", "8", "decode_ep", "8", "decode_workers", "6", "num_decode_gpu", "48")
+	s = onlyCase(t, inferenceXColumns, hopper).Scenario
+	d = s.Deployment
 	if d.Prefill.MaxTokens != 65536/8 || d.Decode.MaxSequences != 128/8 || d.Overlap != "none" || d.Decode.Experts.Exchange != "gather" {
 		t.Errorf("prefill %+v, decode %+v, overlap %q", d.Prefill, d.Decode, d.Overlap)
+	}
+	if d.Prefill.MaxSequences != 64/8 || d.Precision.KV != models.BF16 || s.Router.Policy != "round-robin" {
+		t.Errorf("%d prompts a prefill rank, a cache in %s, router %q", d.Prefill.MaxSequences, d.Precision.KV, s.Router.Policy)
+	}
+	// Two H100 nodes a worker: memory for few prompts.
+	d = onlyCase(t, inferenceXColumns, with(hopper, "hardware", "h100", "gpus_best", "48",
+		"prefill_tp", "16", "prefill_ep", "1", "prefill_dp_attn", "False", "num_prefill_gpu", "16",
+		"decode_tp", "16", "decode_ep", "1", "decode_dp_attn", "False", "decode_workers", "2", "num_decode_gpu", "32")).Scenario.Deployment
+	if d.Prefill.MaxTokens != 2048 || d.Prefill.MaxSequences != 2 || d.Decode.MaxSequences != 128 {
+		t.Errorf("prefill %+v, decode %+v", d.Prefill, d.Decode)
 	}
 }
 
@@ -78,17 +95,18 @@ func TestLowLatencyChunks(t *testing.T) {
 	for _, x := range []struct {
 		chip, precision, input, decodeDP string
 		want                             int
+		memory                           float64
 	}{
-		{"gb200", "fp8", "1024", "False", 8192},
-		{"gb200", "fp4", "8192", "False", 16384},
-		{"gb300", "fp8", "8192", "False", 32768},
-		{"gb200", "fp4", "8192", "True", 131072},
+		{"gb200", "fp8", "1024", "False", 8192, 0.95},
+		{"gb200", "fp4", "8192", "False", 16384, 0.95},
+		{"gb300", "fp8", "8192", "False", 32768, 0},
+		{"gb200", "fp4", "8192", "True", 131072, 0},
 	} {
 		row := with(gb200, "hardware", x.chip, "precision", x.precision, "isl", x.input, "gpus_best", "8",
 			"prefill_tp", "4", "prefill_ep", "1", "prefill_dp_attn", "False", "prefill_workers", "1", "num_prefill_gpu", "4",
 			"decode_tp", "4", "decode_ep", "1", "decode_dp_attn", x.decodeDP, "decode_workers", "1", "num_decode_gpu", "4")
-		if got := onlyCase(t, inferenceXColumns, row).Scenario.Deployment.Prefill.MaxTokens; got != x.want {
-			t.Errorf("%+v: %d tokens a step", x, got)
+		if d := onlyCase(t, inferenceXColumns, row).Scenario.Deployment; d.Prefill.MaxTokens != x.want || d.MemoryFraction != x.memory {
+			t.Errorf("%+v: %d tokens a step, %g of memory", x, d.Prefill.MaxTokens, d.MemoryFraction)
 		}
 	}
 }
