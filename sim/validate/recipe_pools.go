@@ -167,22 +167,22 @@ type servers struct {
 	// in parallel too, data-parallel attention. 0 is more than any row has clients.
 	running [3]int
 	// prefilling is --max-running-requests of prefill, which counts prompts until their
-	// cache has left: where decode is cut by tensors, where it has data-parallel
-	// attention. 0 is more than any prefill worker holds.
-	prefilling [2]int
+	// cache has left: both pools cut by tensors, decode alone with data-parallel
+	// attention, prefill with it. 0 is more than any prefill worker holds.
+	prefilling [3]int
 	source     string
 }
 
 var sglangServers = []servers{
-	{"dynamo-sglang", []string{"h100"}, "", "", [2]bool{true, true}, [2]int{2048, 2048}, [3]int{128, 128, 64}, [2]int{2, 4}, "srt-slurm recipes/h100 (csahithi/srt-slurm@31050f9)"},
-	{"dynamo-sglang", []string{"h200"}, "", "mtp", [2]bool{true, true}, [2]int{163840, 65536}, [3]int{128, 128, 128}, [2]int{256, 64}, "srt-slurm recipes/h200 (csahithi/srt-slurm@44b22ab, a2198b8)"},
-	{"dynamo-sglang", []string{"h200"}, "", "", [2]bool{true, true}, [2]int{163840, 262144}, [3]int{512, 512, 512}, [2]int{512, 512}, "srt-slurm recipes/h200 (csahithi/srt-slurm@59bb0e1)"},
-	{"dynamo-sglang", []string{"b200"}, "fp4", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 1024}, [2]int{512, 512}, "srt-slurm recipes/b200-fp4 (connorcarpenter15/srt-slurm@5a156f6)"},
-	{"dynamo-sglang", []string{"b200"}, "", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 512}, [2]int{512, 512}, "srt-slurm recipes/b200-fp8 (csahithi/srt-slurm@2173522)"},
-	{"dynamo-sglang", []string{"gb200", "gb300"}, "fp4", "", [2]bool{true, false}, [2]int{131072, 65536}, [3]int{}, [2]int{}, "srt-slurm recipes/gb200-fp4 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
-	{"dynamo-sglang", []string{"gb200", "gb300"}, "", "", [2]bool{}, [2]int{131072, 131072}, [3]int{}, [2]int{}, "srt-slurm recipes/gb200-fp8, gb300-fp8 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
-	{"mori-sglang", []string{"mi355x"}, "fp4", "", [2]bool{}, [2]int{16384, 65536}, [3]int{128, 256, 0}, [2]int{}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
-	{"mori-sglang", []string{"mi355x"}, "", "", [2]bool{}, [2]int{262144, 65536}, [3]int{128, 256, 0}, [2]int{}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
+	{"dynamo-sglang", []string{"h100"}, "", "", [2]bool{true, true}, [2]int{2048, 2048}, [3]int{128, 128, 64}, [3]int{2, 4, 0}, "srt-slurm recipes/h100 (csahithi/srt-slurm@31050f9)"},
+	{"dynamo-sglang", []string{"h200"}, "", "mtp", [2]bool{true, true}, [2]int{163840, 65536}, [3]int{128, 128, 128}, [3]int{256, 256, 64}, "srt-slurm recipes/h200 (csahithi/srt-slurm@44b22ab, a2198b8)"},
+	{"dynamo-sglang", []string{"h200"}, "", "", [2]bool{true, true}, [2]int{163840, 262144}, [3]int{512, 512, 512}, [3]int{512, 512, 512}, "srt-slurm recipes/h200 (csahithi/srt-slurm@59bb0e1)"},
+	{"dynamo-sglang", []string{"b200"}, "fp4", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 1024}, [3]int{512, 512, 512}, "srt-slurm recipes/b200-fp4 (connorcarpenter15/srt-slurm@5a156f6)"},
+	{"dynamo-sglang", []string{"b200"}, "", "", [2]bool{true, true}, [2]int{32768, 32768}, [3]int{512, 512, 512}, [3]int{512, 512, 512}, "srt-slurm recipes/b200-fp8 (csahithi/srt-slurm@2173522)"},
+	{"dynamo-sglang", []string{"gb200", "gb300"}, "fp4", "", [2]bool{true, false}, [2]int{131072, 65536}, [3]int{}, [3]int{}, "srt-slurm recipes/gb200-fp4 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
+	{"dynamo-sglang", []string{"gb200", "gb300"}, "", "", [2]bool{}, [2]int{131072, 131072}, [3]int{}, [3]int{}, "srt-slurm recipes/gb200-fp8, gb300-fp8 (ishandhanani/srt-slurm@ab58651, f64d2b9)"},
+	{"mori-sglang", []string{"mi355x"}, "fp4", "", [2]bool{}, [2]int{16384, 65536}, [3]int{128, 256, 0}, [3]int{128, 128, 24}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
+	{"mori-sglang", []string{"mi355x"}, "", "", [2]bool{}, [2]int{262144, 65536}, [3]int{128, 256, 0}, [3]int{128, 128, 24}, "InferenceX benchmarks/multi_node/amd_utils/models.yaml@02d1804"},
 }
 
 // router is the front end's policy. Dynamo's frontend is started without --router-mode,
@@ -212,14 +212,14 @@ func (s *start) serve(d *sim.Deployment) {
 	}
 	x := &sglangServers[i]
 	chunk, running, prefilling := x.chunk[0], x.running[0], x.prefilling[0]
-	if d.Prefill.DP > 1 {
-		chunk = x.chunk[1]
-	}
 	switch {
 	case d.Decode.DP > 1:
 		running, prefilling = x.running[2], x.prefilling[1]
 	case d.Decode.EP > 1:
 		running = x.running[1]
+	}
+	if d.Prefill.DP > 1 {
+		chunk, prefilling = x.chunk[1], x.prefilling[2]
 	}
 	d.Prefill.MaxTokens, d.Decode.MaxSequences = chunk/d.Prefill.DP, running/d.Decode.DP
 	d.Prefill.MaxSequences = prefilling / d.Prefill.DP

@@ -111,6 +111,19 @@ func TestLowLatencyChunks(t *testing.T) {
 	}
 }
 
+// AMD's servers let 24 prompts into a prefill worker of eight data-parallel ranks, 128 into
+// one that is cut by tensors, whatever decode is.
+func TestPromptsInPrefill(t *testing.T) {
+	row := with(gb200, "hardware", "mi355x", "framework", "mori-sglang", "precision", "fp8", "gpus_best", "16",
+		"prefill_tp", "8", "prefill_ep", "8", "prefill_dp_attn", "True", "prefill_workers", "1", "num_prefill_gpu", "8",
+		"decode_tp", "8", "decode_ep", "8", "decode_dp_attn", "True", "decode_workers", "1", "num_decode_gpu", "8")
+	for dp, want := range map[string]int{"True": 24 / 8, "False": 128} {
+		if s := onlyCase(t, inferenceXColumns, with(row, "prefill_dp_attn", dp)).Scenario; s.Deployment.Prefill.MaxSequences != want || s.Router.Policy != "" {
+			t.Errorf("prefill %+v, router %q, want %d prompts", s.Deployment.Prefill, s.Router.Policy, want)
+		}
+	}
+}
+
 func TestScriptedPlaceholders(t *testing.T) {
 	old := with(gb200, "prefill_tp", "1", "prefill_ep", "1", "decode_tp", "1", "decode_ep", "1", "precision", "fp4")
 	d := onlyCase(t, inferenceXColumns, old).Scenario.Deployment
