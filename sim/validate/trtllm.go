@@ -48,6 +48,7 @@ func (s *start) trtllmGPTOSS(d *sim.Deployment) {
 	if s.dataParallel > 1 {
 		d.Balance = cost.Balance{Steps: 50, Gather: 10}
 	}
+	s.exchange(d, 4)
 }
 
 // trtllmR1: dsr1_fp4_b200_trt.sh@111f031, dsr1_fp8_b200_trt.sh@0a919c5,
@@ -62,6 +63,7 @@ func (s *start) trtllmR1(d *sim.Deployment) {
 	if s.dataParallel > 1 {
 		d.Balance = cost.Balance{Steps: 60}
 	}
+	s.exchange(d, 8)
 	switch {
 	case s.chip == "h200":
 		d.MemoryFraction = 0.75
@@ -72,6 +74,16 @@ func (s *start) trtllmR1(d *sim.Deployment) {
 		d.BatchWait = cost.BatchWait{Steps: 40, Share: 0.8}
 	case s.input == 8192 && s.tensorParallel == 4:
 		d.MemoryFraction = 0.75
+	}
+}
+
+// exchange is how data-parallel ranks meet their experts: they gather all rows where
+// there are no more expert ranks than a token has experts (NVIDIA/TensorRT-LLM,
+// _torch/modules/fused_moe, select_alltoall_method_type: moe_ep_size <= top_k is
+// NotEnabled; no script forces another way).
+func (s *start) exchange(d *sim.Deployment, active int) {
+	if s.dataParallel > 1 && d.Serve.EP <= active {
+		d.Serve.Experts.Exchange = string(cost.Gather)
 	}
 }
 

@@ -43,6 +43,27 @@ func TestTensorRTLaunchScripts(t *testing.T) {
 	}
 }
 
+// Rows are gathered where there are no more expert ranks than a token has experts: 8 of
+// R1's, 4 of gpt-oss's.
+func TestTensorRTExchange(t *testing.T) {
+	gptoss := with(kimi, "backend", "trtllm", "model_path", "openai/gpt-oss-120b", "precision", "fp4", "gemm_quant_mode", "fp8", "tp_size", "1", "moe_tp_size", "1")
+	r1 := with(h200, "conc", "64")
+	for _, x := range []struct {
+		columns []string
+		row     map[string]string
+		want    string
+	}{
+		{siliconColumns, with(gptoss, "attention_dp_size", "4", "moe_ep_size", "4"), "gather"},
+		{siliconColumns, with(gptoss, "attention_dp_size", "8", "moe_ep_size", "8"), ""},
+		{inferenceXColumns, with(r1, "decode_ep", "8", "decode_dp_attn", "True"), "gather"},
+		{inferenceXColumns, with(r1, "decode_ep", "8"), ""},
+	} {
+		if d := onlyCase(t, x.columns, x.row).Scenario.Deployment; d.Serve.Experts.Exchange != x.want {
+			t.Errorf("%+v: exchange %q, want %q", d.Serve, d.Serve.Experts.Exchange, x.want)
+		}
+	}
+}
+
 // Its runs by aiconfigurator: a step takes every client's row and one prompt, and
 // 1500 tokens to spare.
 func TestGapAnalysisRuns(t *testing.T) {
