@@ -17,7 +17,7 @@ import (
 
 // tuned are the numbers that `calibrate engine` moves unless told otherwise: those
 // that TPOT and TTFT of ordinary deployments depend on.
-var tuned = []string{"host_step_us", "host_sequence_us", "draft_step_us", "eager_kernel_us", "prefill_factor", "ttft_ms"}
+var tuned = []string{"host_step_us", "host_sequence_us", "draft_sequence_us", "eager_kernel_us", "prefill_factor", "ttft_ms"}
 
 type engineTuning struct {
 	files    validateFlags // those of its flags that this command has

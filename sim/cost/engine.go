@@ -89,12 +89,12 @@ type Engine struct {
 
 // Fitted are an engine's numbers that come from measured serving.
 type Fitted struct {
-	Source         string  `yaml:"source"`
-	Residual       string  `yaml:"residual"`
-	HostStepUs     float64 `yaml:"host_step_us"`     // exposed, a step
-	HostSequenceUs float64 `yaml:"host_sequence_us"` // exposed, a step and sequence
-	DraftStepUs    float64 `yaml:"draft_step_us"`    // exposed besides, a step that drafts and verifies
-	TTFTMs         float64 `yaml:"ttft_ms"`          // front end, once a request
+	Source          string  `yaml:"source"`
+	Residual        string  `yaml:"residual"`
+	HostStepUs      float64 `yaml:"host_step_us"`      // exposed, a step
+	HostSequenceUs  float64 `yaml:"host_sequence_us"`  // exposed, a step and sequence
+	DraftSequenceUs float64 `yaml:"draft_sequence_us"` // exposed besides, a step that drafts and verifies, and sequence
+	TTFTMs          float64 `yaml:"ttft_ms"`           // front end, once a request
 	// HandoverMs is the software's time from a prompt's last step until its cache
 	// begins to leave for the decode instance: the handshake of the two servers, the
 	// polls of their schedulers, the transfer's descriptors. The wire's own latency is
@@ -354,7 +354,7 @@ type Number struct {
 func (f *Fitted) Numbers() []Number {
 	return []Number{
 		{"host_step_us", &f.HostStepUs, 0, 1e6}, {"host_sequence_us", &f.HostSequenceUs, 0, 1e5},
-		{"draft_step_us", &f.DraftStepUs, 0, 1e6},
+		{"draft_sequence_us", &f.DraftSequenceUs, 0, 1e5},
 		{"ttft_ms", &f.TTFTMs, 0, 1e5}, {"handover_ms", &f.HandoverMs, 0, 1e5}, {"eager_kernel_us", &f.EagerKernelUs, 0, 1e4},
 		{"overlap_fraction", &f.OverlapFraction, 0, 1}, {"prefill_factor", &f.PrefillFactor, 0.1, 10},
 	}

@@ -271,10 +271,10 @@ const dependentShare = 0.8
 // issue as fast as the chip runs them.
 func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	e := s.config.Engine
-	busiest, decodes := int64(0), false
+	busiest, verifies := int64(0), int64(0)
 	for i := range loads {
 		busiest = max(busiest, loads[i].Sequences+loads[i].Chunks)
-		decodes = decodes || loads[i].Sequences > 0
+		verifies = max(verifies, loads[i].Sequences)
 	}
 	if e.DependentLaunch {
 		early := min(p.time[Launch], p.kernels*dependentShare*s.smallKernel)
@@ -283,8 +283,8 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	}
 	gpu := p.total()
 	host := e.Fitted.HostStepUs*1e-6 + e.Fitted.HostSequenceUs*1e-6*float64(busiest)
-	if s.config.Drafts > 0 && decodes {
-		host += e.Fitted.DraftStepUs * 1e-6
+	if s.config.Drafts > 0 {
+		host += e.Fitted.DraftSequenceUs * 1e-6 * float64(verifies)
 	}
 	if e.HostOverlapped {
 		host = max(0, host-gpu)
