@@ -20,7 +20,7 @@ var splitwiseColumns = []string{
 var splitwiseModels = map[string]string{"llama2-70b": "llama-2-70b"}
 
 // splitwiseAssumed is what the table does not state.
-var splitwiseAssumed = []string{"the profile of vLLM's V1 engine for a release of 2023", "BF16 for FP16"}
+var splitwiseAssumed = []string{"BF16 for FP16"}
 
 func readSplitwise(name string, data []byte, o *ReadOptions) (*Set, error) {
 	t, err := newTable(name, data, splitwiseColumns, o)
@@ -80,7 +80,7 @@ func (r *splitwiseRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	input, output := traces.Constant(r.prompt), traces.Constant(r.tokens)
 	s.Workload = &sim.Workload{Concurrency: r.batch, Requests: int64(r.batch), InputTokens: &input, OutputTokens: &output}
 	s.Deployment = sim.Deployment{
-		Mode: "aggregated", Engine: cmp.Or(o.Engine, "vllm"), Precision: sim.Precision{Weights: models.BF16},
+		Mode: "aggregated", Engine: cmp.Or(o.Engine, "vllm-0.2"), Precision: sim.Precision{Weights: models.BF16},
 		Serve: &sim.Pool{Instances: 1, TP: r.tpn, MaxTokens: max(2048, r.prompt*r.batch), MaxSequences: max(64, r.batch)},
 	}
 	return s, nil
