@@ -37,6 +37,8 @@
 //
 // # Not modelled
 //
-// Failures, retries and timeouts, priorities, routing by cached prefixes, the time
+// What a decode instance does for a request before its prefill (SGLang's takes it in,
+// shakes hands and reserves its cache between steps of its own, and the prompt waits for
+// that), failures, retries and timeouts, priorities, routing by cached prefixes, the time
 // that a router itself takes.
 package route
