@@ -79,7 +79,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestEngines(t *testing.T) {
-	if got, want := EngineNames(), []string{"cann", "ideal", "sglang", "trtllm", "vllm", "vllm-0.2"}; !slices.Equal(got, want) {
+	if got, want := EngineNames(), []string{"cann", "ideal", "sglang", "trtllm", "vllm-0.2", "vllm"}; !slices.Equal(got, want) {
 		t.Fatalf("engines %v, want %v", got, want)
 	}
 	for _, name := range EngineNames() {
