@@ -40,12 +40,19 @@ func (s *Stepper) accountAttention(p *part, r *recorder, ks []attention, w *work
 // core is the work of one phase's attention core and indexer. Bytes are compulsory:
 // entries read once a sequence, entries and state written once a row; a prompt's own
 // entries may stay on chip, so prefill counts only its writes.
-type core struct{ flops, read, write, indexFlops, indexBytes float64 }
+// Projecting a cached prefix again (projected, beside flops) is work of a projection's
+// precision, not of the core's.
+type core struct{ flops, projected, read, write, indexFlops, indexBytes float64 }
+
+// atPeak is the time of a core and of projecting the prefix at the rank's peaks.
+func (s *Stepper) atPeak(k *attention, c core) float64 {
+	return c.flops/s.corePeak + c.projected*k.projectedAtPeak
+}
 
 func (k *attention) core(w *work, prefill bool) core {
 	if prefill {
 		return core{
-			flops: sum(&k.pairFlops, &w.pairs) + k.stateChunkFlops*w.chunkTokens + k.prefixFlops*w.prefix,
+			flops: sum(&k.pairFlops, &w.pairs) + k.stateChunkFlops*w.chunkTokens, projected: k.prefixFlops * w.prefix,
 			write: k.write * w.chunkTokens, indexFlops: sum(&k.indexPairFlops, &w.pairs),
 		}
 	}
@@ -62,9 +69,9 @@ func (k *attention) core(w *work, prefill bool) core {
 }
 
 func (s *Stepper) addCore(o *operator, k *attention, c core) {
-	o.flops += c.flops
+	o.flops += c.flops + c.projected
 	o.bytes += c.read + c.write
-	o.atPeak += c.flops / s.corePeak
+	o.atPeak += s.atPeak(k, c)
 	if k.a.RunsIndexer {
 		o.flops += c.indexFlops
 		o.bytes += c.indexBytes
@@ -149,7 +156,7 @@ func (s *Stepper) cores(parts []portion, k *attention, w *work, prefill bool) []
 	}
 	parts = append(parts, portion{operator: operator{
 		kind: k.label, name: phase + " core", class: "attention", precision: string(kvPrecision), m: m, n: k.heads, k: float64(k.a.HeadDim),
-		flops: c.flops, bytes: c.read + c.write, atPeak: c.flops / s.corePeak,
+		flops: c.flops + c.projected, bytes: c.read + c.write, atPeak: s.atPeak(k, c),
 	}, prefill: prefill, cache: c.read + 1})
 	if !k.a.RunsIndexer {
 		return parts

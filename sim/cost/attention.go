@@ -5,7 +5,6 @@ import (
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost/law"
-	"github.com/clustersim/clustersim/topologies"
 )
 
 // sum is Σ coefficients × amounts over the breaks; unused ones are zero.
@@ -122,7 +121,7 @@ func (s *Stepper) prefillAttention(k *attention, w *work, rows float64) law.Time
 	}
 	if k.wholeBlock() {
 		x.Linear = at(k.block, rows)
-		s.projectPrefix(k, &x.Linear, w.prefix*k.prefixFlops)
+		projectPrefix(k, &x.Linear, w.prefix*k.prefixFlops)
 	}
 	switch k.form {
 	case gqaForm:
@@ -139,17 +138,12 @@ func (s *Stepper) prefillAttention(k *attention, w *work, rows float64) law.Time
 }
 
 // projectPrefix adds the FLOPs of projecting a cached prefix again (MLA in MHA form).
-func (s *Stepper) projectPrefix(k *attention, l *law.Linears, flops float64) {
-	if flops == 0 {
-		return
+func projectPrefix(k *attention, l *law.Linears, flops float64) {
+	if k.projects8 {
+		l.Flops8 += flops
+	} else {
+		l.Flops16 += flops
 	}
-	for i := range k.linears {
-		if k.linears[i].name == "kv_b" && k.linears[i].precision != topologies.BF16 {
-			l.Flops8 += flops
-			return
-		}
-	}
-	l.Flops16 += flops
 }
 
 // tiles fills what a tiled kernel needs: chunks are taken as equally long.

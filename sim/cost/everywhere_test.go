@@ -55,6 +55,9 @@ func TestAnyModelAnywhere(t *testing.T) {
 			r.Fatalf("memory: %+v", mem)
 		}
 	})
+	// A single new token behind a long prefix, which MLA projects again in FP8.
+	lone := newStepper(t, "r1", "vr-nvl72", Config{Role: Prefill, Layout: Layout{TP: 4, EP: 4}})
+	sound(t, lone.Step([]Load{prefill(lone, 1, 1, 1<<18)}))
 	if priced < 10 {
 		t.Errorf("only %d of the drawn configurations were valid", priced)
 	}

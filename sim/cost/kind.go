@@ -37,6 +37,8 @@ type attention struct {
 	stateBytes, stateFlops, stateChunkFlops            float64
 	recurrent, convState, convBytes                    float64 // linear: a sequence, a sequence, a row
 	prefixFlops                                        float64 // a token of Load.Prefix
+	projectedAtPeak                                    float64 // seconds that one of these takes at the peak
+	projects8                                          bool    // and whether in 8 bits
 	indexPrecision                                     topologies.Precision
 	indexPeak                                          float64 // of a rank, at that precision
 	small, smallBytes                                  float64 // small kernels outside the block law, and what they move a row
@@ -73,6 +75,9 @@ func (s *Stepper) newAttention(a *models.Attention) attention {
 	k.pieces(headShare)
 	for _, l := range k.linears {
 		k.linearFlops, k.linearAtPeak = k.linearFlops+l.flops, k.linearAtPeak+l.atPeak
+		if l.name == "kv_b" { // projects a cached prefix again
+			k.projects8, k.projectedAtPeak = l.precision != topologies.BF16, l.atPeak/l.flops
+		}
 	}
 	k.decodeRows = -1
 	k.indexPrecision = s.indexPrecision(&k)
