@@ -48,20 +48,18 @@ deployment:
 )
 
 // TestSwitches switches one mechanism after another, whole runs apart, and bounds what
-// that does by what it stands for. A system is written once; set gives paths of the
-// scenario, engine lines of a profile.
+// that does by what it stands for: the change of a figure from without to with, as a
+// difference or as a ratio. A system is written once; set gives paths of the scenario,
+// engine lines of a profile.
 func TestSwitches(t *testing.T) {
 	drafting := strings.Replace(experts, "engine:", "mtp: {drafts: 1, accepted_length: 1.8}, engine:", 1)
 	apart := strings.Replace(pools, "engine:", "overlap: none\n  engine:", 1)
 	lone := strings.Replace(pools, "concurrency: 16", "concurrency: 1", 1)
 	skewed := strings.Replace(pools, "engine:", "routing: power-law(1.2)\n  engine:", 1)
-	tpot := func(r *sim.Result) float64 { return r.Latency.TPOT.Mean }
-	ttft := func(r *sim.Result) float64 { return r.Latency.TTFT.Mean }
-	capacity := func(r *sim.Result) float64 { return float64(r.KV.CapacityBytes) }
+	transfer := func(r *sim.Result) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean }
 	for _, c := range []struct {
-		name, base string
-		of         func(*sim.Result) float64
-		// The figure's change from without to with, as a difference or as a ratio.
+		name, base  string
+		of          func(*sim.Result) float64
 		set, engine []string
 		difference  bool
 		low, high   float64
@@ -74,7 +72,7 @@ func TestSwitches(t *testing.T) {
 			engine: []string{"fitted: {ttft_ms: 72}"}, difference: true, low: -0.001, high: 0.001},
 		{name: "the software of a hand-over delays the first token", base: lone, of: ttft,
 			engine: []string{"fitted: {handover_ms: 50}"}, difference: true, low: 49.99, high: 50.01},
-		{name: "as the request's own account says", base: lone, of: func(r *sim.Result) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean },
+		{name: "as the request's own account says", base: lone, of: transfer,
 			engine: []string{"fitted: {handover_ms: 50}"}, difference: true, low: 49.99, high: 50.01},
 		{name: "an overlapped host is hidden behind the chip", base: single, of: tpot,
 			engine: []string{"host_overlapped: true"}, difference: true, low: -0.407, high: -0.405},
@@ -89,7 +87,7 @@ func TestSwitches(t *testing.T) {
 			set: []string{"deployment.serve.max_tokens=100"}, difference: true, low: 9 * 4, high: 10 * 12},
 		{name: "and shorten the worst gap of those that decode", base: batch, of: func(r *sim.Result) float64 { return r.Latency.ITL.P99 },
 			set: []string{"deployment.serve.max_tokens=256"}, low: 0.2, high: 0.9},
-		{name: "the cache is what memory leaves", base: single, of: capacity,
+		{name: "the cache is what memory leaves", base: single, of: func(r *sim.Result) float64 { return float64(r.KV.CapacityBytes) },
 			engine: []string{"memory_fraction: 0.82"}, difference: true, low: -0.1001 * (80 << 30), high: -0.0999 * (80 << 30)},
 		// 131,072 bytes a token in BF16; 15.5 tokens less of half pages, once a sequence.
 		{name: "a page is half empty", base: single, of: func(r *sim.Result) float64 { return float64(r.KV.PeakBytes) },
@@ -107,7 +105,7 @@ func TestSwitches(t *testing.T) {
 			set: []string{"deployment.overlap=two-batch"}, difference: true, low: 1, high: 1e18},
 		{name: "and the prompt is sooner done", base: apart, of: ttft,
 			set: []string{"deployment.overlap=two-batch"}, low: 0.5, high: 0.99},
-		{name: "a cache in BF16 takes longer to hand over", base: pools, of: func(r *sim.Result) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean },
+		{name: "a cache in BF16 takes longer to hand over", base: pools, of: transfer,
 			set: []string{"deployment.precision.kv=bf16"}, low: 1.3, high: 2.1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,6 +120,9 @@ func TestSwitches(t *testing.T) {
 		})
 	}
 }
+
+func tpot(r *sim.Result) float64 { return r.Latency.TPOT.Mean }
+func ttft(r *sim.Result) float64 { return r.Latency.TTFT.Mean }
 
 func switched(t *testing.T, base string, set, engine []string) *sim.Result {
 	t.Helper()

@@ -78,7 +78,6 @@ type experts struct {
 	dtype, kernel               string
 	tokens, topk, hidden, inter float64
 	count, slots, tp, ep        float64
-	mats                        float64
 	spread                      string // how pairs fall on experts
 }
 

@@ -368,24 +368,9 @@ func (t *twin) finish(p, i int) {
 	if in.prompt > 0 {
 		in.sinceLook = in.spec.PollSteps
 	}
-	alone := in.spec.PrefillFirst && in.prompt > 0
 	var over, onward []*twinSeq
-	for r := range in.running {
-		if alone {
-			break
-		}
-		for _, s := range in.running[r] {
-			t.rec.Gaps(t.now+s.lag-s.last, 1)
-			s.last, s.started = t.now+s.lag, true
-			if s.done++; s.done == s.steps {
-				over = append(over, s)
-			}
-		}
-		in.running[r] = slices.DeleteFunc(in.running[r], func(s *twinSeq) bool { return s.done == s.steps })
-	}
-	slices.SortFunc(over, byNumber)
-	for _, s := range over {
-		s.book(t.now+s.lag, &s.decode)
+	if !in.spec.PrefillFirst || in.prompt == 0 {
+		over = t.decoded(in)
 	}
 	first := int64(0)
 	for k, c := range in.chunks {
@@ -420,9 +405,9 @@ func (t *twin) finish(p, i int) {
 	if in.prompt > 0 {
 		phase = metrics.Prefill
 	}
-	decoded := in.emitted>>16 - in.reported
-	in.reported += decoded
-	t.rec.Step(p, phase, &in.step, in.prompt, decoded+first)
+	emitted := in.emitted>>16 - in.reported
+	in.reported += emitted
+	t.rec.Step(p, phase, &in.step, in.prompt, emitted+first)
 	for _, s := range over {
 		t.complete(s)
 	}
@@ -437,6 +422,25 @@ func (t *twin) finish(p, i int) {
 	}
 	t.place()
 	t.wake(p, i)
+}
+
+// decoded gives every running sequence its token; those whose last it was are over.
+func (t *twin) decoded(in *twinInstance) (over []*twinSeq) {
+	for r := range in.running {
+		for _, s := range in.running[r] {
+			t.rec.Gaps(t.now+s.lag-s.last, 1)
+			s.last, s.started = t.now+s.lag, true
+			if s.done++; s.done == s.steps {
+				over = append(over, s)
+			}
+		}
+		in.running[r] = slices.DeleteFunc(in.running[r], func(s *twinSeq) bool { return s.done == s.steps })
+	}
+	slices.SortFunc(over, byNumber)
+	for _, s := range over {
+		s.book(t.now+s.lag, &s.decode)
+	}
+	return over
 }
 
 // pipelineLag is when the micro-batch that ends chunk k's prompt leaves the pipeline,
@@ -476,54 +480,4 @@ func (t *twin) idle(p int, from, to des.Time) (ns int64) {
 		}
 	}
 	return ns
-}
-
-// twinCache is a prefix cache as a list of chains, the least recently used first.
-type twinCache struct {
-	block  int64
-	chains [][]uint64
-}
-
-func (c *twinCache) saved(blocks int, prompt int64) int64 {
-	return min(int64(blocks), max(0, prompt-1)/c.block) * c.block
-}
-
-func (c *twinCache) at(chain []uint64) int {
-	return slices.IndexFunc(c.chains, func(x []uint64) bool { return slices.Equal(x, chain) })
-}
-
-// use puts the chains of the leading blocks behind all others, the longest first.
-func (c *twinCache) use(ids []uint64, blocks int) {
-	for n := blocks; n > 0; n-- {
-		i := c.at(ids[:n])
-		c.chains = append(slices.Delete(c.chains, i, i+1), slices.Clone(ids[:n]))
-	}
-}
-
-func (c *twinCache) match(ids []uint64) (blocks int) {
-	for blocks < len(ids) && c.at(ids[:blocks+1]) >= 0 {
-		blocks++
-	}
-	c.use(ids, blocks)
-	return blocks
-}
-
-func (c *twinCache) insert(ids []uint64) {
-	for n := 1; n <= len(ids); n++ {
-		if c.at(ids[:n]) < 0 {
-			c.chains = append(c.chains, slices.Clone(ids[:n]))
-		}
-	}
-	c.use(ids, len(ids))
-}
-
-func (c *twinCache) shrink(spec *serve.Spec, used int64) (dropped bool) {
-	if c.block == 0 {
-		return false
-	}
-	for int64(len(c.chains)) > max(0, (spec.Memory.Free-used)/spec.BlockBytes) {
-		c.chains = c.chains[1:]
-		dropped = true
-	}
-	return dropped
 }

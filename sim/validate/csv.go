@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -160,6 +161,22 @@ func (t *table) figure(column string) float64 {
 	return v
 }
 
+// measure is a metric of a column in a unit of it.
+type measure struct {
+	column, metric string
+	unit           float64
+}
+
+// measures are the figures that the row has.
+func (t *table) measures(of []measure) (out []Measure) {
+	for _, m := range of {
+		if v := t.figure(m.column); v > 0 {
+			out = append(out, Measure{m.metric, v * m.unit})
+		}
+	}
+	return out
+}
+
 // truth is a cell's True or False.
 func (t *table) truth(column string) bool {
 	switch text := t.text(column); strings.ToLower(text) {
@@ -171,6 +188,37 @@ func (t *table) truth(column string) bool {
 		t.fail(t.line, column, "must be True or False, got %q", text)
 	}
 	return false
+}
+
+// stated is a row of a file: the case without its scenario, and what makes that from
+// what the row states; its error says why the row cannot be run.
+type stated struct {
+	Case
+	scenario func(*ReadOptions) (*sim.Scenario, error)
+}
+
+// cases makes a case of every row. Rows with faulty cells are reported, rows that do
+// not state a scenario are listed as skipped.
+func (t *table) cases(o *ReadOptions, read func(*table) stated) (*Set, error) {
+	set := &Set{}
+	for t.next() {
+		faults := len(t.problems)
+		row := read(t)
+		if len(t.problems) > faults {
+			continue
+		}
+		c := row.Case
+		var err error
+		if c.Scenario, err = row.scenario(o); err == nil {
+			err = c.place(o)
+		}
+		if err != nil {
+			set.Skipped = append(set.Skipped, Skipped{c.ID, oneLine(err)})
+			continue
+		}
+		set.Cases = append(set.Cases, c)
+	}
+	return set, t.err()
 }
 
 func (t *table) err() error {

@@ -42,24 +42,10 @@ func readInferenceX(name string, data []byte, o *ReadOptions) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{}
-	for t.next() {
-		faults := len(t.problems)
+	return t.cases(o, func(t *table) stated {
 		row := inferenceXRowOf(t)
-		c := Case{ID: t.at(), Engine: row.engine(), Phase: All, Measures: inferenceXMeasures(t)}
-		if len(t.problems) > faults {
-			continue
-		}
-		if c.Scenario, err = row.scenario(o); err == nil {
-			err = c.place(o)
-		}
-		if err != nil {
-			set.Skipped = append(set.Skipped, Skipped{c.ID, oneLine(err)})
-			continue
-		}
-		set.Cases = append(set.Cases, c)
-	}
-	return set, t.err()
+		return stated{Case{ID: t.at(), Engine: row.engine(), Phase: All, Measures: t.measures(inferenceXMeasures)}, row.scenario}
+	})
 }
 
 func inferenceXRowOf(t *table) *inferenceXRow {
@@ -79,20 +65,9 @@ func inferenceXRowOf(t *table) *inferenceXRow {
 }
 
 // inferenceXMeasures are a row's medians, in milliseconds, and its throughputs.
-func inferenceXMeasures(t *table) []Measure {
-	var out []Measure
-	for _, m := range []struct {
-		column, metric string
-		unit           float64
-	}{
-		{"median_tpot_s", "tpot_ms_p50", 1e3}, {"median_ttft_s", "ttft_ms_p50", 1e3},
-		{"tput_per_gpu", "tput_per_gpu", 1}, {"output_tput_per_gpu", "output_tput_per_gpu", 1},
-	} {
-		if v := t.figure(m.column); v > 0 {
-			out = append(out, Measure{m.metric, v * m.unit})
-		}
-	}
-	return out
+var inferenceXMeasures = []measure{
+	{"median_tpot_s", "tpot_ms_p50", 1e3}, {"median_ttft_s", "ttft_ms_p50", 1e3},
+	{"tput_per_gpu", "tput_per_gpu", 1}, {"output_tput_per_gpu", "output_tput_per_gpu", 1},
 }
 
 // engine is the framework in this package's spelling.

@@ -40,7 +40,7 @@ const qwen35 = "qwen3.5-397b-a17b"
 
 // recipes are the launch scripts of SemiAnalysisAI/InferenceX, benchmarks/ and
 // benchmarks/single_node/; the first that fits is taken. TensorRT-LLM's scripts
-// decide by more than fits a line: see trtllm.go. An engine behind a disaggregating front end
+// decide by more than fits a line: see recipe_trtllm.go. An engine behind a disaggregating front end
 // (dynamo-, mori-) polls at every step: its recipes set no interval, but for the rack-scale
 // low-latency ones, whose 10 is how often decode looks for requests that it is to receive.
 var recipes = []recipe{

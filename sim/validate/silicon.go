@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -59,6 +60,7 @@ const unlabelledMTP = "MTP is not labelled in this file's DeepSeek rows (9 of 28
 // siliconRow is one row, read.
 type siliconRow struct {
 	source, engine, version, path, system, precision, mode, gemm string
+	flags                                                        string // why the file doubts the row
 	isl, osl, batch, workers, prefillWorkers                     int
 	serve, prefill                                               siliconPool // serve: or decode
 }
@@ -71,38 +73,15 @@ func readSilicon(name string, data []byte, o *ReadOptions) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{}
-	for t.next() {
-		faults := len(t.problems)
+	return t.cases(o, func(t *table) stated {
 		row := siliconRowOf(t)
-		c := Case{ID: t.text("id"), Engine: row.engine, Phase: All}
-		if c.ID == "" {
-			c.ID = t.at()
-		}
-		for _, m := range []Measure{{"tpot_ms_mean", t.figure("silicon_tpot_ms")}, {"ttft_ms_mean", t.figure("silicon_ttft_ms")}} {
-			if m.Value > 0 {
-				c.Measures = append(c.Measures, m)
-			}
-		}
-		if len(t.problems) > faults {
-			continue
-		}
-		if flags := t.text("quality_flags"); flags != "" {
-			set.Skipped = append(set.Skipped, Skipped{c.ID, "quality_flags: " + flags})
-			continue
-		}
-		if c.Scenario, err = row.scenario(o); err == nil {
-			err = c.place(o)
-		}
-		if err != nil {
-			set.Skipped = append(set.Skipped, Skipped{c.ID, oneLine(err)})
-			continue
-		}
-		c.Note = row.note()
-		set.Cases = append(set.Cases, c)
-	}
-	return set, t.err()
+		c := Case{ID: cmp.Or(t.text("id"), t.at()), Engine: row.engine, Phase: All, Measures: t.measures(siliconMeasures), Note: row.note()}
+		return stated{c, row.scenario}
+	})
 }
+
+// siliconMeasures are a row's means.
+var siliconMeasures = []measure{{"silicon_tpot_ms", "tpot_ms_mean", 1}, {"silicon_ttft_ms", "ttft_ms_mean", 1}}
 
 func siliconRowOf(t *table) *siliconRow {
 	const most = 1 << 20
@@ -113,7 +92,8 @@ func siliconRowOf(t *table) *siliconRow {
 	r := &siliconRow{
 		source: t.text("silicon_data_source"), engine: t.text("backend"), version: t.text("backend_version"), path: t.text("model_path"),
 		system: strings.TrimSuffix(t.text("system"), "_sxm"), precision: t.text("precision"), mode: t.text("mode"), gemm: t.text("gemm_quant_mode"),
-		isl: t.whole("isl", 1, 1<<24, false), osl: t.whole("osl", 1, 1<<24, false), batch: t.whole("batch_size", 0, most, true),
+		flags: t.text("quality_flags"),
+		isl:   t.whole("isl", 1, 1<<24, false), osl: t.whole("osl", 1, 1<<24, false), batch: t.whole("batch_size", 0, most, true),
 	}
 	if r.mode == "disagg" {
 		r.prefill, r.serve = pool("prefill_"), pool("decode_")
@@ -147,6 +127,9 @@ func (r *siliconRow) clients() (int, error) {
 }
 
 func (r *siliconRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
+	if r.flags != "" {
+		return nil, fmt.Errorf("quality_flags: %s", r.flags)
+	}
 	if strings.Contains(r.path, "DeepSeek") {
 		return nil, errors.New(unlabelledMTP)
 	}

@@ -22,34 +22,17 @@ var splitwiseModels = map[string]string{"llama2-70b": "llama-2-70b"}
 // splitwiseAssumed is what the table does not state.
 var splitwiseAssumed = []string{"BF16 for FP16"}
 
+var splitwiseMeasures = []measure{{"prompt_time", "ttft_ms_mean", 1}, {"token_time", "tpot_ms_mean", 1}, {"e2e_time", "e2e_ms_mean", 1}}
+
 func readSplitwise(name string, data []byte, o *ReadOptions) (*Set, error) {
 	t, err := newTable(name, data, splitwiseColumns, o)
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{}
-	for t.next() {
-		faults := len(t.problems)
-		row := splitwiseRowOf(t)
-		c := Case{ID: t.at(), Engine: "vllm-v0", Phase: All, Assumed: splitwiseAssumed}
-		for _, m := range []struct{ column, metric string }{{"prompt_time", "ttft_ms_mean"}, {"token_time", "tpot_ms_mean"}, {"e2e_time", "e2e_ms_mean"}} {
-			if v := t.figure(m.column); v > 0 {
-				c.Measures = append(c.Measures, Measure{m.metric, v})
-			}
-		}
-		if len(t.problems) > faults {
-			continue
-		}
-		if c.Scenario, err = row.scenario(o); err == nil {
-			err = c.place(o)
-		}
-		if err != nil {
-			set.Skipped = append(set.Skipped, Skipped{c.ID, oneLine(err)})
-			continue
-		}
-		set.Cases = append(set.Cases, c)
-	}
-	return set, t.err()
+	return t.cases(o, func(t *table) stated {
+		c := Case{ID: t.at(), Engine: "vllm-v0", Phase: All, Measures: t.measures(splitwiseMeasures), Assumed: splitwiseAssumed}
+		return stated{c, splitwiseRowOf(t).scenario}
+	})
 }
 
 type splitwiseRow struct {
