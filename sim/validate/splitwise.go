@@ -47,6 +47,21 @@ func splitwiseRowOf(t *table) *splitwiseRow {
 	}
 }
 
+// early drops an E2E that is not the sum of its own prompt and tokens, within a tenth:
+// answers ended before token_size. It says why.
+func (r *splitwiseRow) early(c *Case) string {
+	if len(c.Measures) < 3 {
+		return ""
+	}
+	prompt, token, whole := c.Measures[0].Value, c.Measures[1].Value, c.Measures[2].Value
+	tokens := (whole-prompt)/token + 1
+	if n := float64(r.tokens); tokens > 0.9*n && tokens < n/0.9 {
+		return ""
+	}
+	c.Measures = c.Measures[:2]
+	return fmt.Sprintf("%.0f ms are a prompt of %.0f ms and %.0f tokens of %.1f ms, not the %d stated: answers ended at other lengths", whole, prompt, max(0, tokens), token, r.tokens)
+}
+
 // scenario is one batch: all requests at once, all prompts in one step.
 func (r *splitwiseRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	model, known := splitwiseModels[r.model]
