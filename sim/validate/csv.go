@@ -195,6 +195,7 @@ func (t *table) truth(column string) bool {
 type stated struct {
 	Case
 	scenario func(*ReadOptions) (*sim.Scenario, error)
+	without  []Skipped // figures of the row that are left out
 }
 
 // cases makes a case of every row. Rows with faulty cells are reported, rows that do
@@ -217,6 +218,7 @@ func (t *table) cases(o *ReadOptions, read func(*table) stated) (*Set, error) {
 			continue
 		}
 		set.Cases = append(set.Cases, c)
+		set.Skipped = append(set.Skipped, row.without...)
 	}
 	return set, t.err()
 }

@@ -44,7 +44,7 @@ func readInferenceX(name string, data []byte, o *ReadOptions) (*Set, error) {
 	}
 	return t.cases(o, func(t *table) stated {
 		row := inferenceXRowOf(t)
-		return stated{Case{ID: t.at(), Engine: row.engine(), Phase: All, Measures: t.measures(inferenceXMeasures)}, row.scenario}
+		return stated{Case: Case{ID: t.at(), Engine: row.engine(), Phase: All, Measures: t.measures(inferenceXMeasures)}, scenario: row.scenario}
 	})
 }
 

@@ -76,7 +76,7 @@ func readSilicon(name string, data []byte, o *ReadOptions) (*Set, error) {
 	return t.cases(o, func(t *table) stated {
 		row := siliconRowOf(t)
 		c := Case{ID: cmp.Or(t.text("id"), t.at()), Engine: row.engine, Phase: All, Measures: t.measures(siliconMeasures), Note: row.note()}
-		return stated{c, row.scenario}
+		return stated{Case: c, scenario: row.scenario}
 	})
 }
 

@@ -31,7 +31,9 @@ func readSplitwise(name string, data []byte, o *ReadOptions) (*Set, error) {
 	}
 	return t.cases(o, func(t *table) stated {
 		c := Case{ID: t.at(), Engine: "vllm-v0", Phase: All, Measures: t.measures(splitwiseMeasures), Assumed: splitwiseAssumed}
-		return stated{c, splitwiseRowOf(t).scenario}
+		row := splitwiseRowOf(t)
+		without := row.early(&c)
+		return stated{c, row.scenario, without}
 	})
 }
 
@@ -49,17 +51,18 @@ func splitwiseRowOf(t *table) *splitwiseRow {
 
 // early drops an E2E that is not the sum of its own prompt and tokens, within a tenth:
 // answers ended before token_size. It says why.
-func (r *splitwiseRow) early(c *Case) string {
+func (r *splitwiseRow) early(c *Case) []Skipped {
 	if len(c.Measures) < 3 {
-		return ""
+		return nil
 	}
 	prompt, token, whole := c.Measures[0].Value, c.Measures[1].Value, c.Measures[2].Value
 	tokens := (whole-prompt)/token + 1
 	if n := float64(r.tokens); tokens > 0.9*n && tokens < n/0.9 {
-		return ""
+		return nil
 	}
 	c.Measures = c.Measures[:2]
-	return fmt.Sprintf("%.0f ms are a prompt of %.0f ms and %.0f tokens of %.1f ms, not the %d stated: answers ended at other lengths", whole, prompt, max(0, tokens), token, r.tokens)
+	why := fmt.Sprintf("%.0f ms are a prompt of %.0f ms and %.0f tokens of %.1f ms, not the %d stated: answers ended at other lengths", whole, prompt, max(0, tokens), token, r.tokens)
+	return []Skipped{{c.ID + " e2e_ms_mean", why}}
 }
 
 // scenario is one batch: all requests at once, all prompts in one step.
