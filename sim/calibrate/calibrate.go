@@ -8,13 +8,12 @@ import (
 	"io"
 	"maps"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/clustersim/clustersim/sim/cost/law"
 	"github.com/clustersim/clustersim/sim/fit"
+	"github.com/clustersim/clustersim/sim/work"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -73,33 +72,16 @@ func Run(ctx context.Context, chip *topologies.Chip, rows *Rows, o Options) (*Re
 	if len(jobs) == 0 {
 		return report, errNoRows
 	}
-	workers := o.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
 	report.Fits = make([]Fit, len(jobs))
 	faults := make([]error, len(jobs))
-	var group sync.WaitGroup
-	var mu sync.Mutex
 	done := 0
-	turns := make(chan int)
-	for range workers {
-		group.Go(func() {
-			for i := range turns {
-				report.Fits[i], faults[i] = jobs[i].run(ctx, chip, flat)
-				mu.Lock()
-				if done++; o.Done != nil {
-					o.Done(done, len(jobs))
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for i := range jobs {
-		turns <- i
-	}
-	close(turns)
-	group.Wait()
+	work.Each(ctx, len(jobs), o.Workers, func(i int) {
+		report.Fits[i], faults[i] = jobs[i].run(ctx, chip, flat)
+	}, func(int) {
+		if done++; o.Done != nil {
+			o.Done(done, len(jobs))
+		}
+	})
 	for _, err := range faults {
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/work"
 )
 
 // deployed is a whole deployment: instances of one layout, or of two.
@@ -34,7 +35,7 @@ type job struct {
 // priceAll prices jobs on workers goroutines; the order of results is that of jobs.
 func (p *pricer) priceAll(ctx context.Context, jobs []job, workers int) ([]priced, error) {
 	out := make([]priced, len(jobs))
-	sim.Each(ctx, len(jobs), max(1, workers), func(i int) { out[i] = p.price(jobs[i].pool, jobs[i].role) }, nil)
+	work.Each(ctx, len(jobs), max(1, workers), func(i int) { out[i] = p.price(jobs[i].pool, jobs[i].role) }, nil)
 	return out, ctx.Err()
 }
 

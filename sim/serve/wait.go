@@ -2,7 +2,7 @@ package serve
 
 import "github.com/clustersim/clustersim/sim/cost"
 
-// holds back reports whether the prompts that this step could begin wait for a later
+// holdsBack reports whether the prompts that this step could begin wait for a later
 // one, while others decode: until enough of them have come together (BatchWait), or,
 // with data-parallel attention, until every rank has one (Balance), so that the step
 // that they make slow for all of them is worth it. Both give up after so many steps

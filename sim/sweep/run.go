@@ -6,6 +6,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/work"
 )
 
 // Options steer a sweep; none of them but FindCapacity changes its results.
@@ -39,7 +40,7 @@ func Run(ctx context.Context, points []Point, o Options) []Outcome {
 	for i, p := range points {
 		out[i] = Outcome{ID: p.ID, Set: p.Set}
 	}
-	sim.Each(ctx, len(points), o.Workers, func(i int) { out[i].run(ctx, points[i].Scenario, &o) }, func(i int) {
+	work.Each(ctx, len(points), o.Workers, func(i int) { out[i].run(ctx, points[i].Scenario, &o) }, func(i int) {
 		if o.Done != nil {
 			o.Done(&out[i])
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/work"
 )
 
 // Options steer a run; none of them changes what is predicted.
@@ -98,8 +99,8 @@ type outcome struct {
 	err    error
 }
 
-// work is one thing to predict: a scenario to run, or a step of it to price.
-type work struct {
+// task is one thing to predict: a scenario to run, or a step of it to price.
+type task struct {
 	scenario *sim.Scenario
 	steady   *Steady
 	phase    Phase   // of the step
@@ -110,15 +111,15 @@ type work struct {
 // in the order of the cases. A case that cannot be run is skipped with its error.
 // When the context ends, what has finished is kept and the report marked partial.
 func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
-	works, which, err := distinct(sets)
+	tasks, which, err := distinct(sets)
 	if err != nil {
 		return nil, err
 	}
-	outcomes := make([]outcome, len(works))
+	outcomes := make([]outcome, len(tasks))
 	done := 0
-	sim.Each(ctx, len(works), o.Workers, func(i int) { outcomes[i] = works[i].run(ctx, &o) }, func(int) {
+	work.Each(ctx, len(tasks), o.Workers, func(i int) { outcomes[i] = tasks[i].run(ctx, &o) }, func(int) {
 		if done++; o.Done != nil {
-			o.Done(done, len(works))
+			o.Done(done, len(tasks))
 		}
 	})
 	report := &Report{Rows: []Row{}, Skipped: []Skipped{}, by: o.By}
@@ -147,7 +148,7 @@ func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
 
 // distinct numbers what is to be predicted, equal things once; which gives each
 // case's, in order.
-func distinct(sets []*Set) (works []work, which []int, err error) {
+func distinct(sets []*Set) (tasks []task, which []int, err error) {
 	number := map[string]int{}
 	for _, set := range sets {
 		for i := range set.Cases {
@@ -164,17 +165,17 @@ func distinct(sets []*Set) (works []work, which []int, err error) {
 			}
 			n, has := number[string(key)]
 			if !has {
-				n = len(works)
+				n = len(tasks)
 				number[string(key)] = n
-				works = append(works, work{c.Scenario, c.Steady, c.Phase, c.Replay})
+				tasks = append(tasks, task{c.Scenario, c.Steady, c.Phase, c.Replay})
 			}
 			which = append(which, n)
 		}
 	}
-	return works, which, nil
+	return tasks, which, nil
 }
 
-func (w *work) run(ctx context.Context, o *Options) outcome {
+func (w *task) run(ctx context.Context, o *Options) outcome {
 	if ctx.Err() != nil {
 		return outcome{}
 	}

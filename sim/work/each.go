@@ -1,4 +1,5 @@
-package sim
+// Package work does independent pieces of work on several goroutines.
+package work
 
 import (
 	"context"
