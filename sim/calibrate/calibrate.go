@@ -47,7 +47,7 @@ type Fit struct {
 	Shipped  map[string]float64 `json:"shipped,omitempty"`
 	Residual Residual           `json:"residual"`
 	HeldOut  Residual           `json:"held_out"` // each half of the shapes predicted by the other's fit
-	Before   Residual           `json:"before"`   // what the chip's file predicts now
+	Before   Residual           `json:"before"`   // what the chip's file predicts
 	BySize   []Slice            `json:"by_size"`
 	ByPart   []Slice            `json:"by_part,omitempty"`
 	Loose    []string           `json:"undecided,omitempty"` // constants that no row decides

@@ -44,8 +44,8 @@
 //
 // # How a fit is done
 //
-// Least squares of ln(predicted/measured), soft-L1 beyond 10 %, over the logarithms of
-// the constants within bounds: damped Gauss–Newton from four starts. law predicts: a
+// Least squares of ln(predicted/measured), soft-L1 beyond 10 %, over the constants
+// within bounds, most in the logarithm: package fit, from several starts. law predicts: a
 // trial is a chip with the constants in place, so that no formula is written twice.
 // Rows are weighted so that 1–16, 17–256, 257–4096 and more rows of input count alike,
 // for a decode step lives in the first two. A weak pull towards the constants that the

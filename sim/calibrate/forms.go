@@ -48,7 +48,7 @@ var sparseBlock = []constant{
 var indexBlock = []constant{share("e_index", 0.3), cached("e_score", 0.2)}
 
 func with(base []constant, more ...constant) []constant {
-	return append(append([]constant{}, base...), more...)
+	return slices.Concat(base, more)
 }
 
 // forms are the classes of sim/cost/law, first fit first.

@@ -39,7 +39,25 @@
 //     draft module and the head at one row a sequence. Gathers of chosen entries are
 //     1 + drafts sets, other cache is read once.
 //
-// # Files
+// # What an engine adds
+//
+// A profile (engines/) has choices that the engine's documentation or recipes state
+// (budgets, memory, launches, overlap, libraries), each with its source, and eight
+// numbers under `fitted:`:
+//
+//	host_step_us       exposed host time of every step
+//	host_sequence_us   the same, times the sequences and prompts of the busiest rank
+//	draft_sequence_us  besides, of a step that drafts, times the sequences that it verifies
+//	eager_kernel_us    a step outside CUDA graphs takes at least this times its kernels
+//	prefill_factor     on layers' time, by the share of prompt rows in a step
+//	ttft_ms            front end, once a request
+//	handover_ms        the two servers' software before a cache moves, once a request
+//	overlap_fraction   of the shorter of layers and communication, hidden by two batches
+//
+// The times are fitted to published serving, ttft_ms and handover_ms by whole runs
+// (sim, route). overlap_fraction is no fit to the rows that are validated: it comes
+// from published profiles and ablations. The profile says which of its numbers are
+// assumed. Ideal has none of these costs.
 //
 // layout.go and validate.go: what is asked for. engine.go and engines/: serving
 // engines. precision.go: formats a chip has. kind.go, shard.go: the model as a rank

@@ -87,7 +87,8 @@ type Engine struct {
 	Libraries      LibraryChoice `yaml:"libraries"`
 }
 
-// Fitted are an engine's numbers that come from measured serving.
+// Fitted are an engine's numbers that measured serving decides; doc.go has what each
+// multiplies.
 type Fitted struct {
 	Source          string  `yaml:"source"`
 	Residual        string  `yaml:"residual"`
@@ -103,7 +104,7 @@ type Fitted struct {
 	EagerKernelUs float64 `yaml:"eager_kernel_us"` // host time between two eager launches
 	// OverlapFraction of the shorter side is hidden in two-batch overlap.
 	OverlapFraction float64 `yaml:"overlap_fraction"`
-	PrefillFactor   float64 `yaml:"prefill_factor"` // on prefill operators' time
+	PrefillFactor   float64 `yaml:"prefill_factor"` // on layers' time, by the share of prompt rows
 }
 
 // ByRole is one value for each role.

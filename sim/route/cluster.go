@@ -65,7 +65,7 @@ type Initial struct{ Input, Output, Age int32 }
 
 // Handover is the way of a request's cache from a prefill to a decode instance.
 type Handover struct {
-	Latency des.Time // before the first byte moves
+	Latency des.Time // before the first byte moves: the engine's software and the wire
 	// Rate bounds one transfer, Egress and Ingress what leaves a prefill rank and
 	// what reaches a decode rank, bytes a second.
 	Rate, Egress, Ingress float64

@@ -20,9 +20,10 @@
 // prefills and one that decodes. Policies see the load that a board shows at that
 // moment: prompt tokens waiting and in work on a prefill rank, requests elsewhere.
 // Prefilled requests wait for a decode rank first come first served, and keep their
-// cache until it has arrived there: after the library's latency it moves as a flow
-// over the egress of its rank and the ingress of the other (package net). The decode
-// instance takes it up, and its first token leaves, when the next step begins there.
+// cache until it has arrived there: after the engine's hand-over time (handover_ms) and
+// the library's latency it moves as a flow over the egress of its rank and the ingress
+// of the other (package net). The decode instance takes it up, and its first token
+// leaves, when the next step begins there.
 //
 // The measured requests are the first so many after the warm-up, or those of a time.
 // Arrivals go on until all of them have finished, so that none of them sees a system
@@ -38,7 +39,7 @@
 // # Not modelled
 //
 // What a decode instance does for a request before its prefill (SGLang's takes it in,
-// shakes hands and reserves its cache between steps of its own, and the prompt waits for
-// that), failures, retries and timeouts, priorities, routing by cached prefixes, the time
-// that a router itself takes.
+// shakes hands and reserves its cache between steps of its own, and the prompt waits
+// for that), failures, retries and timeouts, priorities, routing by cached prefixes,
+// the time that a router itself takes.
 package route

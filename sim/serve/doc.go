@@ -8,6 +8,12 @@
 // watermark; when growing sequences overrun the cache, the one that joined last
 // gives up its place and is prefilled again with what it has generated.
 //
+// That is how vLLM does it. Engines differ in what they do with prompts, and a Spec
+// says so: run them in steps of their own while decoding stands still (PrefillFirst,
+// SGLang), take none that does not fit whole (WholePrompts, TensorRT-LLM), hold them
+// back until more have come or every rank has one (wait.go), look for new requests
+// only every so many steps (PollSteps).
+//
 // # The change-driven step
 //
 // A step costs O(ranks + what changes). Per rank the instance keeps, for every

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
@@ -155,7 +156,7 @@ type metric struct {
 // figures are all that can be compared, in the order of tables. The two of
 // InferenceX keep its names: tput_per_gpu counts prompt and output tokens over all
 // GPUs, output_tput_per_gpu output tokens over those that decode.
-var figures = append(append(append(append([]metric{
+var figures = slices.Concat([]metric{
 	{"tput_per_gpu", "tokens/s/GPU", func(r *sim.Result, _ Phase) float64 { return total(r) / chips(r, All) }},
 	{"output_tput_per_gpu", "output tokens/s/GPU", func(r *sim.Result, _ Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, Decode) }},
 	{"output_tokens_per_s_per_chip", "output tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, p) }},
@@ -163,10 +164,10 @@ var figures = append(append(append(append([]metric{
 	{"prefill_tokens_per_s_per_chip", "input tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return r.Throughput.InputTokensPerS / chips(r, p) }},
 	{"kv_transfer_ms_mean", "KV transfer", func(r *sim.Result, _ Phase) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean }},
 },
-	latencies("ttft_ms", "TTFT", func(l *sim.Latency) *sim.Distribution { return &l.TTFT })...),
-	latencies("tpot_ms", "TPOT", func(l *sim.Latency) *sim.Distribution { return &l.TPOT })...),
-	latencies("itl_ms", "ITL", func(l *sim.Latency) *sim.Distribution { return &l.ITL })...),
-	latencies("e2e_ms", "E2E", func(l *sim.Latency) *sim.Distribution { return &l.E2E })...)
+	latencies("ttft_ms", "TTFT", func(l *sim.Latency) *sim.Distribution { return &l.TTFT }),
+	latencies("tpot_ms", "TPOT", func(l *sim.Latency) *sim.Distribution { return &l.TPOT }),
+	latencies("itl_ms", "ITL", func(l *sim.Latency) *sim.Distribution { return &l.ITL }),
+	latencies("e2e_ms", "E2E", func(l *sim.Latency) *sim.Distribution { return &l.E2E }))
 
 func latencies(name, kind string, of func(*sim.Latency) *sim.Distribution) []metric {
 	at := func(suffix string, pick func(*sim.Distribution) float64) metric {

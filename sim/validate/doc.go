@@ -6,7 +6,7 @@
 //     file whose header it knows and turns each row into a Case: a scenario made of
 //     what the row states before the run, and the figures that were measured. What a
 //     row does not state but its benchmark's published launch script does is in
-//     recipe.go; what is stated nowhere and had to be chosen is in Case.Assumed, and
+//     recipe*.go; what is stated nowhere and had to be chosen is in Case.Assumed, and
 //     is printed.
 //  2. Run predicts everything that differs once, several at a time, and takes the
 //     figures from the results; equal input gives equal output whatever the number of
@@ -100,9 +100,17 @@
 //
 // # Not modelled
 //
-// Versions of engines: a row's image picks no other kernels. ATOM has no profile of its
-// own and runs with its chip's usual engine. Memory fractions are the engine profile's,
-// not the launch script's.
+// Versions of engines: a row's image picks its launch script's choices, but no other
+// kernels and no other fitted numbers. ATOM has no profile of its own and runs with its
+// chip's usual engine. Where no script is known the memory fraction is the profile's.
+//
+// # Fitting an engine
+//
+// Tune (tune.go) moves numbers of a profile's `fitted:` until TPOT and TTFT of its
+// cases come nearest: least squares of ln(predicted/measured) with soft-L1 (package
+// fit), every deployment with the same weight whatever its number of loads, TTFT with
+// half of TPOT's. Deployments are fitted or held out whole, and errors are given for
+// both. Throughput is not fitted.
 //
 // # Adding a case
 //

@@ -40,9 +40,10 @@ const qwen35 = "qwen3.5-397b-a17b"
 
 // recipes are the launch scripts of SemiAnalysisAI/InferenceX, benchmarks/ and
 // benchmarks/single_node/; the first that fits is taken. TensorRT-LLM's scripts
-// decide by more than fits a line: see recipe_trtllm.go. An engine behind a disaggregating front end
-// (dynamo-, mori-) polls at every step: its recipes set no interval, but for the rack-scale
-// low-latency ones, whose 10 is how often decode looks for requests that it is to receive.
+// decide by more than fits a line: see recipe_trtllm.go. An engine behind a
+// disaggregating front end (dynamo-, mori-) polls at every step: its recipes set no
+// interval, but for the rack-scale low-latency ones, whose 10 is how often decode looks
+// for requests that it is to receive.
 var recipes = []recipe{
 	{engine: "sglang", chips: blackwell, model: "deepseek-r1", spec: "mtp", maxTokens: 16384, maxSequences: 512, poll: [2]int{10, 30}, drafts: 2, source: "dsr1_fp8_b200_mtp.sh@285b662, dsr1_fp4_b200_mtp.sh@f89cdfe"},
 	{engine: "sglang", chips: blackwell, model: "deepseek-r1", precision: "fp4", maxTokens: 16384, maxSequences: 256, poll: [2]int{10, 30}, source: "dsr1_fp4_b200.sh@1fc5d73"},

@@ -34,10 +34,10 @@ func (s *start) trtllmLlama(d *sim.Deployment) {
 	}
 }
 
-// trtllmGPTOSS: gptoss_fp4_b200_trt.sh@1825e7f, gptoss_fp4_h200_trt.sh@111f031. Both set
-// TRTLLM_ENABLE_PDL; on H200 the experts run in Triton, whose kernels take no part in it, and
-// the cache keeps the model's own type. Balanced attention data parallelism leaves
-// its waits to their defaults (AttentionDpConfig of TensorRT-LLM's llm_args.py).
+// trtllmGPTOSS: gptoss_fp4_b200_trt.sh@1825e7f, gptoss_fp4_h200_trt.sh@111f031. Both
+// set TRTLLM_ENABLE_PDL; on H200 the experts run in Triton, whose kernels take no part
+// in it, and the cache keeps the model's own type. Balanced attention data parallelism
+// leaves its waits to their defaults (AttentionDpConfig of TensorRT-LLM's llm_args.py).
 func (s *start) trtllmGPTOSS(d *sim.Deployment) {
 	d.MemoryFraction = 0.85
 	d.Serve.MaxTokens, d.Serve.MaxSequences = 20000, 512
@@ -105,8 +105,9 @@ func (s *start) chunk(drafts int) int {
 // into a scenario: a step's tokens hold every client's row and one prompt, and 1500
 // to spare (ai-dynamo/aiconfigurator@581e459,
 // src/aiconfigurator/generator/rule_plugin/benchmark/trtllm.rule, vllm.rule), so that
-// prompts of more than about 1500 tokens come one a step. TensorRT-LLM's cache takes 0.8 of the free
-// memory (generator/config/backend_templates/trtllm/extra_engine_args.1.0.0rc3.yaml.j2).
+// prompts of more than about 1500 tokens come one a step. TensorRT-LLM's cache takes
+// 0.8 of the free memory
+// (generator/config/backend_templates/trtllm/extra_engine_args.1.0.0rc3.yaml.j2).
 func (r *siliconRow) gapAnalysis(d *sim.Deployment, clients int) {
 	if d.Serve == nil {
 		return

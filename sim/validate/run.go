@@ -175,19 +175,19 @@ func distinct(sets []*Set) (tasks []task, which []int, err error) {
 	return tasks, which, nil
 }
 
-func (w *task) run(ctx context.Context, o *Options) outcome {
+func (t *task) run(ctx context.Context, o *Options) outcome {
 	if ctx.Err() != nil {
 		return outcome{}
 	}
 	opt := sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs, Engine: o.Run.Engine}
-	if w.steady != nil {
-		return w.steady.run(w.scenario, w.phase, &opt)
+	if t.steady != nil {
+		return t.steady.run(t.scenario, t.phase, &opt)
 	}
 	var served []Served
-	if w.replay != nil {
-		served = w.replay.listen(&opt)
+	if t.replay != nil {
+		served = t.replay.listen(&opt)
 	}
-	r, err := sim.Run(ctx, w.scenario, opt)
+	r, err := sim.Run(ctx, t.scenario, opt)
 	switch {
 	case ctx.Err() != nil && (err != nil || r.Partial):
 		return outcome{}

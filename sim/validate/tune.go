@@ -182,9 +182,10 @@ func (t *tuning) split(sets []*Set) (map[string]float64, error) {
 			continue
 		}
 		t.groups[0]++
-		for _, c := range spreadOf(group, t.o.PerGroup) {
+		picked := spreadOf(group, t.o.PerGroup)
+		for _, c := range picked {
 			t.fitted.Cases = append(t.fitted.Cases, *c)
-			weight[c.ID] = 1 / float64(len(spreadOf(group, t.o.PerGroup)))
+			weight[c.ID] = 1 / float64(len(picked))
 		}
 	}
 	return weight, nil
