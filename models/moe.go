@@ -1,9 +1,10 @@
 package models
 
-// ffn builds a dense gated MLP (d → 2·inter → d) or a mixture of experts: a
-// router over all experts (in BF16, or in FP32 where engines keep it so), topk routed experts of three d×inter matrices (or of
-// latent×inter between two projections), and shared experts, which every token
-// runs. Hash-routed layers choose by token id from a table, but still score.
+// ffn builds a dense gated MLP (d → 2·inter → d) or a mixture of experts: a router
+// over all experts (in BF16, or in FP32 where engines keep it so), topk routed experts
+// of three d×inter matrices (or of latent×inter between two projections), and shared
+// experts, which every token runs. Hash-routed layers choose by token id from a table,
+// but still score.
 func (b *builder) ffn(p *ffnDoc) *FFN {
 	d := b.doc.Hidden
 	if p.Experts == 0 {

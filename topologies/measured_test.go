@@ -2,18 +2,38 @@ package topologies
 
 import (
 	"encoding/csv"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 )
 
-// measured opens a table of timings beside the checkout; those of the public
-// kernel tables that the laws were fitted on. Without the folder the test skips,
-// unless CLUSTERSIM_SHARED says that it must be there.
+// measured reads a table of timings beside the checkout; those of the public kernel
+// tables that the laws were fitted on.
 func measured(t *testing.T, name string) []map[string]string {
+	t.Helper()
+	return rowsOf(t, open(t, "facts", "hardware", "measured", name))
+}
+
+// kernels reads a compressed table of the public kernel timings, see measured.
+func kernels(t *testing.T, name string) []map[string]string {
+	t.Helper()
+	z, err := zstd.NewReader(open(t, "validation", "kernels_aic", name+".csv.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	return rowsOf(t, z)
+}
+
+// open is a file beside the checkout. Without that folder the test skips, unless
+// CLUSTERSIM_SHARED says that it must be there.
+func open(t *testing.T, path ...string) io.Reader {
 	t.Helper()
 	dir := os.Getenv("CLUSTERSIM_SHARED")
 	if dir == "" {
@@ -22,22 +42,27 @@ func measured(t *testing.T, name string) []map[string]string {
 			t.Skip("no folder of measured tables beside the checkout (CLUSTERSIM_SHARED names one)")
 		}
 	}
-	f, err := os.Open(filepath.Join(dir, "facts", "hardware", "measured", name))
+	f, err := os.Open(filepath.Join(dir, filepath.Join(path...)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// rowsOf are a CSV table's rows by column.
+func rowsOf(t *testing.T, table io.Reader) []map[string]string {
+	t.Helper()
+	rows, err := csv.NewReader(table).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []map[string]string
-	for _, r := range rows[1:] {
-		m := map[string]string{}
-		for i, k := range rows[0] {
-			m[k] = r[i]
+	out := make([]map[string]string, len(rows)-1)
+	for i, r := range rows[1:] {
+		out[i] = map[string]string{}
+		for j, k := range rows[0] {
+			out[i][k] = r[j]
 		}
-		out = append(out, m)
 	}
 	return out
 }

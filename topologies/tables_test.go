@@ -1,51 +1,12 @@
 package topologies
 
 import (
-	"encoding/csv"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 )
-
-// kernels reads a compressed table of the public kernel timings, see measured.
-func kernels(t *testing.T, name string) []map[string]string {
-	t.Helper()
-	dir := os.Getenv("CLUSTERSIM_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared")
-		if _, err := os.Stat(dir); err != nil {
-			t.Skip("no folder of measured tables beside the checkout (CLUSTERSIM_SHARED names one)")
-		}
-	}
-	f, err := os.Open(filepath.Join(dir, "validation", "kernels_aic", name+".csv.zst"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	rows, err := csv.NewReader(z).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := make([]map[string]string, len(rows)-1)
-	for i, r := range rows[1:] {
-		out[i] = map[string]string{}
-		for j, k := range rows[0] {
-			out[i][k] = r[j]
-		}
-	}
-	return out
-}
 
 // signed are predicted/measured − 1 in percent.
 type signed []float64

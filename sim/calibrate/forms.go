@@ -21,11 +21,9 @@ type constant struct {
 
 // Bounds by kind. A share of compulsory work is at most 1; traffic that caches may
 // serve may look faster than HBM.
-func us(key string, start float64) constant { return constant{key, 0.05, 400, start, false} }
-func ns(key string, start float64) constant { return constant{key, 0.05, 5000, start, true} }
-func share(key string, start float64) constant {
-	return constant{key, 0.02, 1, start, false}
-}
+func us(key string, start float64) constant     { return constant{key, 0.05, 400, start, false} }
+func ns(key string, start float64) constant     { return constant{key, 0.05, 5000, start, true} }
+func share(key string, start float64) constant  { return constant{key, 0.02, 1, start, false} }
 func cached(key string, start float64) constant { return constant{key, 0.02, 6, start, false} }
 func small(key string, low, high, start float64) constant {
 	return constant{key, low, high, start, true}

@@ -125,14 +125,7 @@ func gate(t *testing.T) []string {
 	sets := gateRows(t)
 	found := map[string]bool{}
 	for _, name := range ShippedNames() {
-		file, data, err := Shipped(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		set, err := Read(file, data, ReadOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		set, _ := shipped(t, name)
 		set.Cases = slices.DeleteFunc(set.Cases, func(c Case) bool { return !slices.Contains(gateCases, c.ID) })
 		for _, c := range set.Cases {
 			found[c.ID] = true

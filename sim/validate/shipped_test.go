@@ -7,20 +7,26 @@ import (
 	"testing"
 )
 
+// shipped reads a shipped list; data is its text.
+func shipped(t *testing.T, name string) (set *Set, data []byte) {
+	t.Helper()
+	file, data, err := Shipped(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set, err = Read(file, data, ReadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return set, data
+}
+
 // Every shipped list reads, every case of it resolves, and no case has an identity
 // that another list has.
 func TestShippedLists(t *testing.T) {
 	seen := map[string]string{}
 	cases := 0
 	for _, name := range ShippedNames() {
-		file, data, err := Shipped(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		set, err := Read(file, data, ReadOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		set, data := shipped(t, name)
 		if stated := strings.Count(string(data), ", why: "); len(set.Skipped) != stated {
 			t.Errorf("%s: %d skipped, the file states %d: %+v", name, len(set.Skipped), stated, set.Skipped)
 		}
