@@ -71,9 +71,9 @@ func (s *Stepper) hyperConnections(p *part, r *recorder, st *stack, rows float64
 }
 
 // tensorParallel books the collectives of a TP group: the sum after the output
-// projection, the one after the FFN, and those of norms across heads. Where experts are dispatched over the
-// data-parallel ranks, each TP rank dispatches its share of the rows and the
-// second collective gathers them.
+// projection, the one after the FFN, and those of norms across heads. Where experts
+// are dispatched over the data-parallel ranks, each TP rank dispatches its share of
+// the rows and the second collective gathers them.
 func (s *Stepper) tensorParallel(p *part, r *recorder, st *stack, rows float64) {
 	tp := s.config.Layout.TP
 	if tp <= 1 {
