@@ -33,8 +33,9 @@
 //     stages, which is every layer at 1/PP of the rows, and PP − 1 boundary sends.
 //     What the fullest stage has beyond the mean one is imbalance.
 //   - Two-batch overlap runs every kernel twice at half the rows, and hides the
-//     engine's fraction of the shorter of layers and communication. Wave overlap is
-//     one kernel for dispatch, experts and combine.
+//     engine's fraction of the shorter of layers and communication; with two streams
+//     half as large a fraction of the launch floors too. Wave overlap is one kernel
+//     for dispatch, experts and combine.
 //   - MTP: a verify step has 1 + drafts rows a sequence; each draft is a pass of the
 //     draft module and the head at one row a sequence. Gathers of chosen entries are
 //     1 + drafts sets, other cache is read once.
@@ -54,10 +55,13 @@
 //	handover_ms        the two servers' software before a cache moves, once a request
 //	overlap_fraction   of the shorter of layers and communication, hidden by two batches
 //
-// The times are fitted to published serving, ttft_ms and handover_ms by whole runs
-// (sim, route). overlap_fraction is no fit to the rows that are validated: it comes
-// from published profiles and ablations. The profile says which of its numbers are
-// assumed. Ideal has none of these costs.
+// Times and prefill_factor are fitted to published serving, ttft_ms and handover_ms by
+// whole runs (sim, route). overlap_fraction is no fit: it is read off published
+// ablations and large-EP deployments, some of them among the cases that validate
+// ships. The profile says which of its numbers are assumed. Ideal has none of these
+// costs.
+//
+// # Files
 //
 // layout.go and validate.go: what is asked for. engine.go and engines/: serving
 // engines. precision.go: formats a chip has. kind.go, shard.go: the model as a rank
