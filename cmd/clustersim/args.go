@@ -33,6 +33,16 @@ func wantsScenario(c *cobra.Command, args []string) error {
 	return fmt.Errorf("want one scenario file at most, got %s (%s --help)", said(args), c.CommandPath())
 }
 
+// wantsFiles demands at least one file, of any of the kinds.
+func wantsFiles(kinds ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return fmt.Errorf("want at least one %s, got nothing (%s --help)", strings.Join(kinds, " or "), c.CommandPath())
+	}
+}
+
 func said(args []string) string {
 	if len(args) == 0 {
 		return "nothing"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,8 +81,8 @@ func (f *calibrateFlags) run(c *cobra.Command, args []string) error {
 	case f.workers < 0:
 		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
 	}
-	if _, err := os.Lstat(f.write); f.write != "" && err == nil {
-		return fmt.Errorf("--write: %s exists", f.write)
+	if err := checkNew("write", f.write); err != nil {
+		return err
 	}
 	if err := calibrate.CheckClasses(f.classes); err != nil {
 		return fmt.Errorf("--class: %w", err)
@@ -113,7 +114,11 @@ func (f *calibrateFlags) run(c *cobra.Command, args []string) error {
 func (f *calibrateFlags) read(c *cobra.Command, chip *topologies.Chip) (*calibrate.Rows, error) {
 	reader := calibrate.NewReader(chip, topologies.ChipNames())
 	var faults []error
-	for _, name := range f.kernels {
+	for i, name := range f.kernels {
+		if slices.Contains(f.kernels[:i], name) {
+			faults = append(faults, fmt.Errorf("--kernels: %s is given twice; its rows would count twice", name))
+			continue
+		}
 		faults = append(faults, readTable(reader, name, c.InOrStdin()))
 	}
 	if err := errors.Join(faults...); err != nil {

@@ -44,7 +44,7 @@ fitted or held out together and weigh as much as one.`,
 
   # two numbers only, half of the deployments held out
   clustersim calibrate engine --engine sglang inferencex_dsr1.csv --fit ttft_ms,host_step_us --held-out 0.5`,
-		Args: cobra.MinimumNArgs(1),
+		Args: wantsFiles("FILE.csv", "CASES.yaml"),
 		RunE: f.run,
 	}
 	fl := c.Flags()
@@ -70,10 +70,9 @@ func (f *engineTuning) run(c *cobra.Command, args []string) error {
 		return fmt.Errorf("--held-out: must be at least 0 and below 1, got %g", f.heldOut)
 	case f.perGroup < 0 || f.steps < 1:
 		return fmt.Errorf("--per-deployment must not be negative and --steps must be positive, got %d and %d", f.perGroup, f.steps)
-	case f.write != "":
-		if _, err := os.Lstat(f.write); err == nil {
-			return fmt.Errorf("--write: %s exists", f.write)
-		}
+	}
+	if err := checkNew("write", f.write); err != nil {
+		return err
 	}
 	engine, err := cost.LoadEngine(f.files.engine)
 	if err != nil {

@@ -32,6 +32,21 @@ func addOutputFlag(c *cobra.Command, into *string, usage string, formats ...stri
 	offerFor(c, "output", list(formats...))
 }
 
+// checkNew refuses a file to write that is there already or whose folder is not:
+// better before minutes of work than after. No name is no file.
+func checkNew(flag, name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("--%s: %s exists", flag, name)
+	}
+	if _, err := os.Stat(filepath.Dir(name)); err != nil {
+		return fmt.Errorf("--%s: %w", flag, err)
+	}
+	return nil
+}
+
 // textOrJSON refuses any other format.
 func textOrJSON(output string) error {
 	if output != "text" && output != "json" {

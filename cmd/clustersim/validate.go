@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/sim/validate"
 )
 
@@ -82,6 +85,8 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 		return fmt.Errorf("--limit: must not be negative, got %d", f.limit)
 	case f.workers < 0:
 		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
+	case f.list && len(args) > 0:
+		return fmt.Errorf("--list names what ships and takes no file, got %s", said(args))
 	case f.list:
 		return listCases(c.OutOrStdout())
 	}
@@ -142,17 +147,24 @@ func (f *validateFlags) read(files []string) ([]*validate.Set, error) {
 		o.Filters = append(o.Filters, filter)
 	}
 	var sets []*validate.Set
-	left := f.limit
+	left, rows := f.limit, 0
 	for _, name := range files {
 		set, err := readMeasurements(name, o)
 		if err != nil {
 			return nil, err
 		}
+		rows += len(set.Cases) + len(set.Skipped)
 		if f.limit > 0 {
 			set.Cases = set.Cases[:min(left, len(set.Cases))]
 			left -= len(set.Cases)
 		}
 		sets = append(sets, set)
+	}
+	switch {
+	case rows == 0 && len(f.filters) > 0:
+		return nil, fmt.Errorf("--filter %s: no row has that", strings.Join(f.filters, " --filter "))
+	case rows == 0:
+		return nil, fmt.Errorf("%s: no row to predict", said(files))
 	}
 	return sets, nil
 }
@@ -170,6 +182,8 @@ func readMeasurements(name string, o validate.ReadOptions) (*validate.Set, error
 	}
 	info, err := os.Stat(name)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: no such file, and %w", name, spec.UnknownName("case list", name, validate.ShippedNames()))
 	case err != nil:
 		return nil, err
 	case info.IsDir():

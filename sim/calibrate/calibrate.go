@@ -19,7 +19,7 @@ import (
 
 // Options of a calibration.
 type Options struct {
-	Sources []string // kernels to fit, by a part of their name, in place of the best
+	Sources []string // kernels to fit, by a part of their name, in place of the best; each must name one
 	Classes []string // only these; nil is all
 	Workers int      // fits at a time; 0 is one a core
 	// Done is told how many fits of how many are done; nil to ignore it.
@@ -66,6 +66,9 @@ func Run(ctx context.Context, chip *topologies.Chip, rows *Rows, o Options) (*Re
 	flat := chip.Flat()
 	if _, err := law.New(flat); err != nil {
 		return nil, fmt.Errorf("%w\nname a chip as ancestor, whose constants stand where no timing decides", err)
+	}
+	if err := checkSources(rows, o.Sources); err != nil {
+		return nil, err
 	}
 	report := &Report{Chip: chip.Name, Files: rows.Files, Rows: rows.Read, LeftOut: slices.Clone(rows.LeftOut)}
 	jobs := jobsOf(rows, o, report)
@@ -140,6 +143,24 @@ func jobsOf(rows *Rows, o Options, report *Report) []*job {
 		}
 	}
 	return jobs
+}
+
+// checkSources wants every asked part of a kernel's name to be in some kernel's.
+func checkSources(rows *Rows, asked []string) error {
+	kernels := map[string]bool{}
+	for _, s := range rows.Samples {
+		kernels[s.Kernel] = true
+	}
+	if len(kernels) == 0 {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(kernels))
+	for _, part := range asked {
+		if !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, part) }) {
+			return fmt.Errorf("source: no kernel of the files has %q in its name (they have: %s)", part, strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 func rank(class string) int {

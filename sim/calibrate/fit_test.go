@@ -109,7 +109,7 @@ func TestTheFasterKernelIsFitted(t *testing.T) {
 		fmt.Fprintf(&b, "gemm,slow,0.01,bfloat16,%d,512,512\ngemm,fast,0.008,bfloat16,%d,512,512\n", m, m)
 	}
 	b.WriteString("gemm,slow,0.01,bfloat16,41,512,512\ngemm,other,0.001,bfloat16,1,4096,4096\n")
-	for asked, want := range map[string]string{"": "fast", "slo": "slow", "nothing": "fast"} {
+	for asked, want := range map[string]string{"": "fast", "slo": "slow"} {
 		var sources []string
 		if asked != "" {
 			sources = []string{asked}
@@ -121,6 +121,10 @@ func TestTheFasterKernelIsFitted(t *testing.T) {
 		if f := report.Fits[0]; f.Kernel != want || len(f.Others) != 2 {
 			t.Errorf("asked for %q: %s, others %v", asked, f.Kernel, f.Others)
 		}
+	}
+	_, err := Run(context.Background(), load(t, "h100"), read(t, "h100", b.String()), Options{Sources: []string{"slow", "nothing"}})
+	if err == nil || !strings.Contains(err.Error(), `no kernel of the files has "nothing" in its name (they have: fast, other, slow)`) {
+		t.Errorf("a kernel that no row is of: %v", err)
 	}
 }
 

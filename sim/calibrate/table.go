@@ -115,6 +115,9 @@ func (t *table) broken(err error) error {
 	if errors.As(err, &p) {
 		return fmt.Errorf("%s:%d:%d: %w", t.name, p.Line, p.Column, p.Err)
 	}
+	if t.header == nil {
+		return fmt.Errorf("%s: cannot be read: %w", t.name, err)
+	}
 	line, _ := t.csv.FieldPos(0)
 	return fmt.Errorf("%s:%d: cannot be read on: %w", t.name, line+1, err)
 }

@@ -28,7 +28,8 @@ func TestAnyModelAnywhere(t *testing.T) {
 	priced := 0
 	rapid.Check(t, func(r *rapid.T) {
 		topology := systems[rapid.SampledFrom(topologies.Names()).Draw(r, "topology")]
-		m, _, err := Substitute(shipped[rapid.SampledFrom(models.Names()).Draw(r, "model")], topology.Chip)
+		m := drawFormats(r, shipped[rapid.SampledFrom(models.Names()).Draw(r, "model")])
+		m, _, err := Substitute(m, topology.Chip)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -63,6 +64,31 @@ func TestAnyModelAnywhere(t *testing.T) {
 	}
 }
 
+// drawFormats stores the model in formats of any mixture, or as it ships.
+func drawFormats(r *rapid.T, m *models.Model) *models.Model {
+	if rapid.Bool().Draw(r, "as shipped") {
+		return m
+	}
+	f := m.Formats
+	weights := []models.Format{models.BF16, models.FP8, models.FP8Block, models.NVFP4, models.MXFP4, models.INT8, models.INT4}
+	cache := []models.Format{models.BF16, models.FP8, models.NVFP4, models.MXFP4, models.INT8}
+	draw := func(of []models.Format, name string) models.Format { return rapid.SampledFrom(of).Draw(r, name) }
+	f.Weights, f.Attention, f.AttentionOutput = draw(weights, "weights"), draw(weights, "attention"), draw(weights, "output")
+	f.KV = draw(cache, "kv")
+	if f.Experts != "" {
+		f.Experts = draw(weights, "experts")
+		f.Router = draw([]models.Format{models.BF16, models.FP32}, "router")
+	}
+	if f.Indexer != "" {
+		f.Indexer = draw(cache, "indexer")
+	}
+	out, err := m.WithFormats(f)
+	if err != nil {
+		r.Skip(err)
+	}
+	return out
+}
+
 // drawLayout draws one that often fits: expert-parallel over data-parallel
 // attention, or tensor-parallel.
 func drawLayout(r *rapid.T, m *models.Model) Layout {
@@ -80,6 +106,7 @@ func drawLayout(r *rapid.T, m *models.Model) Layout {
 	}
 	if mixed {
 		l.EP = l.TP * l.DP
+		l.Exchange = rapid.SampledFrom([]Exchange{"", "", Gather}).Draw(r, "exchange")
 		l.Redundant = rapid.SampledFrom([]int{0, 0, n}).Draw(r, "redundant")
 	}
 	return l

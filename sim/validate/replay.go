@@ -82,6 +82,10 @@ type replayLine struct {
 	Last    float64 `json:"last_token_ts"`
 }
 
+// replayClock_s bounds a log's clocks, in seconds: 136 years hold every Unix time
+// until 2106, and the simulated clock holds the span of any two.
+const replayClock_s = 1 << 32
+
 // ReadReplay reads a folder with a run's meta.json, config.json and requests.jsonl.
 func ReadReplay(name string, dir fs.FS, o ReadOptions) (*Set, error) {
 	if len(o.Filters) > 0 {
@@ -159,18 +163,20 @@ func readReplayLines(name string, dir fs.FS) ([]replayLine, error) {
 
 // fault says which field of a line cannot be, and why.
 func (l *replayLine) fault() (field, text string) {
-	finite := func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }
+	onClock := func(v float64) bool { return v > 0 && v <= replayClock_s }
 	switch {
 	case l.Input < 1 || l.Input > traces.MaxTokens:
 		return "input_toks", fmt.Sprintf("must be from 1 to %d, got %d", traces.MaxTokens, l.Input)
 	case l.Output < 1 || l.Output > traces.MaxTokens:
 		return "output_toks", fmt.Sprintf("must be from 1 to %d, got %d", traces.MaxTokens, l.Output)
-	case !finite(l.Arrival):
-		return "arrival_time", fmt.Sprintf("must be above 0, got %v", l.Arrival)
-	case !finite(l.Queued):
-		return "queued_ts", fmt.Sprintf("must be above 0, got %v", l.Queued)
+	case !onClock(l.Arrival):
+		return "arrival_time", fmt.Sprintf("must be above 0 and at most %d seconds, got %v", replayClock_s, l.Arrival)
+	case !onClock(l.Queued):
+		return "queued_ts", fmt.Sprintf("must be above 0 and at most %d seconds, got %v", replayClock_s, l.Queued)
 	case !(l.First > l.Queued):
 		return "first_token_ts", fmt.Sprintf("must be after queued_ts, %v, got %v", l.Queued, l.First)
+	case l.Last > replayClock_s:
+		return "last_token_ts", fmt.Sprintf("must be at most %d seconds, got %v", replayClock_s, l.Last)
 	case !(l.Last >= l.First):
 		return "last_token_ts", fmt.Sprintf("must not be before first_token_ts, %v, got %v", l.First, l.Last)
 	}

@@ -98,6 +98,8 @@ func TestReplayFaults(t *testing.T) {
 		{replayRequests, `"last_token_ts": `, `"last_token_ts": -`, "last_token_ts: must not be before"},
 		{replayRequests, `"first_token_ts"`, `"first"`, "first_token_ts: must be after queued_ts"},
 		{replayRequests, `{"request_id"`, `{request_id`, "requests.jsonl:1:1"},
+		{replayRequests, `"arrival_time": `, `"arrival_time": 9`, "requests.jsonl:1:1: arrival_time: must be above 0 and at most 4294967296 seconds, got 9"},
+		{replayRequests, `"last_token_ts": `, `"last_token_ts": 9`, "last_token_ts: must be at most 4294967296 seconds"},
 		{replayConfig, `"nodes"`, `nodes`, "runs/own/config.json"},
 	} {
 		text := strings.Replace(string(dir[x.file].Data), x.from, x.to, 1)

@@ -122,6 +122,9 @@ func newTuning(ctx context.Context, sets []*Set, o *TuneOptions) (*tuning, error
 	}
 	t.problem.N, t.problem.Residuals = len(t.where), t.residuals
 	t.problem.Steps, t.problem.Tolerance = cmp.Or(o.Steps, 5), 1e-3
+	if t.problem.N == 0 && len(t.fitted.Cases) == 0 && len(t.all.Cases) > 0 {
+		return nil, fmt.Errorf("every deployment of engine %s is held out: hold out less", o.Engine.Name)
+	}
 	if t.problem.N == 0 {
 		return nil, fmt.Errorf("no case of engine %s measures a TPOT or a TTFT", o.Engine.Name)
 	}
