@@ -85,7 +85,8 @@
 //   - The rows of SGLang's large-EP decode have an ITL of 100 ms: they are not SLO points.
 //   - dstack's prefill-decode runs do not ignore EOS: answers have the measured mean.
 //   - Splitwise's prompt_time at batch 64 is shorter than at batch 32 on two GPUs, and its
-//     token_time does not grow with the answer; its engine had no CUDA graphs.
+//     token_time does not grow with the answer; its engine had no CUDA graphs. An E2E
+//     that is not its own prompt and stated tokens within a tenth is listed, not compared.
 //   - Of a log's clocks, the client's and the engine's are apart, and the engine sees a
 //     request only between steps: see replayOf.
 //   - Doubtful measurements stay in, with a note beside the worst rows. No row is left
