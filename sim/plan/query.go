@@ -143,10 +143,10 @@ func instances(p *sim.Pool) int {
 }
 
 // transferSeconds is how long the mean prompt's cache takes from a prefill rank to
-// a decode rank, alone on the outermost tier's links.
+// a decode rank, alone on the outermost tier's links, with the engines' hand-over.
 func (q *query) transferSeconds(p *priced) float64 {
 	tiers := q.topology.Tiers
 	outer := tiers[len(tiers)-1]
 	bandwidth := float64(outer.Bandwidth) / math.Max(1, outer.Oversubscription)
-	return p.transferBytes / bandwidth
+	return p.transferBytes/bandwidth + q.inputs.Engine.Fitted.HandoverMs/1e3
 }
