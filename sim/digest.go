@@ -4,37 +4,27 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
 	"os"
 
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/traces"
 )
 
-// digest is what was read, by the digest of its content.
-func digest(kind, name string, content any) Input {
-	text, err := json.Marshal(content)
-	if err != nil {
-		panic(fmt.Sprintf("sim: %s %s has no JSON form: %v", kind, name, err))
-	}
-	sum := sha256.Sum256(text)
-	return Input{Kind: kind, Name: name, SHA256: hex.EncodeToString(sum[:])}
-}
-
 // digestFile is a trace by the digest of its file.
-func digestFile(name string) (Input, error) {
+func digestFile(name string) (scenario.Input, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return Input{}, err
+		return scenario.Input{}, err
 	}
 	defer file.Close()
 	sum := sha256.New()
 	if _, err := io.Copy(sum, file); err != nil {
-		return Input{}, fmt.Errorf("%s: %w", name, err)
+		return scenario.Input{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return Input{Kind: "trace", Name: name, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	return scenario.Input{Kind: "trace", Name: name, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // streamed is a trace that is no file, such as standard input: its digest is that of
@@ -61,6 +51,6 @@ func (s *streamed) Next() (traces.Request, error) {
 	return r, err
 }
 
-func (s *streamed) digest() Input {
-	return Input{Kind: "trace", Name: s.name, SHA256: hex.EncodeToString(s.sum.Sum(nil))}
+func (s *streamed) digest() scenario.Input {
+	return scenario.Input{Kind: "trace", Name: s.name, SHA256: hex.EncodeToString(s.sum.Sum(nil))}
 }

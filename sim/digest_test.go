@@ -5,19 +5,20 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // A run is named after what it read: another trace on standard input is another run.
 func TestRunIDsFollowTheInput(t *testing.T) {
-	const scenario = `
+	const text = `
 version: 1
 model: llama-3.1-8b
 topology: hgx-h100:8
 trace: {file: "-"}
 deployment: {mode: aggregated, serve: {instances: 1, tp: 1}}
 `
-	id := func(stdin string) (string, []sim.Input) {
-		_, r := run(t, read(t, scenario), sim.Options{Stdin: strings.NewReader(stdin)})
+	id := func(stdin string) (string, []scenario.Input) {
+		_, r := run(t, read(t, text), sim.Options{Stdin: strings.NewReader(stdin)})
 		return r.RunID, r.Inputs
 	}
 	const one = `{"arrival_s": 0, "input_tokens": 100, "output_tokens": 10}` + "\n"

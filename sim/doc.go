@@ -1,8 +1,8 @@
-// Package sim ties the rooms together: a Scenario names a model, a topology and a
-// workload, and Run puts them on the engine and returns a Result.
+// Package sim simulates: Run takes a complete scenario (sim/scenario), builds its plant
+// (sim/plant), puts the requests through the engine and returns a result (sim/result).
 //
 // It is assembly only. What a step costs is in sim/cost, how an instance batches in
 // sim/serve, where requests go in sim/route, what latencies mean in sim/metrics.
-// Layouts that a scenario leaves open are decided above, in sim/plan: Run takes a
-// complete scenario and never searches.
+// Layouts, rates and numbers of requests that a scenario leaves open are decided above,
+// by plan.Complete of sim/plan: Run never searches, and refuses a scenario that needs it.
 package sim

@@ -16,7 +16,10 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // scenarios go through every kind of deployment and workload, each in well under a
@@ -73,9 +76,9 @@ seed: 13
 `,
 }
 
-func read(t testing.TB, text string) *sim.Scenario {
+func read(t testing.TB, text string) *scenario.Scenario {
 	t.Helper()
-	s, err := sim.ReadScenario("test.yaml", []byte(text))
+	s, err := plant.Read("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +86,7 @@ func read(t testing.TB, text string) *sim.Scenario {
 }
 
 // run gives a scenario's result as JSON, with every completion in front of it.
-func run(t testing.TB, s *sim.Scenario, opt sim.Options) ([]byte, *sim.Result) {
+func run(t testing.TB, s *scenario.Scenario, opt sim.Options) ([]byte, *result.Result) {
 	t.Helper()
 	var out bytes.Buffer
 	opt.OnRequest = func(c *metrics.Completion) { fmt.Fprintln(&out, *c) }
@@ -207,7 +210,7 @@ func TestDoubledHardwareIsNeverSlower(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_, fast := run(t, s, sim.Options{TopologyDirs: []string{dir}})
+			_, fast := run(t, s, sim.Options{Source: plant.Source{TopologyDirs: []string{dir}}})
 			for _, m := range []struct {
 				name       string
 				base, fast float64

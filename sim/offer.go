@@ -3,56 +3,29 @@ package sim
 import (
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"math"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/traces"
 )
 
-// Open is the source of a scenario's trace.
-func (t *Trace) Open(seed uint64, stdin io.Reader, warn func(string)) (traces.Source, error) {
-	return traces.Open(t.File, traces.Options{
-		Format: t.Format, Limit: t.Limit, RateScale: t.RateScale, Seed: seed, Stdin: stdin, Warn: warn,
-	})
-}
-
-// Generator is the scenario's workload as the generator takes it; what the profile
-// says is filled in. Limits are left to the caller: the source never ends.
-func (w *Workload) Generator(seed uint64) (traces.Workload, error) {
-	g := traces.Workload{Profile: w.Profile, Rate: w.Rate, Seed: seed}
-	if w.InputTokens != nil {
-		g.Input = *w.InputTokens
-	}
-	if w.OutputTokens != nil {
-		g.Output = *w.OutputTokens
-	}
-	if w.Arrivals != "" {
-		if err := g.Arrivals.UnmarshalText([]byte(w.Arrivals)); err != nil {
-			return g, fmt.Errorf("workload.arrivals: %w", err)
-		}
-	}
-	if w.Concurrency > 0 {
-		g.Rate = 1 // a closed loop takes the lengths alone
-	}
-	return g.Resolve()
-}
-
 // open makes the scenario's requests ready to be taken.
-func (s *Scenario) open(opt Options) (*workload, error) {
+func open(s *scenario.Scenario, opt Options) (*workload, error) {
 	if s.Trace != nil {
-		return s.openTrace(opt)
+		return openTrace(s, opt)
 	}
 	w := s.Workload
-	g, err := w.Generator(s.Seed)
+	g, err := plant.Generator(w, s.Seed)
 	if err != nil {
 		return nil, err
 	}
 	out := &workload{measure: w.Requests, until: des.Time(w.Duration), name: "workload"}
-	out.digest = func() Input { return digest("workload", w.Profile, g) }
+	out.digest = func() scenario.Input { return plant.Digest("workload", w.Profile, g) }
 	if w.Profile != "" {
 		out.name = "workload " + w.Profile
 	}
@@ -73,9 +46,9 @@ func (s *Scenario) open(opt Options) (*workload, error) {
 	return out, nil
 }
 
-func (s *Scenario) openTrace(opt Options) (*workload, error) {
+func openTrace(s *scenario.Scenario, opt Options) (*workload, error) {
 	out := &workload{name: s.Trace.File}
-	source, err := s.Trace.Open(s.Seed, opt.Stdin, func(w string) { out.warnings = append(out.warnings, w) })
+	source, err := plant.OpenTrace(s.Trace, s.Seed, opt.Stdin, func(w string) { out.warnings = append(out.warnings, w) })
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +59,7 @@ func (s *Scenario) openTrace(opt Options) (*workload, error) {
 		return out, nil
 	}
 	file, err := digestFile(s.Trace.File)
-	out.digest = func() Input { return file }
+	out.digest = func() scenario.Input { return file }
 	return out, err
 }
 
@@ -104,7 +77,7 @@ func (r *run) stationary() []route.Initial {
 		panic(fmt.Sprintf("sim: a workload that resolved has no drawer: %v", err)) // Generator has resolved it
 	}
 	p := &r.pools[len(r.pools)-1]
-	ranks := int64(p.pool.Instances * p.spec.Ranks)
+	ranks := int64(p.Asked.Instances * p.spec.Ranks)
 	sample := sampleOf(drawer, p.spec.Breaks)
 	rate := r.load.stationary.Rate
 	if len(r.pools) == 2 {
@@ -132,8 +105,8 @@ func (r *run) prefillRate(s contextSample) float64 {
 	for i := range loads {
 		loads[i] = l
 	}
-	full := float64(tokens) / p.stepper.Step(loads).Time.Seconds()
-	return full * float64(p.pool.Instances*p.spec.Ranks) / s.input
+	full := float64(tokens) / p.Stepper.Step(loads).Time.Seconds()
+	return full * float64(p.Asked.Instances*p.spec.Ranks) / s.input
 }
 
 // contextSample is the mean of what stationary requests bring to a rank's sums.
@@ -165,9 +138,9 @@ func sampleOf(d traces.Drawer, breaks []int64) contextSample {
 
 // inFlight is the number n of decoding sequences a rank holds for which
 // n = rate × steps a request × step time(n), or the most that it can hold.
-func (r *run) inFlight(p *poolRun, s contextSample, rate float64) float64 {
+func (r *run) inFlight(p *pool, s contextSample, rate float64) float64 {
 	steps := max(s.output-1, 0)
-	if c := p.stepper.Config(); c.Drafts > 0 {
+	if c := p.Stepper.Config(); c.Drafts > 0 {
 		steps /= c.Accepted
 	}
 	most := float64(p.spec.MaxSequences)
@@ -196,7 +169,7 @@ const mostRounds = 64
 // meanStep is the time in seconds of a step in which every rank decodes n
 // sequences of mean length and, in a pool that prefills as well, takes what arrives
 // in it.
-func (r *run) meanStep(p *poolRun, s contextSample, n, rate float64) float64 {
+func (r *run) meanStep(p *pool, s contextSample, n, rate float64) float64 {
 	loads := make([]cost.Load, p.spec.Ranks)
 	seconds, chunk := 0.0, 0.0
 	for range mostRounds {
@@ -214,7 +187,7 @@ func (r *run) meanStep(p *poolRun, s contextSample, n, rate float64) float64 {
 		for i := range loads {
 			loads[i] = l
 		}
-		seconds = p.stepper.Step(loads).Time.Seconds()
+		seconds = p.Stepper.Step(loads).Time.Seconds()
 		if p.spec.Role != cost.Mixed {
 			return seconds
 		}

@@ -3,21 +3,24 @@ package sim
 import (
 	"context"
 	"testing"
+
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // No more requests decode at a stationary start than the prefill pool can have sent
 // there: a system offered ten times what it can do does not look, in the measured
 // window, as if it did more than one offered just that.
 func TestOverloadDoesNotRaiseThroughput(t *testing.T) {
-	at := func(rate float64) *Result {
-		s := &Scenario{
-			Version: ScenarioVersion, Model: "v4-flash", Topology: "hgx-b200:32", Seed: 1,
-			Deployment: Deployment{
+	at := func(rate float64) *result.Result {
+		s := &scenario.Scenario{
+			Version: scenario.Version, Model: "v4-flash", Topology: "hgx-b200:32", Seed: 1,
+			Deployment: scenario.Deployment{
 				Mode:    "disaggregated",
-				Prefill: &Pool{Instances: 5, TP: 1, DP: 4, EP: 4, PP: 1, CP: 1},
-				Decode:  &Pool{Instances: 3, TP: 1, DP: 4, EP: 4, PP: 1, CP: 1},
+				Prefill: &scenario.Pool{Instances: 5, TP: 1, DP: 4, EP: 4, PP: 1, CP: 1},
+				Decode:  &scenario.Pool{Instances: 3, TP: 1, DP: 4, EP: 4, PP: 1, CP: 1},
 			},
-			Workload: &Workload{Profile: "chat", Rate: rate, Requests: 2000, Start: "stationary"},
+			Workload: &scenario.Workload{Profile: "chat", Rate: rate, Requests: 2000, Start: "stationary"},
 		}
 		r, err := Run(context.Background(), s, Options{})
 		if err != nil {
@@ -44,10 +47,10 @@ func TestOverloadIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a million requests in flight")
 	}
-	s := &Scenario{
-		Version: ScenarioVersion, Model: "llama-3.1-8b", Topology: "hgx-h100:8", Seed: 1,
-		Deployment: Deployment{Mode: "aggregated", Serve: &Pool{Instances: 1, TP: 1, DP: 1, EP: 1, PP: 1, CP: 1}},
-		Workload:   &Workload{Profile: "chat", Rate: 50_000, Requests: 500, Start: "stationary"},
+	s := &scenario.Scenario{
+		Version: scenario.Version, Model: "llama-3.1-8b", Topology: "hgx-h100:8", Seed: 1,
+		Deployment: scenario.Deployment{Mode: "aggregated", Serve: &scenario.Pool{Instances: 1, TP: 1, DP: 1, EP: 1, PP: 1, CP: 1}},
+		Workload:   &scenario.Workload{Profile: "chat", Rate: 50_000, Requests: 500, Start: "stationary"},
 	}
 	r, err := Run(context.Background(), s, Options{})
 	if err != nil {

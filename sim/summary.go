@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // summary is what a result needs beside the recorder: the hardware that was
@@ -15,7 +18,7 @@ type summary struct {
 	Now      des.Time
 	Pools    []deployed // in the recorder's order
 	Tiers    []tierLinks
-	SLO      SLO
+	SLO      scenario.SLO
 	InFlight int64 // requests that the engine holds, measured or not
 	// Unfinished are measured requests among them: their latencies are missing.
 	Unfinished      int64
@@ -53,10 +56,10 @@ const physics = 1 + 1e-9
 
 // summarise fills a result's figures from what was recorded. It fails when requests
 // are not conserved or a utilisation is above 1, neither of which a run may reach.
-func summarise(rec *metrics.Recorder, s *summary, out *Result) error {
+func summarise(rec *metrics.Recorder, s *summary, out *result.Result) error {
 	m := rec.Summary(s.Now)
 	out.SimulatedS = s.Now.Seconds()
-	out.Requests = Requests{
+	out.Requests = result.Requests{
 		Initial: m.Requests.Initial, Arrived: m.Requests.Arrived, Completed: m.Requests.Completed,
 		Rejected: m.Requests.Rejected, Lost: m.Requests.Lost, InFlight: s.InFlight, Measured: m.Measured,
 	}
@@ -79,12 +82,12 @@ func (s *summary) chips() int {
 	return n
 }
 
-func throughput(w *metrics.Window, chips int) Throughput {
+func throughput(w *metrics.Window, chips int) result.Throughput {
 	seconds := (w.End - w.Start).Seconds()
 	if seconds <= 0 {
-		return Throughput{}
+		return result.Throughput{}
 	}
-	t := Throughput{
+	t := result.Throughput{
 		InputTokensPerS:  float64(w.PromptTokens) / seconds,
 		OutputTokensPerS: float64(w.GenerationTokens) / seconds,
 		RequestsPerS:     float64(w.Completed) / seconds,
@@ -95,23 +98,23 @@ func throughput(w *metrics.Window, chips int) Throughput {
 	return t
 }
 
-func latency(m *metrics.Summary, censored bool) Latency {
-	l := Latency{TTFT: milliseconds(m.TTFT), TPOT: milliseconds(m.TPOT), ITL: milliseconds(m.ITL), E2E: milliseconds(m.E2E)}
+func latency(m *metrics.Summary, censored bool) result.Latency {
+	l := result.Latency{TTFT: milliseconds(m.TTFT), TPOT: milliseconds(m.TPOT), ITL: milliseconds(m.ITL), E2E: milliseconds(m.E2E)}
 	l.E2E.MaxAtLeast = m.Cut > 0
 	l.TTFT.Censored, l.TPOT.Censored, l.E2E.Censored = censored, censored, censored
 	return l
 }
 
-func milliseconds(q metrics.Quantiles) Distribution {
-	return Distribution{
+func milliseconds(q metrics.Quantiles) result.Distribution {
+	return result.Distribution{
 		Mean: q.Mean / 1e6, P50: q.P50 / 1e6, P90: q.P90 / 1e6, P95: q.P95 / 1e6, P99: q.P99 / 1e6, Max: q.Max / 1e6,
 	}
 }
 
 // goodput judges the measured requests; one that was rejected or lost did not meet
 // its SLO. Its rate is that share of the window's completions.
-func goodput(m *metrics.Summary, requestsPerS float64, slo SLO) Goodput {
-	g := Goodput{SLO: slo}
+func goodput(m *metrics.Summary, requestsPerS float64, slo scenario.SLO) result.Goodput {
+	g := result.Goodput{SLO: slo}
 	if judged := m.Measured + m.Refused + m.Requests.Lost; judged > 0 {
 		g.Fraction = float64(m.Good) / float64(judged)
 	}
@@ -119,26 +122,39 @@ func goodput(m *metrics.Summary, requestsPerS float64, slo SLO) Goodput {
 	return g
 }
 
-func causes(m *metrics.Summary) Causes {
+func causes(m *metrics.Summary) result.Causes {
 	var all metrics.Ledger
 	for i := range m.Window.Ledgers {
 		all.Add(&m.Window.Ledgers[i])
 	}
-	var c Causes
-	c.NS.Prefill.set(&all, metrics.Prefill)
-	c.NS.Decode.set(&all, metrics.Decode)
-	c.Prefill.set(&all, metrics.Prefill)
-	c.Decode.set(&all, metrics.Decode)
+	var c result.Causes
+	c.Prefill, c.NS.Prefill = phase(&all, metrics.Prefill)
+	c.Decode, c.NS.Decode = phase(&all, metrics.Decode)
 	c.Request = spans(m.Spans)
 	return c
 }
 
-func spans(s metrics.Spans) RequestSpans {
+// phase is one phase's time of a ledger, and its causes as fractions of their sum.
+func phase(l *metrics.Ledger, p metrics.Phase) (s result.Shares, ns result.PhaseNS) {
+	ns = result.PhaseNS{Causes: l.Causes[p], Tau: l.Tau[p], Hidden: l.Hidden[p]}
+	var total int64
+	for _, t := range ns.Causes {
+		total += t
+	}
+	for c, t := range ns.Causes {
+		if total > 0 {
+			s[c] = float64(t) / float64(total)
+		}
+	}
+	return s, ns
+}
+
+func spans(s metrics.Spans) result.RequestSpans {
 	total := s.Queue + s.Prefill + s.KVTransfer + s.Decode + s.Preempted
 	if total <= 0 {
-		return RequestSpans{}
+		return result.RequestSpans{}
 	}
-	return RequestSpans{
+	return result.RequestSpans{
 		Queue: s.Queue / total, Prefill: s.Prefill / total, KVTransfer: s.KVTransfer / total,
 		Decode: s.Decode / total, Preempted: s.Preempted / total,
 	}
@@ -146,8 +162,8 @@ func spans(s metrics.Spans) RequestSpans {
 
 // kv is of the pool that decodes: the only one, or the one that is not prefill. A
 // byte of cache counts once, however many chips of a rank keep a copy of it.
-func (s *summary) kv(m *metrics.Summary) KV {
-	k := KV{BytesPerToken: s.KVBytesPerToken, Preemptions: m.Preemptions}
+func (s *summary) kv(m *metrics.Summary) result.KV {
+	k := result.KV{BytesPerToken: s.KVBytesPerToken, Preemptions: m.Preemptions}
 	for i := range s.Pools {
 		if s.Pools[i].Name != metrics.PhaseNames[metrics.Prefill] {
 			k.CapacityBytes += int64(float64(s.Pools[i].KVCapacity) * s.Pools[i].KVParts)
@@ -169,7 +185,7 @@ func (p *deployed) chipSeconds(l *metrics.Ledger) float64 {
 
 // utilisation is work done over what the deployed chips could have done in the time
 // that the ledger covers, all pools together.
-func (s *summary) utilisation(w *metrics.Window) Utilisation {
+func (s *summary) utilisation(w *metrics.Window) result.Utilisation {
 	var flops, peak, bytes, hbm, seconds float64
 	var sent [cost.MaxTiers]float64
 	for i := range s.Pools {
@@ -184,7 +200,7 @@ func (s *summary) utilisation(w *metrics.Window) Utilisation {
 			sent[j] += b
 		}
 	}
-	u := Utilisation{MFU: ratio(flops, peak), MBU: ratio(bytes, hbm), Links: make(map[string]float64, len(s.Tiers))}
+	u := result.Utilisation{MFU: ratio(flops, peak), MBU: ratio(bytes, hbm), Links: make(map[string]float64, len(s.Tiers))}
 	for j, tier := range s.Tiers {
 		if j < cost.MaxTiers {
 			u.Links[tier.Name] = ratio(sent[j], seconds*tier.Bandwidth)
@@ -204,8 +220,8 @@ func ratio(a, b float64) float64 {
 // of a pool's time that is bound by compute or HBM. It is of the chips alone and
 // takes communication and waiting as idle, so it errs low. Nil when a chip's power
 // is not published.
-func (s *summary) energy(w *metrics.Window) *Energy {
-	var e Energy
+func (s *summary) energy(w *metrics.Window) *result.Energy {
+	var e result.Energy
 	for i := range s.Pools {
 		p, l := &s.Pools[i], &w.Ledgers[i]
 		if p.TDP <= 0 {
@@ -213,7 +229,7 @@ func (s *summary) energy(w *metrics.Window) *Energy {
 		}
 		var busy int64
 		for phase := range metrics.NumPhases {
-			for _, c := range [...]cost.Cause{cost.Compute, cost.HBMWeights, cost.HBMKV, cost.HBMAct} {
+			for _, c := range [...]cause.Cause{cause.Compute, cause.HBMWeights, cause.HBMKV, cause.HBMAct} {
 				busy += l.Causes[phase][c]
 			}
 		}
@@ -227,7 +243,7 @@ func (s *summary) energy(w *metrics.Window) *Energy {
 	return &e
 }
 
-func summaryWarnings(r *Result, unfinished int64) []string {
+func summaryWarnings(r *result.Result, unfinished int64) []string {
 	var out []string
 	switch {
 	case r.Requests.Measured == 0:
@@ -248,7 +264,7 @@ func summaryWarnings(r *Result, unfinished int64) []string {
 }
 
 // check holds a finished run to conservation and to physics.
-func (s *summary) check(m *metrics.Summary, u *Utilisation) error {
+func (s *summary) check(m *metrics.Summary, u *result.Utilisation) error {
 	var errs []error
 	if m.Requests.InFlight != s.InFlight {
 		c := m.Requests

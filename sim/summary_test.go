@@ -5,11 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
-	"pgregory.net/rapid"
 )
 
 const second = des.Time(1e9)
@@ -21,12 +25,12 @@ func recorded() (*metrics.Recorder, *summary) {
 		Pools: []string{"prefill", "decode"}, SLO: metrics.SLO{TTFT: 2 * second, TPOT: second / 20},
 	})
 	prefill := &cost.Step{Flops: 4e12, Bytes: 1e9}
-	prefill.Causes[cost.Compute], prefill.Causes[cost.CommLatency], prefill.Tau = 3*second, second, second/4
+	prefill.Causes[cause.Compute], prefill.Causes[cause.CommLatency], prefill.Tau = 3*second, second, second/4
 	prefill.LinkBytes[0] = 8e9
 	rec.Step(0, metrics.Prefill, prefill, 4000, 1)
 	rec.Idle(0, int64(6*second))
 	decode := &cost.Step{Flops: 1e12, Bytes: 50e9, Hidden: 7}
-	decode.Causes[cost.HBMWeights], decode.Causes[cost.HBMKV], decode.Causes[cost.HBMAct], decode.Causes[cost.Host] = 3*second, 2*second, second, 2*second
+	decode.Causes[cause.HBMWeights], decode.Causes[cause.HBMKV], decode.Causes[cause.HBMAct], decode.Causes[cause.Host] = 3*second, 2*second, second, 2*second
 	for range 2 {
 		rec.Step(1, metrics.Decode, decode, 0, 500)
 		rec.Idle(1, int64(2*second))
@@ -52,13 +56,13 @@ func recorded() (*metrics.Recorder, *summary) {
 			{Name: "decode", Chips: 8, ChipsPerInstance: 4, Peak: 1e12, HBM: 1e10, TDP: 500, KVCapacity: 50, KVParts: 2},
 		},
 		Tiers: []tierLinks{{"board", 1e9}, {"fabric", 1e8}},
-		SLO:   SLO{TTFT: spec.Duration(2 * second), TPOT: spec.Duration(second / 20)}, InFlight: 1, Unfinished: 1, KVBytesPerToken: 3.5,
+		SLO:   scenario.SLO{TTFT: spec.Duration(2 * second), TPOT: spec.Duration(second / 20)}, InFlight: 1, Unfinished: 1, KVBytesPerToken: 3.5,
 	}
 }
 
 func TestSummaryClosedForm(t *testing.T) {
 	rec, s := recorded()
-	var r Result
+	var r result.Result
 	if err := summarise(rec, s, &r); err != nil {
 		t.Fatal(err)
 	}
@@ -75,12 +79,12 @@ func TestSummaryClosedForm(t *testing.T) {
 		"E2E":              {r.Latency.E2E.Max, 5000},
 		"goodput":          {r.Goodput.Fraction, 0.5}, // one met, one rejected
 		"goodput rate":     {r.Goodput.RequestsPerS, 0.05},
-		"prefill compute":  {r.Causes.Prefill.Compute, 0.3},
-		"prefill idle":     {r.Causes.Prefill.Idle, 0.6},
-		"decode weights":   {r.Causes.Decode.HBMWeights, 0.3},
-		"decode KV":        {r.Causes.Decode.HBMKV, 0.2},
-		"decode act":       {r.Causes.Decode.HBMAct, 0.1},
-		"decode idle":      {r.Causes.Decode.Idle, 0.2},
+		"prefill compute":  {r.Causes.Prefill[cause.Compute], 0.3},
+		"prefill idle":     {r.Causes.Prefill[cause.Idle], 0.6},
+		"decode weights":   {r.Causes.Decode[cause.HBMWeights], 0.3},
+		"decode KV":        {r.Causes.Decode[cause.HBMKV], 0.2},
+		"decode act":       {r.Causes.Decode[cause.HBMAct], 0.1},
+		"decode idle":      {r.Causes.Decode[cause.Idle], 0.2},
 		"prefill tau":      {float64(r.Causes.NS.Prefill.Tau), 2.5e8},
 		"decode hidden":    {float64(r.Causes.NS.Decode.Hidden), 14},
 		"request queue":    {r.Causes.Request.Queue, 0.05},
@@ -101,7 +105,7 @@ func TestSummaryClosedForm(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, c.got, c.want)
 		}
 	}
-	want := Requests{Arrived: 3, Completed: 1, Rejected: 1, InFlight: 1, Measured: 1}
+	want := result.Requests{Arrived: 3, Completed: 1, Rejected: 1, InFlight: 1, Measured: 1}
 	if r.Requests != want {
 		t.Errorf("requests %+v, want %+v", r.Requests, want)
 	}
@@ -126,7 +130,7 @@ func TestSummaryRefusesTheImpossible(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rec, s := recorded()
 			c.spoil(s)
-			err := summarise(rec, s, &Result{})
+			err := summarise(rec, s, &result.Result{})
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
@@ -137,7 +141,7 @@ func TestSummaryRefusesTheImpossible(t *testing.T) {
 func TestEnergyNeedsEveryChipsPower(t *testing.T) {
 	rec, s := recorded()
 	s.Pools[1].TDP = 0
-	var r Result
+	var r result.Result
 	if err := summarise(rec, s, &r); err != nil || r.Energy != nil {
 		t.Errorf("energy %v, error %v", r.Energy, err)
 	}
@@ -145,11 +149,11 @@ func TestEnergyNeedsEveryChipsPower(t *testing.T) {
 
 func TestSummaryOfNothing(t *testing.T) {
 	rec := metrics.NewRecorder(metrics.Config{Pools: []string{"serve"}})
-	var r Result
+	var r result.Result
 	if err := summarise(rec, &summary{Pools: []deployed{{Name: "serve", Chips: 8, ChipsPerInstance: 8, TDP: 700}}}, &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Throughput != (Throughput{}) || r.Causes.Decode != (Shares{}) || r.Energy.JoulesPerOutputToken != 0 {
+	if r.Throughput != (result.Throughput{}) || r.Causes.Decode != (result.Shares{}) || r.Energy.JoulesPerOutputToken != 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -160,27 +164,25 @@ func TestSharesSumToOne(t *testing.T) {
 		var l metrics.Ledger
 		var total int64
 		for p := range metrics.NumPhases {
-			for c := range cost.NumCauses {
+			for c := range cause.Count {
 				l.Causes[p][c] = rapid.Int64Range(0, 1<<rapid.IntRange(0, 58).Draw(t, "bits")).Draw(t, "ns")
 			}
 		}
-		var s Shares
-		var ns PhaseNS
-		s.set(&l, metrics.Decode)
-		ns.set(&l, metrics.Decode)
-		list, sum := s.List(), 0.0
-		for c, f := range list {
+		s, ns := phase(&l, metrics.Decode)
+		sum, booked := 0.0, int64(0)
+		for c, f := range s {
 			sum += f
+			booked += ns.Causes[c]
 			total += l.Causes[metrics.Decode][c]
 			if f < 0 || f > 1 {
-				t.Fatalf("%s is %v", cost.CauseNames[c], f)
+				t.Fatalf("%s is %v", cause.Names[c], f)
 			}
 		}
 		if total > 0 && math.Abs(sum-1) > 1e-12 {
 			t.Fatalf("fractions sum to %v", sum)
 		}
-		if ns.working()+ns.Idle != total {
-			t.Fatalf("nanoseconds sum to %d, want %d", ns.working()+ns.Idle, total)
+		if booked != total {
+			t.Fatalf("nanoseconds sum to %d, want %d", booked, total)
 		}
 	})
 }

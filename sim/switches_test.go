@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
 // Systems that mechanisms are switched in: one rank with one client and with eight;
@@ -56,10 +57,10 @@ func TestSwitches(t *testing.T) {
 	apart := strings.Replace(pools, "engine:", "overlap: none\n  engine:", 1)
 	lone := strings.Replace(pools, "concurrency: 16", "concurrency: 1", 1)
 	skewed := strings.Replace(pools, "engine:", "routing: power-law(1.2)\n  engine:", 1)
-	transfer := func(r *sim.Result) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean }
+	transfer := func(r *result.Result) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean }
 	for _, c := range []struct {
 		name, base  string
-		of          func(*sim.Result) float64
+		of          func(*result.Result) float64
 		set, engine []string
 		difference  bool
 		low, high   float64
@@ -80,17 +81,17 @@ func TestSwitches(t *testing.T) {
 		{name: "without CUDA graphs the host launches every kernel", base: single, of: tpot,
 			engine: []string{"decode_launch: eager", "fitted: {eager_kernel_us: 50}"}, difference: true, low: 6, high: 20},
 		// Twenty steps pass between looks, so that a request waits for ten on average.
-		{name: "polling makes requests wait for half an interval", base: batch, of: func(r *sim.Result) float64 { return ttft(r) / tpot(r) },
+		{name: "polling makes requests wait for half an interval", base: batch, of: func(r *result.Result) float64 { return ttft(r) / tpot(r) },
 			set: []string{"deployment.poll_steps=20"}, difference: true, low: 7, high: 16},
 		// 1,000 prompt tokens in steps of 100 instead of one: at least nine decode-like steps more.
 		{name: "chunks lengthen a prompt", base: single, of: ttft,
 			set: []string{"deployment.serve.max_tokens=100"}, difference: true, low: 9 * 4, high: 10 * 12},
-		{name: "and shorten the worst gap of those that decode", base: batch, of: func(r *sim.Result) float64 { return r.Latency.ITL.P99 },
+		{name: "and shorten the worst gap of those that decode", base: batch, of: func(r *result.Result) float64 { return r.Latency.ITL.P99 },
 			set: []string{"deployment.serve.max_tokens=256"}, low: 0.2, high: 0.9},
-		{name: "the cache is what memory leaves", base: single, of: func(r *sim.Result) float64 { return float64(r.KV.CapacityBytes) },
+		{name: "the cache is what memory leaves", base: single, of: func(r *result.Result) float64 { return float64(r.KV.CapacityBytes) },
 			engine: []string{"memory_fraction: 0.82"}, difference: true, low: -0.1001 * (80 << 30), high: -0.0999 * (80 << 30)},
 		// 131,072 bytes a token in BF16; 15.5 tokens less of half pages, once a sequence.
-		{name: "a page is half empty", base: single, of: func(r *sim.Result) float64 { return float64(r.KV.PeakBytes) },
+		{name: "a page is half empty", base: single, of: func(r *result.Result) float64 { return float64(r.KV.PeakBytes) },
 			engine: []string{"page_tokens: 16"}, difference: true, low: -120.5 * 131072, high: -119.5 * 131072},
 		{name: "drafts shorten the time per token by what is accepted, less what they cost", base: experts, of: tpot,
 			set: []string{"deployment.mtp.drafts=1", "deployment.mtp.accepted_length=1.8"}, low: 1 / 1.8, high: 0.95},
@@ -101,7 +102,7 @@ func TestSwitches(t *testing.T) {
 			set: []string{"deployment.routing=power-law(1.2)"}, low: 1.02, high: 3},
 		{name: "redundant copies of heavy experts take some of that back", base: skewed, of: ttft,
 			set: []string{"deployment.prefill.experts.redundant=32"}, low: 0.4, high: 0.97},
-		{name: "two batches hide communication behind compute", base: apart, of: func(r *sim.Result) float64 { return float64(r.Causes.NS.Prefill.Hidden) },
+		{name: "two batches hide communication behind compute", base: apart, of: func(r *result.Result) float64 { return float64(r.Causes.NS.Prefill.Hidden) },
 			set: []string{"deployment.overlap=two-batch"}, difference: true, low: 1, high: 1e18},
 		{name: "and the prompt is sooner done", base: apart, of: ttft,
 			set: []string{"deployment.overlap=two-batch"}, low: 0.5, high: 0.99},
@@ -121,10 +122,10 @@ func TestSwitches(t *testing.T) {
 	}
 }
 
-func tpot(r *sim.Result) float64 { return r.Latency.TPOT.Mean }
-func ttft(r *sim.Result) float64 { return r.Latency.TTFT.Mean }
+func tpot(r *result.Result) float64 { return r.Latency.TPOT.Mean }
+func ttft(r *result.Result) float64 { return r.Latency.TTFT.Mean }
 
-func switched(t *testing.T, base string, set, engine []string) *sim.Result {
+func switched(t *testing.T, base string, set, engine []string) *result.Result {
 	t.Helper()
 	s := read(t, base)
 	// The profile is vllm's with known numbers, so that differences are too.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/validate"
 )
 
@@ -87,7 +88,7 @@ func (f *engineTuning) run(c *cobra.Command, args []string) error {
 	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "runs"}
 	found, err := validate.Tune(c.Context(), sets, validate.TuneOptions{
 		Engine: engine, Names: f.names, PerGroup: f.perGroup, HeldOut: f.heldOut, Steps: f.steps,
-		Run: validate.Options{Run: sim.Options{ModelDirs: files.modelDirs, TopologyDirs: files.topologyDirs}, Workers: files.workers, Done: bar.show},
+		Run: validate.Options{Run: sim.Options{Source: plant.Source{ModelDirs: files.modelDirs, TopologyDirs: files.topologyDirs}}, Workers: files.workers, Done: bar.show},
 	})
 	bar.line.clear()
 	if err != nil {

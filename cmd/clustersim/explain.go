@@ -10,8 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -198,7 +199,7 @@ func (f *explainFlags) config() (c cost.Config, said []string, err error) {
 }
 
 func (f *explainFlags) routingModel() (cost.Routing, error) {
-	r, err := sim.LoadRouting(f.routing)
+	r, err := plant.LoadRouting(f.routing)
 	if err != nil {
 		return r, fmt.Errorf("--routing: %w", err)
 	}
@@ -298,7 +299,7 @@ func figure(v float64) string {
 
 func (x *explained) printCauses(w io.Writer) {
 	fmt.Fprintf(w, "\nstep %.3f ms\n", float64(x.StepNs)/1e6)
-	for _, name := range cost.CauseNames {
+	for _, name := range cause.Names {
 		ns := x.CausesNs[name]
 		if ns == 0 {
 			continue

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/metrics"
 )
 
@@ -150,8 +150,8 @@ func (e *exporter) run(out chan<- prometheus.Metric, p *published) {
 		all.Add(&s.Ledgers[i])
 	}
 	for phase, name := range metrics.PhaseNames {
-		for cause, ns := range all.Causes[phase] {
-			out <- counter(e.causeSeconds, float64(ns)/1e9, name, cost.CauseNames[cause])
+		for c, ns := range all.Causes[phase] {
+			out <- counter(e.causeSeconds, float64(ns)/1e9, name, cause.Names[c])
 		}
 	}
 	for i, u := range s.LinkUtilisation {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
@@ -19,7 +20,7 @@ func snapshot(now des.Time) *metrics.Snapshot {
 		Pools: []string{"prefill", "decode"}, Expect: 100, Chips: []int{1, 1}, Links: []float64{1e9, 1e9},
 	})
 	step := &cost.Step{}
-	step.Causes[cost.Compute], step.Causes[cost.HBMKV] = 2e9, 5e8
+	step.Causes[cause.Compute], step.Causes[cause.HBMKV] = 2e9, 5e8
 	step.LinkBytes[1] = 1e9
 	r.Step(0, metrics.Prefill, step, 4096, 1)
 	r.Step(1, metrics.Decode, step, 0, 7)
@@ -183,7 +184,7 @@ func TestExporterIsTheContract(t *testing.T) {
 		if f.GetType().String() != want.kind || strings.Join(labels, " ") != want.labels {
 			t.Errorf("%s is a %s of %v, want %+v", f.GetName(), f.GetType(), labels, want)
 		}
-		if f.GetName() == "clustersim_cause_seconds_total" && len(f.GetMetric()) != int(metrics.NumPhases)*int(cost.NumCauses) {
+		if f.GetName() == "clustersim_cause_seconds_total" && len(f.GetMetric()) != int(metrics.NumPhases)*int(cause.Count) {
 			t.Errorf("%d series of causes", len(f.GetMetric()))
 		}
 	}

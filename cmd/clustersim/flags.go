@@ -11,6 +11,8 @@ import (
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 	"github.com/clustersim/clustersim/traces"
@@ -81,13 +83,13 @@ func addScenarioFlags(c *cobra.Command) *scenarioInput {
 
 // options are the run's options that the flags and streams give.
 func (in *scenarioInput) options(c *cobra.Command) sim.Options {
-	return sim.Options{ModelDirs: in.modelDirs, TopologyDirs: in.topologyDirs, Stdin: c.InOrStdin()}
+	return sim.Options{Source: plant.Source{ModelDirs: in.modelDirs, TopologyDirs: in.topologyDirs}, Stdin: c.InOrStdin()}
 }
 
 // scenario reads the file, if one is given, and puts the flags on top of it. All
 // faults of the flags are reported together.
-func (in *scenarioInput) scenario(c *cobra.Command, args []string) (*sim.Scenario, error) {
-	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1}
+func (in *scenarioInput) scenario(c *cobra.Command, args []string) (*scenario.Scenario, error) {
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1}
 	if len(args) > 0 {
 		var err error
 		if s, err = readScenarioFile(c, args[0]); err != nil {
@@ -127,17 +129,17 @@ func (in *scenarioInput) scenario(c *cobra.Command, args []string) (*sim.Scenari
 }
 
 // readScenarioFile reads a scenario; a name that is no file may be a mistyped command.
-func readScenarioFile(c *cobra.Command, name string) (*sim.Scenario, error) {
+func readScenarioFile(c *cobra.Command, name string) (*scenario.Scenario, error) {
 	if name == "-" {
 		data, err := io.ReadAll(c.InOrStdin())
 		if err != nil {
 			return nil, failed(err)
 		}
-		return sim.ReadScenario("standard input", data)
+		return plant.Read("standard input", data)
 	}
 	data, err := os.ReadFile(name)
 	if err == nil {
-		return sim.ReadScenario(name, data)
+		return plant.Read(name, data)
 	}
 	if spec.IsPath(name) {
 		return nil, fmt.Errorf("scenario: %w", err)
@@ -147,7 +149,7 @@ func readScenarioFile(c *cobra.Command, name string) (*sim.Scenario, error) {
 
 // chooseWorkload lets flags of one kind of workload replace a scenario file's of
 // the other kind, and refuses a mixture.
-func (in *scenarioInput) chooseWorkload(s *sim.Scenario) error {
+func (in *scenarioInput) chooseWorkload(s *scenario.Scenario) error {
 	var trace, workload []string
 	for _, f := range scenarioFlags {
 		switch head, _, _ := strings.Cut(f.path, "."); {
@@ -172,7 +174,7 @@ func (in *scenarioInput) chooseWorkload(s *sim.Scenario) error {
 
 // apply sets the flag's path; a flag given twice is a slip, since only one of the
 // values could count.
-func (g *given) apply(s *sim.Scenario, f scenarioFlag) error {
+func (g *given) apply(s *scenario.Scenario, f scenarioFlag) error {
 	if len(g.values) == 0 {
 		return nil
 	}
@@ -188,7 +190,7 @@ func (g *given) apply(s *sim.Scenario, f scenarioFlag) error {
 	return nil
 }
 
-func applySLO(s *sim.Scenario, text string) error {
+func applySLO(s *scenario.Scenario, text string) error {
 	for _, part := range strings.Split(text, ",") {
 		name, value, ok := strings.Cut(part, "=")
 		name = strings.TrimSpace(name)
@@ -202,7 +204,7 @@ func applySLO(s *sim.Scenario, text string) error {
 	return nil
 }
 
-func applySet(s *sim.Scenario, set string) error {
+func applySet(s *scenario.Scenario, set string) error {
 	path, value, ok := strings.Cut(set, "=")
 	if !ok {
 		return fmt.Errorf("--set %s: want PATH=VALUE, for example deployment.decode.tp=4", set)
@@ -228,5 +230,5 @@ func (in *scenarioInput) complete(c *cobra.Command) {
 	offerFor(c, "mode", list("auto", "aggregated", "disaggregated"))
 	offerFor(c, "kv-compress", list("uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="))
 	offerFor(c, "tau", list("pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"))
-	offerFor(c, "set", sim.Paths)
+	offerFor(c, "set", scenario.Paths)
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 const planExamples = `  # the layouts of the whole supernode, best first
@@ -61,7 +61,7 @@ requests and of clients do not, since capacity is what is looked for.`,
 // shownLayouts is how many layouts the table has when not all are asked for.
 const shownLayouts = 12
 
-func writePlan(w io.Writer, s *sim.Scenario, p *plan.Plan, all bool) error {
+func writePlan(w io.Writer, s *scenario.Scenario, p *plan.Plan, all bool) error {
 	fmt.Fprintf(w, "%s on %s, TTFT %s, TPOT %s\n%s\n\n", s.Model, s.Topology, s.SLO.TTFT, s.SLO.TPOT, s.Deployment.Why)
 	for _, text := range p.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", text)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/report"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
 // newReportCommand prints a stored result in any format.
@@ -45,7 +45,7 @@ func newReportCommand() *cobra.Command {
 }
 
 // readResult reads a result from a file or, for "-", from standard input.
-func readResult(name string, stdin io.Reader) (*sim.Result, error) {
+func readResult(name string, stdin io.Reader) (*result.Result, error) {
 	var data []byte
 	var err error
 	if name == "-" {
@@ -61,7 +61,7 @@ func readResult(name string, stdin io.Reader) (*sim.Result, error) {
 }
 
 // parseResult refuses what is not a whole result of this version.
-func parseResult(name string, data []byte) (*sim.Result, error) {
+func parseResult(name string, data []byte) (*result.Result, error) {
 	var kind struct {
 		Version *int              `json:"version"`
 		Points  []json.RawMessage `json:"points"`
@@ -74,12 +74,12 @@ func parseResult(name string, data []byte) (*sim.Result, error) {
 		return nil, fmt.Errorf("%s: holds %d points of a sweep, not one result", name, len(kind.Points))
 	case kind.Version == nil:
 		return nil, fmt.Errorf("%s: is no result: it has no version", name)
-	case *kind.Version != sim.ResultVersion:
-		return nil, fmt.Errorf("%s: version: want %d, got %d", name, sim.ResultVersion, *kind.Version)
+	case *kind.Version != result.Version:
+		return nil, fmt.Errorf("%s: version: want %d, got %d", name, result.Version, *kind.Version)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	r := &sim.Result{}
+	r := &result.Result{}
 	if err := dec.Decode(r); err != nil {
 		return nil, positioned(name, data, err)
 	}

@@ -7,16 +7,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/report"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 func stored(t *testing.T) []byte {
 	t.Helper()
-	r := &sim.Result{
-		Version: sim.ResultVersion, RunID: "id", Scenario: &sim.Scenario{Version: 1, Model: "v4", Topology: "supernode8912"},
-		Warnings: []string{"assumed"}, Latency: sim.Latency{TTFT: sim.Distribution{P99: 812.25}},
-		Goodput: sim.Goodput{SLO: sim.SLO{TTFT: 2e9, TPOT: 5e7}},
+	r := &result.Result{
+		Version: result.Version, RunID: "id", Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912"},
+		Warnings: []string{"assumed"}, Latency: result.Latency{TTFT: result.Distribution{P99: 812.25}},
+		Goodput: result.Goodput{SLO: scenario.SLO{TTFT: 2e9, TPOT: 5e7}},
 	}
 	var out bytes.Buffer
 	if err := report.JSON(&out, r); err != nil {

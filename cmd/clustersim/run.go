@@ -11,6 +11,8 @@ import (
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
 	"github.com/clustersim/clustersim/sim/report"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // runFlags are those of a single run.
@@ -107,7 +109,7 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 }
 
 // simulate runs a complete scenario, watched by the observer.
-func (f *runFlags) simulate(c *cobra.Command, s *sim.Scenario, p *plan.Plan) (r *sim.Result, err error) {
+func (f *runFlags) simulate(c *cobra.Command, s *scenario.Scenario, p *plan.Plan) (r *result.Result, err error) {
 	opt := p.Options
 	w, err := newObserver(c.Context(), observing{
 		Addr: f.metricsAddr, Speed: f.speed, Model: s.Model, Tiers: p.Tiers, Progress: terminal(c.ErrOrStderr()),
@@ -153,7 +155,7 @@ func firstError(errs ...error) error {
 }
 
 // deliver prints the result and fills the folder.
-func (f *runFlags) deliver(c *cobra.Command, s *sim.Scenario, r *sim.Result, write func(io.Writer, *sim.Result) error) error {
+func (f *runFlags) deliver(c *cobra.Command, s *scenario.Scenario, r *result.Result, write func(io.Writer, *result.Result) error) error {
 	printed := write(c.OutOrStdout(), r)
 	if f.dir == "" {
 		return failed(printed)
@@ -170,7 +172,7 @@ func (f *runFlags) deliver(c *cobra.Command, s *sim.Scenario, r *sim.Result, wri
 }
 
 // verdict is the exit code of a run that has been reported.
-func (f *runFlags) verdict(c *cobra.Command, r *sim.Result) error {
+func (f *runFlags) verdict(c *cobra.Command, r *result.Result) error {
 	if c.Context().Err() != nil && r.Partial {
 		return exit{exitInterrupted, fmt.Errorf("interrupted; the result is partial")}
 	}
@@ -181,7 +183,7 @@ func (f *runFlags) verdict(c *cobra.Command, r *sim.Result) error {
 	return nil
 }
 
-func printScenario(c *cobra.Command, s *sim.Scenario) error {
+func printScenario(c *cobra.Command, s *scenario.Scenario) error {
 	text, err := s.Marshal()
 	if err != nil {
 		return failed(err)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/sweep"
 )
 
@@ -130,7 +130,7 @@ func (f *sweepFlags) counter(c *cobra.Command, total int) func(*sweep.Outcome) {
 	}
 }
 
-func (f *sweepFlags) deliver(c *cobra.Command, base *sim.Scenario, out []sweep.Outcome, write func(io.Writer, []sweep.Outcome) error) error {
+func (f *sweepFlags) deliver(c *cobra.Command, base *scenario.Scenario, out []sweep.Outcome, write func(io.Writer, []sweep.Outcome) error) error {
 	if f.dir != "" {
 		var result bytes.Buffer
 		if err := sweep.JSON(&result, out); err != nil {

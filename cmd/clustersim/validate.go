@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/sim/validate"
 )
@@ -103,7 +104,7 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 	}
 	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "runs"}
 	report, err := validate.Run(c.Context(), sets, validate.Options{
-		Run: sim.Options{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}, Workers: f.workers, By: by, Done: bar.show,
+		Run: sim.Options{Source: plant.Source{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}}, Workers: f.workers, By: by, Done: bar.show,
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package cost
 import (
 	"math"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost/law"
 )
 
@@ -45,7 +46,7 @@ func (s *Stepper) Explain(loads []Load) Explanation {
 		Operators: []Operator{},
 	}
 	for c, t := range step.Causes {
-		x.CausesNs[CauseNames[c]] = int64(t)
+		x.CausesNs[cause.Names[c]] = int64(t)
 	}
 	r.settle(&x)
 	return x
@@ -85,7 +86,7 @@ func (r *recorder) other(kind, name string, c Cause, seconds float64) {
 	if r == nil || seconds == 0 {
 		return
 	}
-	x := row{operator: operator{kind: kind, name: name, class: CauseNames[c]}, count: 1}
+	x := row{operator: operator{kind: kind, name: name, class: cause.Names[c]}, count: 1}
 	x.time[c] = seconds
 	r.rows = append(r.rows, x)
 }
@@ -154,7 +155,7 @@ func (r *recorder) settle(x *Explanation) {
 		x.Operators = append(x.Operators, Operator{
 			LayerKind: o.kind, Name: o.name, Class: o.class, Precision: o.precision, Count: int(math.Ceil(o.count)),
 			M: int64(math.Round(o.m)), N: int64(math.Round(o.n)), K: int64(math.Round(o.k)), Flops: o.flops, Bytes: o.bytes,
-			Ns: now - before, Cause: CauseNames[best],
+			Ns: now - before, Cause: cause.Names[best],
 		})
 		before = now
 	}

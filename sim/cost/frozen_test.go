@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -74,7 +75,7 @@ func TestFrozenSteps(t *testing.T) {
 
 func frozenTable(t *testing.T) []byte {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "# model system engine role layout: ns [causes: %s] tau hidden | FLOPs bytes [link bytes] | weights free sequence\n", strings.Join(CauseNames[:], " "))
+	fmt.Fprintf(&out, "# model system engine role layout: ns [causes: %s] tau hidden | FLOPs bytes [link bytes] | weights free sequence\n", strings.Join(cause.Names[:], " "))
 	turn := 0
 	pick := func(n int) int { turn++; return turn % n }
 	for _, system := range frozenSystems {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -95,7 +96,7 @@ func sound(t testing.TB, step Step) {
 	var total des.Time
 	for c, v := range step.Causes {
 		if v < 0 {
-			t.Fatalf("%s is negative: %+v", CauseNames[c], step)
+			t.Fatalf("%s is negative: %+v", cause.Names[c], step)
 		}
 		total += v
 	}

@@ -2,6 +2,7 @@ package cost
 
 import (
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/des"
 )
 
@@ -29,29 +30,23 @@ type Load struct {
 	Prefix int64
 }
 
-// Cause is where time on the critical path goes.
-type Cause int
+// Cause is where time on the critical path goes: see package cause.
+type Cause = cause.Cause
 
-// The causes in the order of reports. Idle never comes from a step: an instance
-// without work books it.
+// The causes of package cause, under the names that prices use.
 const (
-	Compute Cause = iota
-	HBMWeights
-	HBMKV
-	HBMAct
-	CommBandwidth
-	CommLatency
-	Launch
-	Host
-	Imbalance
-	Idle
-	NumCauses
+	Compute       = cause.Compute
+	HBMWeights    = cause.HBMWeights
+	HBMKV         = cause.HBMKV
+	HBMAct        = cause.HBMAct
+	CommBandwidth = cause.CommBandwidth
+	CommLatency   = cause.CommLatency
+	Launch        = cause.Launch
+	Host          = cause.Host
+	Imbalance     = cause.Imbalance
+	Idle          = cause.Idle
+	NumCauses     = cause.Count
 )
-
-// CauseNames are the names of the causes in results and metrics.
-var CauseNames = [NumCauses]string{
-	"compute", "hbm_weights", "hbm_kv", "hbm_act", "comm_bandwidth", "comm_latency", "launch", "host", "imbalance", "idle",
-}
 
 // MaxTiers bounds the tiers of a topology that a step keeps byte counts for.
 const MaxTiers = 4

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/des"
 )
 
@@ -65,8 +66,8 @@ func TestLedgerOfRandomSteps(t *testing.T) {
 					t.Fatalf("rows sum to %d, explained step %d, hidden %d, tau %d; the step is %+v", total, x.StepNs, x.HiddenNs, x.TauNs, step)
 				}
 				for c, v := range step.Causes {
-					if x.CausesNs[CauseNames[c]] != int64(v) {
-						t.Fatalf("%s: explained %d, step %d", CauseNames[c], x.CausesNs[CauseNames[c]], v)
+					if x.CausesNs[cause.Names[c]] != int64(v) {
+						t.Fatalf("%s: explained %d, step %d", cause.Names[c], x.CausesNs[cause.Names[c]], v)
 					}
 				}
 			})

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/clustersim/clustersim/sim/des"
 	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/sim/des"
 )
 
 func TestGapBinsTileTheTimes(t *testing.T) {

@@ -3,6 +3,7 @@ package metrics
 import (
 	"fmt"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 )
@@ -137,7 +138,7 @@ func (r *Recorder) Step(pool int, phase Phase, s *cost.Step, promptTokens, outpu
 // OpenWindow and CloseWindow the idle time of every instance up to that moment must
 // have been booked, so that it falls on the right side.
 func (r *Recorder) Idle(pool int, ns int64) {
-	r.now.ledgers[pool].Causes[r.idlePhase[pool]][cost.Idle] += ns
+	r.now.ledgers[pool].Causes[r.idlePhase[pool]][cause.Idle] += ns
 }
 
 // Sent books bytes that a pool's chips sent over a tier outside of steps.

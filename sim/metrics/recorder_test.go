@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
-	"pgregory.net/rapid"
 )
 
 const ms = des.Time(1e6)
@@ -114,7 +116,7 @@ func TestSpansThatDoNotAddUpPanic(t *testing.T) {
 func TestWindowTakesTheDifference(t *testing.T) {
 	r := testRecorder()
 	step := &cost.Step{Time: 10, Flops: 100, Bytes: 10, Tau: 1, Hidden: 2}
-	step.Causes[cost.Compute], step.Causes[cost.CommLatency] = 7, 3
+	step.Causes[cause.Compute], step.Causes[cause.CommLatency] = 7, 3
 	step.LinkBytes[1] = 5
 	for range 3 { // warm-up
 		r.Step(1, Decode, step, 0, 4)
@@ -140,12 +142,12 @@ func TestWindowTakesTheDifference(t *testing.T) {
 		t.Errorf("window %+v", w)
 	}
 	prefill, decode := w.Ledgers[0], w.Ledgers[1]
-	if decode.Causes[Decode][cost.Compute] != 35 || decode.Causes[Decode][cost.CommLatency] != 15 || decode.Causes[Decode][cost.Idle] != 40 ||
+	if decode.Causes[Decode][cause.Compute] != 35 || decode.Causes[Decode][cause.CommLatency] != 15 || decode.Causes[Decode][cause.Idle] != 40 ||
 		decode.Tau[Decode] != 5 || decode.Hidden[Decode] != 10 || decode.Steps[Decode] != 5 ||
 		decode.Flops != 500 || decode.Bytes != 50 || decode.LinkBytes[1] != 25 {
 		t.Errorf("decode ledger %+v", decode)
 	}
-	if prefill.Causes[Prefill][cost.Idle] != 30 || prefill.Steps[Prefill] != 1 || prefill.Causes[Decode][cost.Idle] != 0 {
+	if prefill.Causes[Prefill][cause.Idle] != 30 || prefill.Steps[Prefill] != 1 || prefill.Causes[Decode][cause.Idle] != 0 {
 		t.Errorf("prefill ledger %+v", prefill)
 	}
 	if s.ITL.Count != 20 || s.ITL.Max != float64(20*ms) {
@@ -169,14 +171,14 @@ func TestWindowNeverClosedEndsNow(t *testing.T) {
 func TestSnapshotIsACopy(t *testing.T) {
 	r := testRecorder()
 	step := &cost.Step{}
-	step.Causes[cost.Host] = 5
+	step.Causes[cause.Host] = 5
 	r.Step(0, Prefill, step, 1, 1)
 	r.Arrive()
 	var a Snapshot
 	r.Fill(&a)
 	r.Step(0, Prefill, step, 1, 1)
 	r.Complete(request(0, 10*ms, ms, 10, 10))
-	if a.Ledgers[0].Causes[Prefill][cost.Host] != 5 || a.TTFT.Count != 0 || a.Requests.InFlight != 1 {
+	if a.Ledgers[0].Causes[Prefill][cause.Host] != 5 || a.TTFT.Count != 0 || a.Requests.InFlight != 1 {
 		t.Errorf("a snapshot moved with its recorder: %+v", a)
 	}
 }
@@ -184,7 +186,7 @@ func TestSnapshotIsACopy(t *testing.T) {
 func TestLinkUtilisationIsSinceTheLastFill(t *testing.T) {
 	r := NewRecorder(Config{Pools: []string{"prefill", "decode"}, Chips: []int{2, 4}, Links: []float64{1e9, 1e8}})
 	step := &cost.Step{}
-	step.Causes[cost.CommBandwidth] = 500 * ms
+	step.Causes[cause.CommBandwidth] = 500 * ms
 	step.LinkBytes[0] = 0.5e9
 	r.Step(0, Prefill, step, 0, 0) // 0.5 s × 2 chips
 	r.Idle(1, int64(1000*ms))      // 1 s × 4 chips
@@ -301,7 +303,7 @@ func TestNothingIsAllocatedPerEvent(t *testing.T) {
 func BenchmarkStep(b *testing.B) {
 	r := testRecorder()
 	step := &cost.Step{Time: 10, Flops: 1e12, Bytes: 1e9}
-	step.Causes[cost.Compute] = 10
+	step.Causes[cause.Compute] = 10
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Step(1, Decode, step, 0, 64)

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 )
@@ -52,7 +53,7 @@ type Instance struct {
 
 // Ledger is where the instances' time of one pool went, by phase.
 type Ledger struct {
-	Causes       [NumPhases][cost.NumCauses]int64 // ns, summed over instances
+	Causes       [NumPhases][cause.Count]int64 // ns, summed over instances
 	Tau, Hidden  [NumPhases]int64
 	Steps        [NumPhases]int64
 	Flops, Bytes float64 // of all ranks

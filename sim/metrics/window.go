@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 )
@@ -60,7 +61,7 @@ func (t *totals) copyFrom(from *totals) {
 // minus is what a ledger gained since an earlier state of it.
 func (l Ledger) minus(before *Ledger) Ledger {
 	for p := range NumPhases {
-		for c := range cost.NumCauses {
+		for c := range cause.Count {
 			l.Causes[p][c] -= before.Causes[p][c]
 		}
 		l.Tau[p] -= before.Tau[p]
@@ -78,7 +79,7 @@ func (l Ledger) minus(before *Ledger) Ledger {
 // Add adds another ledger, so that pools can be summed.
 func (l *Ledger) Add(o *Ledger) {
 	for p := range NumPhases {
-		for c := range cost.NumCauses {
+		for c := range cause.Count {
 			l.Causes[p][c] += o.Causes[p][c]
 		}
 		l.Tau[p] += o.Tau[p]

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // The layout that a plan chooses runs the workload it was chosen for, its longest
@@ -16,7 +17,7 @@ func TestChosenLayoutHoldsTheLongestRequest(t *testing.T) {
 		t.Skip("two whole runs")
 	}
 	for _, c := range []struct{ model, topology string }{{"minimax-m2", "hgx-h200:64"}, {"gpt-oss-120b", "rtx-4090:8"}} {
-		s, p := complete(t, scenario(c.model, c.topology), Options{})
+		s, p := complete(t, asked(c.model, c.topology), Options{})
 		s.Workload.Requests = 2000
 		if _, err := sim.Run(context.Background(), s, sim.Options{}); err != nil {
 			t.Errorf("%s on %s, %s: %v", c.model, c.topology, p.Candidates[0].Text, err)
@@ -41,8 +42,8 @@ func TestCutQueueIsBounded(t *testing.T) {
 // What exceeds the model's context is left to be rejected: it does not rule out the
 // layouts that hold all else.
 func TestLongestIsWithinTheModel(t *testing.T) {
-	s := scenario("llama-3.1-70b", "hgx-h100:8")
-	s.Workload = &sim.Workload{Profile: "reasoning"}
+	s := asked("llama-3.1-70b", "hgx-h100:8")
+	s.Workload = &scenario.Workload{Profile: "reasoning"}
 	_, p := complete(t, s, Options{LayoutOnly: true})
 	if l := p.demand.longest; l.in+l.out != 131072 || l.in < 1 || l.out < 1 {
 		t.Errorf("longest request: %+v", l)

@@ -9,6 +9,8 @@ import (
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // WithinSLO is the share of requests that must be within the SLO for a rate to
@@ -22,12 +24,12 @@ const (
 )
 
 // OpenRate reports that a scenario leaves its rate to the plan.
-func OpenRate(s *sim.Scenario) bool {
+func OpenRate(s *scenario.Scenario) bool {
 	return s.Trace == nil && (s.Workload == nil || s.Workload.Rate == 0 && s.Workload.Concurrency == 0)
 }
 
 // offer decides the rate and the number of requests where they are open.
-func (p *Plan) offer(ctx context.Context, s *sim.Scenario, o *Options) error {
+func (p *Plan) offer(ctx context.Context, s *scenario.Scenario, o *Options) error {
 	if s.Trace != nil {
 		return p.replay(ctx, s, o)
 	}
@@ -64,7 +66,7 @@ func (p *Plan) offer(ctx context.Context, s *sim.Scenario, o *Options) error {
 }
 
 // replay says when a trace leaves the deployment idle.
-func (p *Plan) replay(ctx context.Context, s *sim.Scenario, o *Options) error {
+func (p *Plan) replay(ctx context.Context, s *scenario.Scenario, o *Options) error {
 	rate := p.demand.rate // as scaled
 	if o.FindCapacity {
 		if s.Trace.File == "-" || rate == 0 {
@@ -138,7 +140,7 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 		p.CapacityRequestsPerS = significant(bad)
 		p.probed = fmt.Sprintf("Probe runs keep less than %.0f %% of requests within the SLO down to %s requests/s", 100*WithinSLO, Figure(p.CapacityRequestsPerS))
 	}
-	p.Capacity = &sim.Capacity{RequestsPerS: p.CapacityRequestsPerS, OutputTokensPerSPerChip: p.CapacityRequestsPerS * p.demand.out / float64(p.chosen.chips)}
+	p.Capacity = &result.Capacity{RequestsPerS: p.CapacityRequestsPerS, OutputTokensPerSPerChip: p.CapacityRequestsPerS * p.demand.out / float64(p.chosen.chips)}
 	return nil
 }
 
@@ -154,7 +156,7 @@ const (
 
 // probe runs a cut of the deployment at a cut of the rate: instances are alike and
 // independent but for the router, so some of them show what all would do.
-func (p *Plan) probe(ctx context.Context, s *sim.Scenario, rate float64) (float64, error) {
+func (p *Plan) probe(ctx context.Context, s *scenario.Scenario, rate float64) (float64, error) {
 	t := s.Clone()
 	cut := p.cut(t, rate)
 	t.Workload.Rate = rate * cut
@@ -169,11 +171,11 @@ const uneven = 0.02
 
 // cut takes instances out of the pools, in proportion, and returns the share of
 // the rate that the rest can be asked for.
-func (p *Plan) cut(t *sim.Scenario, rate float64) float64 {
+func (p *Plan) cut(t *scenario.Scenario, rate float64) float64 {
 	d := &t.Deployment
-	pools := []*sim.Pool{d.Serve}
+	pools := []*scenario.Pool{d.Serve}
 	if d.Serve == nil {
-		pools = []*sim.Pool{d.Prefill, d.Decode}
+		pools = []*scenario.Pool{d.Prefill, d.Decode}
 	}
 	least := math.MaxInt
 	for _, q := range pools {
@@ -202,7 +204,7 @@ func (p *Plan) cut(t *sim.Scenario, rate float64) float64 {
 // within runs a scenario until a share of its measured requests has finished (0:
 // all) and returns the share of these that met the SLO. The longest answers are the
 // last to finish, and their latency a token is not unlike the others'.
-func (p *Plan) within(ctx context.Context, s *sim.Scenario, finished float64) (float64, error) {
+func (p *Plan) within(ctx context.Context, s *scenario.Scenario, finished float64) (float64, error) {
 	slo := metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)}
 	opt := p.Options
 	var good, all int64

@@ -3,7 +3,7 @@ package plan
 import (
 	"sort"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -19,7 +19,7 @@ func (p place) end(at, size, n int) (next int, ok bool) {
 	if n == 0 {
 		return at, true
 	}
-	next = sim.PoolEnd(p.topology, at, size, n)
+	next = plant.PoolEnd(p.topology, at, size, n)
 	return next, next <= p.topology.Chips
 }
 

@@ -10,6 +10,9 @@ import (
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // Options steer the search; none of them changes its outcome.
@@ -40,8 +43,8 @@ type Plan struct {
 	// within the SLO: the estimate, or what probe runs corrected it to.
 	CapacityRequestsPerS float64 `json:"-"`
 	// Capacity is what probes found, nil when none was needed.
-	Capacity *sim.Capacity `json:"-"`
-	Tiers    []string      `json:"-"` // of the topology, innermost first
+	Capacity *result.Capacity `json:"-"`
+	Tiers    []string         `json:"-"` // of the topology, innermost first
 	// MeanContext is that of a sequence found decoding, in tokens, and KVBytes what
 	// one of that length holds in all layers.
 	MeanContext, KVBytes float64 `json:"-"`
@@ -53,16 +56,16 @@ type Plan struct {
 
 // Candidate is one deployment and what it is thought to do at its capacity.
 type Candidate struct {
-	Layout                  sim.Deployment `json:"layout"`
-	Text                    string         `json:"text"`
-	Fits                    bool           `json:"fits"`
-	WhyNot                  string         `json:"why_not"`
-	MeetsSLO                bool           `json:"meets_slo"`
-	CapacityRequestsPerS    float64        `json:"capacity_requests_per_s"`
-	OutputTokensPerSPerChip float64        `json:"output_tokens_per_s_per_chip"`
-	TTFTMs                  float64        `json:"ttft_ms"`
-	TPOTMs                  float64        `json:"tpot_ms"`
-	Bound                   string         `json:"bound"`
+	Layout                  scenario.Deployment `json:"layout"`
+	Text                    string              `json:"text"`
+	Fits                    bool                `json:"fits"`
+	WhyNot                  string              `json:"why_not"`
+	MeetsSLO                bool                `json:"meets_slo"`
+	CapacityRequestsPerS    float64             `json:"capacity_requests_per_s"`
+	OutputTokensPerSPerChip float64             `json:"output_tokens_per_s_per_chip"`
+	TTFTMs                  float64             `json:"ttft_ms"`
+	TPOTMs                  float64             `json:"tpot_ms"`
+	Bound                   string              `json:"bound"`
 }
 
 // ErrNoLayout says that no layout of a model fits a topology.
@@ -70,14 +73,14 @@ var ErrNoLayout = errors.New("no layout fits")
 
 // Complete turns a scenario into one that sim.Run takes: layouts, pool sizes, rate
 // and number of requests that it leaves open are decided. What it fixes stays.
-func Complete(ctx context.Context, s *sim.Scenario, opt sim.Options, o Options) (*sim.Scenario, *Plan, error) {
-	if err := s.Validate(); err != nil {
+func Complete(ctx context.Context, s *scenario.Scenario, opt sim.Options, o Options) (*scenario.Scenario, *Plan, error) {
+	if err := plant.Validate(s); err != nil {
 		return nil, nil, err
 	}
 	want := s.Deployment
 	out := s.Clone()
 	out.Defaults()
-	in, err := out.Load(opt)
+	in, err := plant.Load(out, opt.Source)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -115,11 +118,11 @@ func Complete(ctx context.Context, s *sim.Scenario, opt sim.Options, o Options) 
 }
 
 // deploy decides the deployment, or prices the one that is given.
-func (p *Plan) deploy(ctx context.Context, s *sim.Scenario, in *sim.Inputs, want *sim.Deployment, o *Options) error {
+func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Inputs, want *scenario.Deployment, o *Options) error {
 	pr := &pricer{
 		demand: p.demand, topology: in.Topology, packs: newPacks(p.demand.sample, in.Model.Breaks),
 		slo:     metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
-		stepper: func(pool *sim.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
+		stepper: func(pool *scenario.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
 	}
 	q := &query{pricer: pr, want: want, inputs: in, scenario: s}
 	all, rejected, err := q.run(ctx, o.Workers)

@@ -11,13 +11,15 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
-func scenario(model, topology string) *sim.Scenario {
-	return &sim.Scenario{Version: sim.ScenarioVersion, Model: model, Topology: topology, Seed: 1}
+func asked(model, topology string) *scenario.Scenario {
+	return &scenario.Scenario{Version: scenario.Version, Model: model, Topology: topology, Seed: 1}
 }
 
-func complete(t testing.TB, s *sim.Scenario, o Options) (*sim.Scenario, *Plan) {
+func complete(t testing.TB, s *scenario.Scenario, o Options) (*scenario.Scenario, *Plan) {
 	t.Helper()
 	out, p, err := Complete(context.Background(), s, sim.Options{}, o)
 	if err != nil {
@@ -33,8 +35,8 @@ func TestSearchIsDeterministic(t *testing.T) {
 		{"llama-3.1-8b", "hgx-h100:8"}, {"v3", "cloudmatrix384"}, {"v4-flash", "hgx-h200:16"}, {"v4", "supernode8912"},
 	} {
 		t.Run(c.model+" "+c.topology, func(t *testing.T) {
-			one, p1 := complete(t, scenario(c.model, c.topology), Options{LayoutOnly: true, Workers: 1})
-			two, p2 := complete(t, scenario(c.model, c.topology), Options{LayoutOnly: true, Workers: 4})
+			one, p1 := complete(t, asked(c.model, c.topology), Options{LayoutOnly: true, Workers: 1})
+			two, p2 := complete(t, asked(c.model, c.topology), Options{LayoutOnly: true, Workers: 4})
 			if !reflect.DeepEqual(one, two) || !reflect.DeepEqual(p1.Candidates, p2.Candidates) {
 				t.Error("the plan depends on the number of goroutines")
 			}
@@ -54,7 +56,7 @@ func TestSearchIsDeterministic(t *testing.T) {
 // What the plan says fits is accepted by a run, which places instances by itself.
 func TestCandidatesRun(t *testing.T) {
 	for _, c := range []struct{ model, topology string }{{"llama-3.1-8b", "hgx-h100:8"}, {"v4-flash", "hgx-h200:24"}, {"v3", "cloudmatrix384"}} {
-		s, p := complete(t, scenario(c.model, c.topology), Options{LayoutOnly: true})
+		s, p := complete(t, asked(c.model, c.topology), Options{LayoutOnly: true})
 		s.Workload.Rate, s.Workload.Requests, s.Workload.Start = 1, 1, "empty"
 		for i, cand := range p.Candidates {
 			if !cand.Fits || i >= 20 {
@@ -81,7 +83,7 @@ func TestCapacityAgainstRuns(t *testing.T) {
 		{"v3", "cloudmatrix384", "disaggregated", 0.25},
 		{"v3", "cloudmatrix384", "aggregated", 0.25},
 	} {
-		s := scenario(c.model, c.topology)
+		s := asked(c.model, c.topology)
 		s.Deployment.Mode = c.mode
 		_, estimated := complete(t, s, Options{LayoutOnly: true})
 		_, found := complete(t, s, Options{FindCapacity: true})
@@ -95,12 +97,12 @@ func TestCapacityAgainstRuns(t *testing.T) {
 
 // A completed scenario is complete: planning it again changes nothing.
 func TestCompleteTwice(t *testing.T) {
-	once, _ := complete(t, scenario("llama-3.1-8b", "hgx-h100:8"), Options{})
+	once, _ := complete(t, asked("llama-3.1-8b", "hgx-h100:8"), Options{})
 	text, err := once.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := sim.ReadScenario("printed", text)
+	read, err := plant.Read("printed", text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,10 +114,10 @@ func TestCompleteTwice(t *testing.T) {
 }
 
 func TestWhatIsFixedStays(t *testing.T) {
-	s := scenario("v4-flash", "hgx-h200:16")
+	s := asked("v4-flash", "hgx-h200:16")
 	s.Deployment.Mode = "disaggregated"
-	s.Deployment.Decode = &sim.Pool{TP: 2, MaxSequences: 24}
-	s.Deployment.Prefill = &sim.Pool{Instances: 1}
+	s.Deployment.Decode = &scenario.Pool{TP: 2, MaxSequences: 24}
+	s.Deployment.Prefill = &scenario.Pool{Instances: 1}
 	out, p := complete(t, s, Options{LayoutOnly: true})
 	if d := out.Deployment; d.Decode.TP != 2 || d.Decode.MaxSequences != 24 || d.Prefill.Instances != 1 || d.Why == "" {
 		t.Errorf("decode %+v, prefill %+v, why %q", d.Decode, d.Prefill, d.Why)
@@ -125,16 +127,16 @@ func TestWhatIsFixedStays(t *testing.T) {
 			t.Errorf("an aggregated candidate where pools are fixed: %s", c.Text)
 		}
 	}
-	s.Deployment = sim.Deployment{PollSteps: 7, Overlap: "two-batch", Routing: "power-law(1.01)", Engine: "sglang",
-		MTP: sim.MTP{Drafts: 1}, Precision: sim.Precision{KV: "bf16"}}
+	s.Deployment = scenario.Deployment{PollSteps: 7, Overlap: "two-batch", Routing: "power-law(1.01)", Engine: "sglang",
+		MTP: scenario.MTP{Drafts: 1}, Precision: scenario.Precision{KV: "bf16"}}
 	out, _ = complete(t, s, Options{LayoutOnly: true})
 	got := out.Deployment
 	got.Mode, got.Prefill, got.Decode, got.Serve, got.Why = "", nil, nil, nil, ""
 	if got != s.Deployment {
 		t.Errorf("beside the layout, %+v became %+v", s.Deployment, got)
 	}
-	whole := &sim.Pool{Instances: 2, TP: 4}
-	s.Deployment = sim.Deployment{Serve: whole}
+	whole := &scenario.Pool{Instances: 2, TP: 4}
+	s.Deployment = scenario.Deployment{Serve: whole}
 	out, _ = complete(t, s, Options{LayoutOnly: true})
 	if got := out.Deployment.Serve; got.Instances != 2 || got.TP != 4 || got.DP != 1 || got.EP != 1 || out.Deployment.Why != "" {
 		t.Errorf("a pool described in full became %+v, why %q", got, out.Deployment.Why)
@@ -145,12 +147,12 @@ func TestWhatIsFixedStays(t *testing.T) {
 }
 
 func TestNothingFits(t *testing.T) {
-	_, _, err := Complete(context.Background(), scenario("v4", "rtx-4090"), sim.Options{}, Options{})
+	_, _, err := Complete(context.Background(), asked("v4", "rtx-4090"), sim.Options{}, Options{})
 	if !errors.Is(err, ErrNoLayout) || !strings.Contains(err.Error(), "weights") || !strings.Contains(err.Error(), "GB") {
 		t.Errorf("want the arithmetic of what does not fit, got: %v", err)
 	}
-	s := scenario("llama-3.1-8b", "hgx-h100:8")
-	s.Deployment.Serve = &sim.Pool{Instances: 9, TP: 1}
+	s := asked("llama-3.1-8b", "hgx-h100:8")
+	s.Deployment.Serve = &scenario.Pool{Instances: 9, TP: 1}
 	if _, _, err := Complete(context.Background(), s, sim.Options{}, Options{}); !errors.Is(err, ErrNoLayout) || !strings.Contains(err.Error(), "8 chips") {
 		t.Errorf("nine instances on eight chips: %v", err)
 	}
@@ -158,7 +160,7 @@ func TestNothingFits(t *testing.T) {
 
 // An SLO out of reach: the least violation, flagged.
 func TestLeastViolation(t *testing.T) {
-	s := scenario("llama-3.1-8b", "hgx-h100:8")
+	s := asked("llama-3.1-8b", "hgx-h100:8")
 	s.SLO.TPOT = 1_000_000
 	_, p := complete(t, s, Options{LayoutOnly: true})
 	if len(p.Warnings) == 0 || p.Candidates[0].MeetsSLO {
@@ -179,8 +181,8 @@ func TestStandardInputIsPutBack(t *testing.T) {
 	for i := range sampled + 5 {
 		text.WriteString("2023-11-16 18:17:03.000" + string(rune('0'+i*10/(sampled+5))) + "00,100,10\n")
 	}
-	s := scenario("llama-3.1-8b", "hgx-h100:8")
-	s.Trace = &sim.Trace{File: "-"}
+	s := asked("llama-3.1-8b", "hgx-h100:8")
+	s.Trace = &scenario.Trace{File: "-"}
 	_, p, err := Complete(context.Background(), s, sim.Options{Stdin: strings.NewReader(text.String())}, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +196,7 @@ func TestStandardInputIsPutBack(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, _, err := Complete(ctx, scenario("llama-3.1-8b", "hgx-h100:8"), sim.Options{}, Options{}); !errors.Is(err, context.Canceled) {
+	if _, _, err := Complete(ctx, asked("llama-3.1-8b", "hgx-h100:8"), sim.Options{}, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -205,7 +207,7 @@ func BenchmarkSearch(b *testing.B) {
 	} {
 		b.Run("model="+c.model+"/topology="+c.topology, func(b *testing.B) {
 			for b.Loop() {
-				complete(b, scenario(c.model, c.topology), Options{LayoutOnly: true})
+				complete(b, asked(c.model, c.topology), Options{LayoutOnly: true})
 			}
 		})
 	}

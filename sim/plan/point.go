@@ -3,6 +3,7 @@ package plan
 import (
 	"math"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 )
 
@@ -238,5 +239,5 @@ func mainCause(s cost.Step) string {
 			best = i
 		}
 	}
-	return share(cost.CauseNames[best], float64(s.Causes[best])/max(1, float64(s.Time)))
+	return share(cause.Names[best], float64(s.Causes[best])/max(1, float64(s.Time)))
 }

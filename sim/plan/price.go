@@ -8,6 +8,7 @@ import (
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -21,7 +22,7 @@ const busiest = 0.97
 
 // priced is a pool layout in one role and what one instance of it can do.
 type priced struct {
-	pool   sim.Pool // Instances is 0: how many there are is decided later
+	pool   scenario.Pool // Instances is 0: how many there are is decided later
 	role   cost.Role
 	chips  int
 	layout string
@@ -45,12 +46,12 @@ type pricer struct {
 	slo      metrics.SLO
 	topology *topologies.Topology
 	packs    *packs
-	stepper  func(*sim.Pool, cost.Role) (*cost.Stepper, error)
+	stepper  func(*scenario.Pool, cost.Role) (*cost.Stepper, error)
 }
 
 // price finds the highest rate of one instance, over the prompt budgets worth
 // trying: the engine's own and, where prompts hold tokens up, smaller ones.
-func (p *pricer) price(pool sim.Pool, role cost.Role) priced {
+func (p *pricer) price(pool scenario.Pool, role cost.Role) priced {
 	best := p.priceBudget(pool, role)
 	if best.whyNot != "" || role == cost.Decode || pool.MaxTokens != 0 {
 		return best
@@ -77,7 +78,7 @@ func (c *priced) better(o *priced) bool {
 	return c.rate > 1.005*o.rate
 }
 
-func (p *pricer) priceBudget(pool sim.Pool, role cost.Role) priced {
+func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	out := priced{pool: pool, role: role}
 	out.layout = poolText(&pool)
 	st, err := p.stepper(&pool, role)

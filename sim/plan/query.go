@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // query is one search: what is wanted and what it is priced with.
 type query struct {
 	*pricer
-	want     *sim.Deployment
-	inputs   *sim.Inputs
-	scenario *sim.Scenario
+	want     *scenario.Deployment
+	inputs   *plant.Inputs
+	scenario *scenario.Scenario
 }
 
 // complete reports that nothing is left to search.
@@ -30,7 +31,7 @@ func (q *query) complete() bool {
 
 // fixed reports that a pool is described in full: with a number of instances and
 // any degree of parallelism given, the degrees left out are 1.
-func fixed(p *sim.Pool) bool {
+func fixed(p *scenario.Pool) bool {
 	return p != nil && p.Instances > 0 && p.TP+p.DP+p.EP+p.PP > 0
 }
 
@@ -45,11 +46,11 @@ func (q *query) roles() (split, together bool) {
 // jobs are the layouts to price.
 func (q *query) jobs() []job {
 	var jobs []job
-	add := func(want *sim.Pool, role cost.Role) {
+	add := func(want *scenario.Pool, role cost.Role) {
 		if want == nil {
-			want = &sim.Pool{}
+			want = &scenario.Pool{}
 		}
-		pools := []sim.Pool{*want}
+		pools := []scenario.Pool{*want}
 		if fixed(want) {
 			for _, n := range []*int{&pools[0].TP, &pools[0].DP, &pools[0].PP, &pools[0].CP} {
 				*n = max(1, *n)
@@ -135,7 +136,7 @@ func (q *query) combine(s *splitter, prefill, decode, mixed []*priced) (all []de
 	return all
 }
 
-func instances(p *sim.Pool) int {
+func instances(p *scenario.Pool) int {
 	if p == nil {
 		return 0
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // sampled is how many requests of a workload the plan looks at.
@@ -24,7 +26,7 @@ type head struct {
 
 // takeSample looks at the head of the workload. A trace on standard input is put
 // back, so that the run reads it whole.
-func takeSample(s *sim.Scenario, opt *sim.Options) (h head, err error) {
+func takeSample(s *scenario.Scenario, opt *sim.Options) (h head, err error) {
 	if s.Trace != nil {
 		return sampleTrace(s, opt)
 	}
@@ -32,7 +34,7 @@ func takeSample(s *sim.Scenario, opt *sim.Options) (h head, err error) {
 	if w.Rate == 0 {
 		w.Rate = 1 // lengths do not depend on it
 	}
-	t, err := w.Generator(s.Seed)
+	t, err := plant.Generator(&w, s.Seed)
 	if err != nil {
 		return h, err
 	}
@@ -51,7 +53,7 @@ func takeSample(s *sim.Scenario, opt *sim.Options) (h head, err error) {
 	return h, nil
 }
 
-func sampleTrace(s *sim.Scenario, opt *sim.Options) (h head, err error) {
+func sampleTrace(s *scenario.Scenario, opt *sim.Options) (h head, err error) {
 	stdin := opt.Stdin
 	if s.Trace.File == "-" {
 		if stdin == nil {
@@ -62,7 +64,7 @@ func sampleTrace(s *sim.Scenario, opt *sim.Options) (h head, err error) {
 		stdin = io.TeeReader(rest, &seen)
 		defer func() { opt.Stdin = io.MultiReader(&seen, rest) }()
 	}
-	source, err := s.Trace.Open(s.Seed, stdin, nil)
+	source, err := plant.OpenTrace(s.Trace, s.Seed, stdin, nil)
 	if err != nil {
 		return h, err
 	}

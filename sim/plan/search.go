@@ -7,8 +7,8 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/work"
 )
 
@@ -28,7 +28,7 @@ type deployed struct {
 
 // job is one layout to price in one role.
 type job struct {
-	pool sim.Pool
+	pool scenario.Pool
 	role cost.Role
 }
 

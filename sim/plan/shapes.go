@@ -4,7 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -19,7 +19,7 @@ const (
 )
 
 // shapes lists the pool layouts worth pricing. What the user fixed in want stays.
-func shapes(m *models.Model, t *topologies.Topology, want *sim.Pool) []sim.Pool {
+func shapes(m *models.Model, t *topologies.Topology, want *scenario.Pool) []scenario.Pool {
 	g := shaper{want: want, experts: int(m.Experts()), topology: t, dies: max(1, t.Chip.Dies), layers: len(m.Layers)}
 	for _, l := range m.Layers {
 		g.heads = max(g.heads, int(l.Attention.Heads))
@@ -33,10 +33,10 @@ func shapes(m *models.Model, t *topologies.Topology, want *sim.Pool) []sim.Pool 
 }
 
 type shaper struct {
-	want                         *sim.Pool
+	want                         *scenario.Pool
 	topology                     *topologies.Topology
 	dies, layers, heads, experts int
-	found                        []sim.Pool
+	found                        []scenario.Pool
 }
 
 // dense: an instance is tensors cut over TP ranks, layers over PP stages; more

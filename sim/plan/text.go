@@ -5,12 +5,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // poolText is a pool's layout as people write it: TP1 DP64 EP64 +16 experts.
-func poolText(p *sim.Pool) string {
+func poolText(p *scenario.Pool) string {
 	l := cost.Layout{TP: max(1, p.TP), DP: max(1, p.DP), EP: max(1, p.EP), PP: max(1, p.PP), Redundant: p.Experts.Redundant}
 	return l.String()
 }
@@ -66,25 +66,25 @@ func (p *Plan) list(all []deployed, rejected []priced) {
 		c := Candidate{Text: string(r.role) + " " + r.layout, WhyNot: r.whyNot}
 		switch r.role {
 		case cost.Prefill:
-			c.Layout = sim.Deployment{Mode: "disaggregated", Prefill: &pool}
+			c.Layout = scenario.Deployment{Mode: "disaggregated", Prefill: &pool}
 		case cost.Decode:
-			c.Layout = sim.Deployment{Mode: "disaggregated", Decode: &pool}
+			c.Layout = scenario.Deployment{Mode: "disaggregated", Decode: &pool}
 		default:
-			c.Layout = sim.Deployment{Mode: "aggregated", Serve: &pool}
+			c.Layout = scenario.Deployment{Mode: "aggregated", Serve: &pool}
 		}
 		p.Candidates = append(p.Candidates, c)
 	}
 }
 
-func (d *deployed) layout() sim.Deployment {
+func (d *deployed) layout() scenario.Deployment {
 	first := d.first.pool
 	first.Instances = d.n1
 	if d.second == nil {
-		return sim.Deployment{Mode: d.mode, Serve: &first}
+		return scenario.Deployment{Mode: d.mode, Serve: &first}
 	}
 	second := d.second.pool
 	second.Instances = d.n2
-	return sim.Deployment{Mode: d.mode, Prefill: &first, Decode: &second}
+	return scenario.Deployment{Mode: d.mode, Prefill: &first, Decode: &second}
 }
 
 // whyNot says by how much a deployment misses the SLO.

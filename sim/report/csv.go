@@ -8,12 +8,12 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
 // CSV writes one row of path and value for every leaf of the JSON, in its order:
 // latency.ttft_ms.p99,812.4. Elements of lists are numbered from 0.
-func CSV(w io.Writer, r *sim.Result) error {
+func CSV(w io.Writer, r *result.Result) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -3,14 +3,14 @@ package report
 import (
 	"io"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // Format is one way of writing a result.
 type Format struct {
 	Name  string
-	Write func(w io.Writer, r *sim.Result) error
+	Write func(w io.Writer, r *result.Result) error
 }
 
 // Formats are all there are, the default first.
@@ -21,7 +21,7 @@ var Formats = []Format{
 }
 
 // Find is the writer of a format's name.
-func Find(name string) (func(io.Writer, *sim.Result) error, error) {
+func Find(name string) (func(io.Writer, *result.Result) error, error) {
 	names := make([]string, len(Formats))
 	for i, f := range Formats {
 		if f.Name == name {

@@ -13,65 +13,67 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cause"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write goldens; only commit the change if you understand and want it")
 
-// result has every field set, each number another.
-func result() *sim.Result {
-	return &sim.Result{
-		Version: sim.ResultVersion, RunID: "5c1f3a9e-0f5b-5d7e-9b3a-2f4f6f8b1c2d", Seed: 7,
-		Scenario: &sim.Scenario{Version: 1, Model: "v4", Topology: "supernode8912", Seed: 7},
-		Inputs:   []sim.Input{{Kind: "model", Name: "deepseek-v4-pro", SHA256: "ab12"}},
+// full has every field set, each number another.
+func full() *result.Result {
+	return &result.Result{
+		Version: result.Version, RunID: "5c1f3a9e-0f5b-5d7e-9b3a-2f4f6f8b1c2d", Seed: 7,
+		Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912", Seed: 7},
+		Inputs:   []scenario.Input{{Kind: "model", Name: "deepseek-v4-pro", SHA256: "ab12"}},
 		Warnings: []string{
 			"optics of tier fabric: 100 ns a pass is assumed",
 			"a long warning that has to be broken over two lines because a page is not wider than one hundred columns, of which some are the margin",
 		},
-		Requests:   sim.Requests{Initial: 12_000, Arrived: 1_000_000, Completed: 995_001, Rejected: 2, Lost: 0, InFlight: 16_997, Measured: 800_000},
+		Requests:   result.Requests{Initial: 12_000, Arrived: 1_000_000, Completed: 995_001, Rejected: 2, Lost: 0, InFlight: 16_997, Measured: 800_000},
 		SimulatedS: 512.25,
-		Throughput: sim.Throughput{InputTokensPerS: 7.81e6, OutputTokensPerS: 976_562.5, RequestsPerS: 1953.1, OutputTokensPerSPerChip: 109.77},
-		Latency: sim.Latency{
-			TTFT: sim.Distribution{Mean: 612.5, P50: 550.25, P90: 999.97, P95: 1234.5, P99: 1999.9, Max: 2777, Censored: true},
-			TPOT: sim.Distribution{Mean: 31.25, P50: 31, P90: 35.5, P95: 36, P99: 41.75, Max: 49.9},
-			ITL:  sim.Distribution{Mean: 31.2, P50: 30.5, P90: 36, P95: 38.25, P99: 52, Max: 101},
-			E2E:  sim.Distribution{Mean: 16_200, P50: 14_000, P90: 31_000, P95: 40_000, P99: 61_000, Max: 123_456},
+		Throughput: result.Throughput{InputTokensPerS: 7.81e6, OutputTokensPerS: 976_562.5, RequestsPerS: 1953.1, OutputTokensPerSPerChip: 109.77},
+		Latency: result.Latency{
+			TTFT: result.Distribution{Mean: 612.5, P50: 550.25, P90: 999.97, P95: 1234.5, P99: 1999.9, Max: 2777, Censored: true},
+			TPOT: result.Distribution{Mean: 31.25, P50: 31, P90: 35.5, P95: 36, P99: 41.75, Max: 49.9},
+			ITL:  result.Distribution{Mean: 31.2, P50: 30.5, P90: 36, P95: 38.25, P99: 52, Max: 101},
+			E2E:  result.Distribution{Mean: 16_200, P50: 14_000, P90: 31_000, P95: 40_000, P99: 61_000, Max: 123_456},
 		},
-		Goodput:  sim.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: sim.SLO{TTFT: 2e9, TPOT: 50e6}},
-		Capacity: &sim.Capacity{RequestsPerS: 2400, OutputTokensPerSPerChip: 134.9},
-		Causes: sim.Causes{
-			Prefill: sim.Shares{Compute: 0.5, HBMWeights: 0.05, HBMAct: 0.04, CommBandwidth: 0.1, CommLatency: 0.06, Launch: 0.01, Host: 0.02, Imbalance: 0.1, Idle: 0.12},
-			Decode:  sim.Shares{Compute: 0.08, HBMWeights: 0.3, HBMKV: 0.2, HBMAct: 0.01, CommBandwidth: 0.05, CommLatency: 0.12, Launch: 0.07, Host: 0.03, Imbalance: 0.06, Idle: 0.08},
-			NS: sim.CausesNS{
-				Prefill: sim.PhaseNS{Compute: 500, HBMWeights: 50, HBMAct: 40, CommBandwidth: 100, CommLatency: 60, Launch: 10, Host: 20, Imbalance: 100, Idle: 120, Tau: 9, Hidden: 77},
-				Decode:  sim.PhaseNS{Compute: 80, HBMWeights: 300, HBMKV: 200, HBMAct: 10, CommBandwidth: 50, CommLatency: 120, Launch: 70, Host: 30, Imbalance: 60, Idle: 80, Tau: 31, Hidden: 5},
+		Goodput:  result.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: scenario.SLO{TTFT: 2e9, TPOT: 50e6}},
+		Capacity: &result.Capacity{RequestsPerS: 2400, OutputTokensPerSPerChip: 134.9},
+		Causes: result.Causes{
+			Prefill: result.Shares{cause.Compute: 0.5, cause.HBMWeights: 0.05, cause.HBMAct: 0.04, cause.CommBandwidth: 0.1, cause.CommLatency: 0.06, cause.Launch: 0.01, cause.Host: 0.02, cause.Imbalance: 0.1, cause.Idle: 0.12},
+			Decode:  result.Shares{cause.Compute: 0.08, cause.HBMWeights: 0.3, cause.HBMKV: 0.2, cause.HBMAct: 0.01, cause.CommBandwidth: 0.05, cause.CommLatency: 0.12, cause.Launch: 0.07, cause.Host: 0.03, cause.Imbalance: 0.06, cause.Idle: 0.08},
+			NS: result.CausesNS{
+				Prefill: result.PhaseNS{Causes: [cause.Count]int64{cause.Compute: 500, cause.HBMWeights: 50, cause.HBMAct: 40, cause.CommBandwidth: 100, cause.CommLatency: 60, cause.Launch: 10, cause.Host: 20, cause.Imbalance: 100, cause.Idle: 120}, Tau: 9, Hidden: 77},
+				Decode:  result.PhaseNS{Causes: [cause.Count]int64{cause.Compute: 80, cause.HBMWeights: 300, cause.HBMKV: 200, cause.HBMAct: 10, cause.CommBandwidth: 50, cause.CommLatency: 120, cause.Launch: 70, cause.Host: 30, cause.Imbalance: 60, cause.Idle: 80}, Tau: 31, Hidden: 5},
 			},
-			Request: sim.RequestSpans{Queue: 0.01, Prefill: 0.03, KVTransfer: 0.005, Decode: 0.95, Preempted: 0.005},
+			Request: result.RequestSpans{Queue: 0.01, Prefill: 0.03, KVTransfer: 0.005, Decode: 0.95, Preempted: 0.005},
 		},
-		Utilisation: sim.Utilisation{MFU: 0.123, MBU: 0.456, Links: map[string]float64{"fabric": 0.02, "board": 0.31}},
-		KV:          sim.KV{CapacityBytes: 1_200_000_000_000_000, PeakBytes: 400_000_000_000_000, BytesPerToken: 3512.5, PrefixHitRate: 0.25, Preemptions: 3},
-		Energy:      &sim.Energy{JoulesPerOutputToken: 9.1, WattsMean: 8.9e6},
-		Deployment: sim.DeploymentInfo{
+		Utilisation: result.Utilisation{MFU: 0.123, MBU: 0.456, Links: map[string]float64{"fabric": 0.02, "board": 0.31}},
+		KV:          result.KV{CapacityBytes: 1_200_000_000_000_000, PeakBytes: 400_000_000_000_000, BytesPerToken: 3512.5, PrefixHitRate: 0.25, Preemptions: 3},
+		Energy:      &result.Energy{JoulesPerOutputToken: 9.1, WattsMean: 8.9e6},
+		Deployment: result.DeploymentInfo{
 			Mode: "disaggregated", Chips: 8896, Unused: 16, TopologyChips: 8912, Why: "highest throughput of 120 candidates that meet the SLO",
-			Prefill: &sim.PoolInfo{
+			Prefill: &result.PoolInfo{
 				Chip: "ascend950dt", Instances: 35, ChipsPerInstance: 64, Engine: "cann", WeightsPerChip: spec.Bytes(14 << 30), KVPerRank: spec.Bytes(100 << 30),
-				Layout: sim.PoolLayout{TP: 1, DP: 64, EP: 64, PP: 1, CP: 1, Overlap: "wave"}, MaxTokens: 16384, MaxSequences: 64,
+				Layout: result.PoolLayout{TP: 1, DP: 64, EP: 64, PP: 1, CP: 1, Overlap: "wave"}, MaxTokens: 16384, MaxSequences: 64,
 			},
-			Decode: &sim.PoolInfo{
+			Decode: &result.PoolInfo{
 				Chip: "ascend950dt", Instances: 52, ChipsPerInstance: 128, Engine: "cann", WeightsPerChip: spec.Bytes(7 << 30), KVPerRank: spec.Bytes(107 << 30),
-				Layout: sim.PoolLayout{TP: 1, DP: 128, EP: 128, PP: 1, CP: 1, Redundant: 128, Overlap: "wave"}, MaxTokens: 1024, MaxSequences: 128,
+				Layout: result.PoolLayout{TP: 1, DP: 128, EP: 128, PP: 1, CP: 1, Redundant: 128, Overlap: "wave"}, MaxTokens: 1024, MaxSequences: 128,
 			},
 		},
 	}
 }
 
 func TestTextGolden(t *testing.T) {
-	shared := result()
+	shared := full()
 	shared.Partial, shared.Capacity, shared.Energy, shared.Warnings = true, nil, nil, nil
 	shared.Deployment.Serve, shared.Deployment.Prefill, shared.Deployment.Decode = shared.Deployment.Decode, nil, nil
 	shared.Deployment.Mode, shared.Deployment.Why = "aggregated", ""
-	for name, r := range map[string]*sim.Result{"disaggregated": result(), "aggregated": shared, "empty": {}} {
+	for name, r := range map[string]*result.Result{"disaggregated": full(), "aggregated": shared, "empty": {}} {
 		var out bytes.Buffer
 		if err := Text(&out, r); err != nil {
 			t.Fatal(err)
@@ -125,7 +127,7 @@ var braces = map[string]string{
 
 func TestJSONFieldsAreTheContracts(t *testing.T) {
 	var out bytes.Buffer
-	if err := JSON(&out, result()); err != nil {
+	if err := JSON(&out, full()); err != nil {
 		t.Fatal(err)
 	}
 	var tree map[string]any
@@ -187,10 +189,10 @@ func prune(tree map[string]any) {
 
 func TestJSONReadsBack(t *testing.T) {
 	var first, second bytes.Buffer
-	if err := JSON(&first, result()); err != nil {
+	if err := JSON(&first, full()); err != nil {
 		t.Fatal(err)
 	}
-	var r sim.Result
+	var r result.Result
 	dec := json.NewDecoder(bytes.NewReader(first.Bytes()))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&r); err != nil {
@@ -207,7 +209,7 @@ func TestJSONReadsBack(t *testing.T) {
 // Every leaf of the JSON is a row, and nothing else is.
 func TestCSVHasEveryLeaf(t *testing.T) {
 	var text, table bytes.Buffer
-	if err := errors.Join(JSON(&text, result()), CSV(&table, result())); err != nil {
+	if err := errors.Join(JSON(&text, full()), CSV(&table, full())); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(&table).ReadAll()
@@ -268,7 +270,7 @@ func TestFindNamesTheNearest(t *testing.T) {
 		if _, err := Find(f.Name); err != nil {
 			t.Error(err)
 		}
-		if err := f.Write(failing{}, result()); err == nil {
+		if err := f.Write(failing{}, full()); err == nil {
 			t.Errorf("%s hides that it could not write", f.Name)
 		}
 	}

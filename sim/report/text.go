@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/clustersim/clustersim/sim"
-	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/cause"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
 // Text writes a page for a person: at most 100 columns, no colours.
-func Text(w io.Writer, r *sim.Result) error {
+func Text(w io.Writer, r *result.Result) error {
 	p := &page{}
 	p.head(r)
 	p.latency(r)
@@ -45,7 +45,7 @@ func (p *page) field(label, format string, args ...any) {
 	}
 }
 
-func (p *page) head(r *sim.Result) {
+func (p *page) head(r *result.Result) {
 	d := &r.Deployment
 	if r.Partial {
 		p.line("PARTIAL: interrupted at %s of simulated time", seconds(r.SimulatedS))
@@ -69,7 +69,7 @@ func (p *page) head(r *sim.Result) {
 	p.field("simulated", "%s%s, seed %d", seconds(r.SimulatedS), warmup, r.Seed)
 }
 
-func (p *page) pool(name string, i *sim.PoolInfo) {
+func (p *page) pool(name string, i *result.PoolInfo) {
 	if i == nil {
 		return
 	}
@@ -79,12 +79,12 @@ func (p *page) pool(name string, i *sim.PoolInfo) {
 		l.Overlap, i.Engine, i.WeightsPerChip, i.KVPerRank)
 }
 
-func (p *page) latency(r *sim.Result) {
+func (p *page) latency(r *result.Result) {
 	p.line("")
 	p.line("%-*s%11s%11s%11s%11s%11s%11s", labelWidth, "latency [ms]", "mean", "p50", "p90", "p95", "p99", "max")
 	rows := [...]struct {
 		name string
-		d    *sim.Distribution
+		d    *result.Distribution
 	}{
 		{"TTFT", &r.Latency.TTFT}, {"TPOT", &r.Latency.TPOT}, {"ITL", &r.Latency.ITL}, {"E2E", &r.Latency.E2E},
 	}
@@ -101,7 +101,7 @@ func (p *page) latency(r *sim.Result) {
 	}
 }
 
-func (p *page) rates(r *sim.Result) {
+func (p *page) rates(r *result.Result) {
 	t, g := &r.Throughput, &r.Goodput
 	p.line("")
 	p.field("throughput", "%s requests/s; tokens/s: %s in, %s out, %s out a chip",
@@ -114,16 +114,16 @@ func (p *page) rates(r *sim.Result) {
 }
 
 // causes draws the two phases' causes side by side.
-func (p *page) causes(r *sim.Result) {
+func (p *page) causes(r *result.Result) {
 	const cells = 26
-	prefill, decode := r.Causes.Prefill.List(), r.Causes.Decode.List()
+	prefill, decode := r.Causes.Prefill, r.Causes.Decode
 	p.line("")
 	p.line("%-*s%-*s  %s", labelWidth, "instances' time", cells+8, "prefill", "decode")
-	for c := range cost.NumCauses {
+	for c := range cause.Count {
 		if prefill[c] < 0.0005 && decode[c] < 0.0005 {
 			continue
 		}
-		p.line("  %-*s%s %7s  %s %7s", labelWidth-2, cost.CauseNames[c],
+		p.line("  %-*s%s %7s  %s %7s", labelWidth-2, cause.Names[c],
 			bar(prefill[c], cells), percent(prefill[c]), bar(decode[c], cells), percent(decode[c]))
 	}
 	p.line("")
@@ -133,7 +133,7 @@ func (p *page) causes(r *sim.Result) {
 		percent(s.Queue), percent(s.Prefill), percent(s.KVTransfer), percent(s.Decode), percent(s.Preempted))
 }
 
-func (p *page) resources(r *sim.Result) {
+func (p *page) resources(r *result.Result) {
 	u, k := &r.Utilisation, &r.KV
 	links := ""
 	for _, tier := range slices.Sorted(maps.Keys(u.Links)) {

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
@@ -276,7 +277,7 @@ func compare(t fataler, s scenario) coverage {
 		if twinCfg.Pools[p].Name == "prefill" {
 			phase = metrics.Prefill
 		}
-		want.Window.Ledgers[p].Causes[phase][cost.Idle] = twin.idle(p, from, to)
+		want.Window.Ledgers[p].Causes[phase][cause.Idle] = twin.idle(p, from, to)
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("summaries differ:\nengine %+v\ntwin   %+v", got, want)

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/route"
@@ -73,7 +73,7 @@ func TestLaterTraceIsTheSameLater(t *testing.T) {
 					phase = metrics.Prefill
 				}
 				pools := tight(t, mode, p.Name, nil).Pools
-				after.Window.Ledgers[i].Causes[phase][cost.Idle] -= shift * int64(pools[i].Instances)
+				after.Window.Ledgers[i].Causes[phase][cause.Idle] -= shift * int64(pools[i].Instances)
 			}
 			after.Window.End -= shift
 			equal(t, mode+", "+p.Name, before, after)

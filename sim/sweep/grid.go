@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // Axis is one path of the scenario and the values it takes.
@@ -95,12 +95,12 @@ func split(list string) ([]string, error) {
 type Point struct {
 	ID       int
 	Set      []Setting
-	Scenario *sim.Scenario
+	Scenario *scenario.Scenario
 }
 
 // Grid lists every combination of the axes' values on a base scenario. All faulty
 // values are reported together.
-func Grid(base *sim.Scenario, axes []Axis) ([]Point, error) {
+func Grid(base *scenario.Scenario, axes []Axis) ([]Point, error) {
 	total := 1
 	for _, a := range axes {
 		if total *= len(a.Values); total > MaxPoints {

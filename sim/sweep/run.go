@@ -6,6 +6,8 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/work"
 )
 
@@ -26,7 +28,7 @@ type Options struct {
 type Outcome struct {
 	ID     int
 	Set    []Setting
-	Result *sim.Result
+	Result *result.Result
 	Err    error
 	// MeanContext is that of a sequence found decoding, in tokens, and KVBytes what
 	// one of that length holds, all layers.
@@ -49,8 +51,8 @@ func Run(ctx context.Context, points []Point, o Options) []Outcome {
 }
 
 // run plans and simulates one point.
-func (out *Outcome) run(ctx context.Context, s *sim.Scenario, o *Options) {
-	opt := sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs}
+func (out *Outcome) run(ctx context.Context, s *scenario.Scenario, o *Options) {
+	opt := sim.Options{Source: o.Run.Source}
 	find := o.FindCapacity || plan.OpenRate(s)
 	s, p, err := plan.Complete(ctx, s, opt, plan.Options{Workers: 1, FindCapacity: find})
 	if err != nil {
@@ -78,7 +80,7 @@ func (out *Outcome) fail(ctx context.Context, err error) {
 }
 
 // Fix completes the base scenario's layout, for a grid whose points are to share it.
-func Fix(ctx context.Context, base *sim.Scenario, opt sim.Options) (*sim.Scenario, error) {
+func Fix(ctx context.Context, base *scenario.Scenario, opt sim.Options) (*scenario.Scenario, error) {
 	planned, _, err := plan.Complete(ctx, base, opt, plan.Options{LayoutOnly: true})
 	if err != nil {
 		return nil, err

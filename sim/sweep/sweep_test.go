@@ -15,6 +15,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 func TestParseAxis(t *testing.T) {
@@ -68,11 +70,11 @@ func FuzzParseAxis(f *testing.F) {
 	})
 }
 
-func base() *sim.Scenario {
-	return &sim.Scenario{
-		Version: sim.ScenarioVersion, Model: "llama-3.1-8b", Topology: "hgx-h100:8", Seed: 1,
-		Workload:   &sim.Workload{Profile: "chat", Rate: 5, Requests: 60},
-		Deployment: sim.Deployment{Mode: "aggregated", Serve: &sim.Pool{Instances: 2, TP: 1}},
+func base() *scenario.Scenario {
+	return &scenario.Scenario{
+		Version: scenario.Version, Model: "llama-3.1-8b", Topology: "hgx-h100:8", Seed: 1,
+		Workload:   &scenario.Workload{Profile: "chat", Rate: 5, Requests: 60},
+		Deployment: scenario.Deployment{Mode: "aggregated", Serve: &scenario.Pool{Instances: 2, TP: 1}},
 	}
 }
 
@@ -160,7 +162,7 @@ func TestFormats(t *testing.T) {
 		Points  []struct {
 			ID     int
 			Set    map[string]string
-			Result *sim.Result
+			Result *result.Result
 			Error  string
 		}
 	}
@@ -192,7 +194,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestFix(t *testing.T) {
 	s := base()
-	s.Deployment = sim.Deployment{}
+	s.Deployment = scenario.Deployment{}
 	fixed, err := Fix(context.Background(), s, sim.Options{})
 	if err != nil || fixed.Deployment.Mode == "auto" || fixed.Deployment.Why == "" || s.Deployment.Mode != "" {
 		t.Errorf("%v, %+v", err, fixed)

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 	"unicode/utf8"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -144,8 +144,8 @@ func significant(v float64, digits int) string {
 }
 
 // Layout is a result's deployment in a few words.
-func Layout(r *sim.Result) string {
-	one := func(name string, p *sim.PoolInfo) string {
+func Layout(r *result.Result) string {
+	one := func(name string, p *result.PoolInfo) string {
 		s := fmt.Sprintf("%s%d × TP%d DP%d EP%d", name, p.Instances, p.Layout.TP, p.Layout.DP, p.Layout.EP)
 		if p.Layout.PP > 1 {
 			s += fmt.Sprintf(" PP%d", p.Layout.PP)
@@ -218,13 +218,13 @@ type document struct {
 type pointJSON struct {
 	ID     int               `json:"id"`
 	Set    map[string]string `json:"set"`
-	Result *sim.Result       `json:"result,omitempty"`
+	Result *result.Result    `json:"result,omitempty"`
 	Error  string            `json:"error,omitempty"`
 }
 
 // JSON writes the points with their whole results.
 func JSON(w io.Writer, outcomes []Outcome) error {
-	d := document{Version: sim.ResultVersion, Points: make([]pointJSON, len(outcomes))}
+	d := document{Version: result.Version, Points: make([]pointJSON, len(outcomes))}
 	for i := range outcomes {
 		o := &outcomes[i]
 		p := pointJSON{ID: o.ID, Set: map[string]string{}, Result: o.Result}

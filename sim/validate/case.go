@@ -5,8 +5,9 @@ import (
 	"slices"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -18,7 +19,7 @@ type Case struct {
 	Hardware string // the chip
 	Model    string // the model's full name
 	Engine   string // the serving framework as the row names it
-	Scenario *sim.Scenario
+	Scenario *scenario.Scenario
 	Phase    Phase
 	Steady   *Steady // priced as one step in place of a run
 	Replay   *Replay // the scenario's trace, and what each of its requests measured
@@ -150,34 +151,34 @@ type metric struct {
 	name string
 	// kind groups metrics that mean the same in tables: TTFT, TPOT, throughput.
 	kind string
-	of   func(r *sim.Result, p Phase) float64
+	of   func(r *result.Result, p Phase) float64
 }
 
 // figures are all that can be compared, in the order of tables. The two of
 // InferenceX keep its names: tput_per_gpu counts prompt and output tokens over all
 // GPUs, output_tput_per_gpu output tokens over those that decode.
 var figures = slices.Concat([]metric{
-	{"tput_per_gpu", "tokens/s/GPU", func(r *sim.Result, _ Phase) float64 { return total(r) / chips(r, All) }},
-	{"output_tput_per_gpu", "output tokens/s/GPU", func(r *sim.Result, _ Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, Decode) }},
-	{"output_tokens_per_s_per_chip", "output tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, p) }},
-	{"total_tokens_per_s_per_chip", "tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return total(r) / chips(r, p) }},
-	{"prefill_tokens_per_s_per_chip", "input tokens/s/GPU", func(r *sim.Result, p Phase) float64 { return r.Throughput.InputTokensPerS / chips(r, p) }},
-	{"kv_transfer_ms_mean", "KV transfer", func(r *sim.Result, _ Phase) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean }},
+	{"tput_per_gpu", "tokens/s/GPU", func(r *result.Result, _ Phase) float64 { return total(r) / chips(r, All) }},
+	{"output_tput_per_gpu", "output tokens/s/GPU", func(r *result.Result, _ Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, Decode) }},
+	{"output_tokens_per_s_per_chip", "output tokens/s/GPU", func(r *result.Result, p Phase) float64 { return r.Throughput.OutputTokensPerS / chips(r, p) }},
+	{"total_tokens_per_s_per_chip", "tokens/s/GPU", func(r *result.Result, p Phase) float64 { return total(r) / chips(r, p) }},
+	{"prefill_tokens_per_s_per_chip", "input tokens/s/GPU", func(r *result.Result, p Phase) float64 { return r.Throughput.InputTokensPerS / chips(r, p) }},
+	{"kv_transfer_ms_mean", "KV transfer", func(r *result.Result, _ Phase) float64 { return r.Causes.Request.KVTransfer * r.Latency.E2E.Mean }},
 },
-	latencies("ttft_ms", "TTFT", func(l *sim.Latency) *sim.Distribution { return &l.TTFT }),
-	latencies("tpot_ms", "TPOT", func(l *sim.Latency) *sim.Distribution { return &l.TPOT }),
-	latencies("itl_ms", "ITL", func(l *sim.Latency) *sim.Distribution { return &l.ITL }),
-	latencies("e2e_ms", "E2E", func(l *sim.Latency) *sim.Distribution { return &l.E2E }))
+	latencies("ttft_ms", "TTFT", func(l *result.Latency) *result.Distribution { return &l.TTFT }),
+	latencies("tpot_ms", "TPOT", func(l *result.Latency) *result.Distribution { return &l.TPOT }),
+	latencies("itl_ms", "ITL", func(l *result.Latency) *result.Distribution { return &l.ITL }),
+	latencies("e2e_ms", "E2E", func(l *result.Latency) *result.Distribution { return &l.E2E }))
 
-func latencies(name, kind string, of func(*sim.Latency) *sim.Distribution) []metric {
-	at := func(suffix string, pick func(*sim.Distribution) float64) metric {
-		return metric{name + "_" + suffix, kind, func(r *sim.Result, _ Phase) float64 { return pick(of(&r.Latency)) }}
+func latencies(name, kind string, of func(*result.Latency) *result.Distribution) []metric {
+	at := func(suffix string, pick func(*result.Distribution) float64) metric {
+		return metric{name + "_" + suffix, kind, func(r *result.Result, _ Phase) float64 { return pick(of(&r.Latency)) }}
 	}
 	return []metric{
-		at("mean", func(d *sim.Distribution) float64 { return d.Mean }),
-		at("p50", func(d *sim.Distribution) float64 { return d.P50 }),
-		at("p90", func(d *sim.Distribution) float64 { return d.P90 }),
-		at("p99", func(d *sim.Distribution) float64 { return d.P99 }),
+		at("mean", func(d *result.Distribution) float64 { return d.Mean }),
+		at("p50", func(d *result.Distribution) float64 { return d.P50 }),
+		at("p90", func(d *result.Distribution) float64 { return d.P90 }),
+		at("p99", func(d *result.Distribution) float64 { return d.P99 }),
 	}
 }
 
@@ -191,13 +192,13 @@ func findMetric(name string) (*metric, error) {
 	return nil, spec.UnknownName("metric", name, names)
 }
 
-func total(r *sim.Result) float64 {
+func total(r *result.Result) float64 {
 	return r.Throughput.InputTokensPerS + r.Throughput.OutputTokensPerS
 }
 
 // chips are the packages that a phase's figures are divided by.
-func chips(r *sim.Result, p Phase) float64 {
-	count := func(pool *sim.PoolInfo) float64 { return float64(pool.Instances * pool.ChipsPerInstance) }
+func chips(r *result.Result, p Phase) float64 {
+	count := func(pool *result.PoolInfo) float64 { return float64(pool.Instances * pool.ChipsPerInstance) }
 	d := &r.Deployment
 	switch {
 	case p == Prefill && d.Prefill != nil:

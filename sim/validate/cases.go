@@ -6,7 +6,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -22,7 +23,7 @@ type caseItem struct {
 	ID         string             `yaml:"id"`
 	Source     string             `yaml:"source"`
 	Engine     string             `yaml:"engine,omitempty"` // what tables call it, when not by its profile
-	Scenario   sim.Scenario       `yaml:"scenario"`
+	Scenario   scenario.Scenario  `yaml:"scenario"`
 	Phase      string             `yaml:"phase,omitempty"`
 	Steady     *Steady            `yaml:"steady,omitempty"`
 	InferenceX *launch            `yaml:"inferencex,omitempty"`
@@ -184,7 +185,7 @@ func (c *caseItem) check(doc *spec.Doc, path string, seen map[string]bool) {
 		c.checkLaunch(doc, path, l)
 	}
 	c.checkMeasures(doc, path+".measure", phase)
-	c.Scenario.CheckAs(doc, path+".scenario")
+	c.Scenario.CheckAs(doc, path+".scenario", plant.Check)
 }
 
 func (c *caseItem) checkLaunch(doc *spec.Doc, path string, l *launch) {
@@ -233,7 +234,7 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	}
 	c := Case{ID: item.ID, Engine: item.Engine, Scenario: item.Scenario.Clone(), Phase: phase, Steady: item.Steady, Assumed: item.Assumed, Note: item.Note}
 	if c.Scenario.Version == 0 {
-		c.Scenario.Version = sim.ScenarioVersion
+		c.Scenario.Version = scenario.Version
 	}
 	for i := range figures {
 		if v, has := item.Measure[figures[i].name]; has {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -194,7 +194,7 @@ func (t *table) truth(column string) bool {
 // what the row states; its error says why the row cannot be run.
 type stated struct {
 	Case
-	scenario func(*ReadOptions) (*sim.Scenario, error)
+	scenario func(*ReadOptions) (*scenario.Scenario, error)
 	without  []Skipped // figures of the row that are left out
 }
 

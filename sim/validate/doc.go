@@ -17,7 +17,7 @@
 //
 // # Definitions
 //
-// TTFT, TPOT, ITL and E2E are those of sim.Result, over all requests, the first burst
+// TTFT, TPOT, ITL and E2E are those of result.Result, over all requests, the first burst
 // included, in milliseconds. A figure a chip divides by packages (a 910C has two
 // dies): of the pool that the case's phase names, or of all. What sources mean:
 //

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // inferenceXColumns are those that a row is predicted from, and those that it is
@@ -99,7 +99,7 @@ func profile(engine string) (string, error) {
 }
 
 // scenario is what the row states before the run; the error says what it does not.
-func (r *inferenceXRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
+func (r *inferenceXRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	sys, err := findSystem(r.hardware)
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	case r.gpus == 0:
 		return nil, fmt.Errorf("layout unknown: the number of GPUs is not settled (gpus_best is empty)")
 	}
-	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1, Model: model}
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: model}
 	if s.Deployment.Engine, err = profile(r.engine()); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	}
 	s.Deployment.Routing = routing
 	st := start{engine: r.engine(), chip: r.hardware, model: model, precision: r.precision, spec: r.spec, clients: r.conc, input: r.isl, output: r.osl, tensorParallel: r.gpus, dataParallel: 1}
-	for _, p := range []*sim.Pool{s.Deployment.Serve, s.Deployment.Decode} {
+	for _, p := range []*scenario.Pool{s.Deployment.Serve, s.Deployment.Decode} {
 		if p != nil {
 			st.dataParallel = p.DP
 		}
@@ -153,13 +153,13 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 // NVIDIA's scripts (nvidia/DeepSeek-R1-0528-FP4-V2, model card) quantises all FFNs and,
 // of attention, the output projection alone; AMD's (amd/DeepSeek-R1-0528-MXFP4)
 // experts. The cache is FP8 in every launch script.
-func (r *inferenceXRow) formats() (p sim.Precision, err error) {
+func (r *inferenceXRow) formats() (p scenario.Precision, err error) {
 	switch r.precision {
 	case "fp8":
 	case "fp4":
-		p = sim.Precision{Weights: models.NVFP4, Attention: models.BF16, AttentionOutput: models.NVFP4, Experts: models.NVFP4}
+		p = scenario.Precision{Weights: models.NVFP4, Attention: models.BF16, AttentionOutput: models.NVFP4, Experts: models.NVFP4}
 		if strings.HasPrefix(r.hardware, "mi") {
-			p = sim.Precision{Weights: models.BF16, Experts: models.MXFP4}
+			p = scenario.Precision{Weights: models.BF16, Experts: models.MXFP4}
 		}
 	default:
 		err = fmt.Errorf("unknown precision %q", r.precision)
@@ -169,7 +169,7 @@ func (r *inferenceXRow) formats() (p sim.Precision, err error) {
 
 // aggregate lays out one instance. The declared GPU counts of rows with expert
 // parallelism are tp·ep (published.md, "Data-quality findings"); tp is the instance.
-func (r *inferenceXRow) aggregate(s *sim.Scenario, sys *system) error {
+func (r *inferenceXRow) aggregate(s *scenario.Scenario, sys *system) error {
 	pool, err := split(r.gpus, r.decode.tp, r.decode.ep, r.decode.dataParallel)
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (r *inferenceXRow) aggregate(s *sim.Scenario, sys *system) error {
 	return nil
 }
 
-func (r *inferenceXRow) disaggregate(s *sim.Scenario, sys *system) error {
+func (r *inferenceXRow) disaggregate(s *scenario.Scenario, sys *system) error {
 	if sum := r.prefill.gpus + r.decode.gpus; sum != r.gpus {
 		return fmt.Errorf("layout unknown: pools of %d and %d GPUs, %d in all", r.prefill.gpus, r.decode.gpus, r.gpus)
 	}
@@ -197,7 +197,7 @@ func (r *inferenceXRow) disaggregate(s *sim.Scenario, sys *system) error {
 	return err
 }
 
-func (p *inferenceXPool) instances(name string) (*sim.Pool, error) {
+func (p *inferenceXPool) instances(name string) (*scenario.Pool, error) {
 	if p.workers < 1 || p.gpus%p.workers != 0 {
 		return nil, fmt.Errorf("layout unknown: %d %s workers on %d GPUs", p.workers, name, p.gpus)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/traces"
 )
 
@@ -50,25 +50,25 @@ func (s *system) hold(pools ...int) string {
 // states. Attention is cut over tp ranks; with data-parallel attention each chip is a
 // rank of its own, and the stated tp is the size of the group. Degrees that do
 // not make the chips are refused: which of them is wrong is not known.
-func split(chips, tp, ep int, dataParallel bool) (sim.Pool, error) {
+func split(chips, tp, ep int, dataParallel bool) (scenario.Pool, error) {
 	whole := tp == chips || tp == 1 && ep == chips
 	switch {
 	case chips < 1 || tp < 1 || ep < 1:
-		return sim.Pool{}, fmt.Errorf("layout unknown: %d chips an instance, tp %d, ep %d", chips, tp, ep)
+		return scenario.Pool{}, fmt.Errorf("layout unknown: %d chips an instance, tp %d, ep %d", chips, tp, ep)
 	case !whole:
-		return sim.Pool{}, fmt.Errorf("layout unknown: tp %d and ep %d do not make the %d chips of an instance", tp, ep, chips)
+		return scenario.Pool{}, fmt.Errorf("layout unknown: tp %d and ep %d do not make the %d chips of an instance", tp, ep, chips)
 	case dataParallel || tp == 1:
-		return sim.Pool{Instances: 1, TP: 1, DP: chips, EP: ep}, nil
+		return scenario.Pool{Instances: 1, TP: 1, DP: chips, EP: ep}, nil
 	}
-	return sim.Pool{Instances: 1, TP: tp, DP: 1, EP: ep}, nil
+	return scenario.Pool{Instances: 1, TP: tp, DP: 1, EP: ep}, nil
 }
 
 // workload is the benchmark's closed loop: clients that each send the next request
 // when the last has ended, ten requests a client in all, everyone at once at the
 // start (vLLM's benchmark_serving.py with --max-concurrency C --num-prompts 10·C
 // --request-rate inf). share is the shortest length as a share of the nominal one.
-func workload(clients, input, output int, share float64) (*sim.Workload, error) {
-	w := &sim.Workload{Concurrency: clients, Requests: int64(clients) * requestsPerClient}
+func workload(clients, input, output int, share float64) (*scenario.Workload, error) {
+	w := &scenario.Workload{Concurrency: clients, Requests: int64(clients) * requestsPerClient}
 	for _, d := range []struct {
 		into    **traces.Dist
 		nominal int

@@ -8,7 +8,8 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // csvOf writes a table with the columns in order; cells that a row does not name
@@ -140,7 +141,7 @@ func TestInferenceXDisaggregated(t *testing.T) {
 }
 
 func TestInferenceXPrecision(t *testing.T) {
-	for hardware, want := range map[string]sim.Precision{
+	for hardware, want := range map[string]scenario.Precision{
 		"b200":   {Weights: models.NVFP4, Attention: models.BF16, AttentionOutput: models.NVFP4, Experts: models.NVFP4},
 		"mi355x": {Weights: models.BF16, Experts: models.MXFP4},
 	} {
@@ -332,7 +333,7 @@ func FuzzRead(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := sim.ReadScenario("again", text); err != nil {
+			if _, err := plant.Read("again", text); err != nil {
 				t.Errorf("a scenario does not read back: %v\n%s", err, text)
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // recipe is how a benchmark's launch script starts an engine, where it differs from
@@ -90,7 +90,7 @@ func (s *start) recipe() recipe {
 }
 
 // apply puts the script's choices into a scenario.
-func (s *start) apply(d *sim.Deployment) {
+func (s *start) apply(d *scenario.Deployment) {
 	r := s.recipe()
 	if s.spec == "mtp" {
 		if d.MTP.Drafts == 0 {

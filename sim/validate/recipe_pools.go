@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // trtPools are the disaggregated TensorRT-LLM deployments that InferenceX ran: its
@@ -27,7 +27,7 @@ var trtPools string
 
 // poolRecipe is what a disaggregated deployment's recipe says of its two pools.
 type poolRecipe struct {
-	prefill, decode sim.Pool
+	prefill, decode scenario.Pool
 	drafts          int
 }
 
@@ -61,7 +61,7 @@ func (r *inferenceXRow) trtRecipe() (found poolRecipe, ok bool) {
 // gathering the rows, except where a recipe forces another way. H100's are WIDEEP with
 // TRTLLM_FORCE_ALLTOALL_METHOD=DeepEP in both pools; decode in racks has
 // TRTLLM_FORCE_COMM_METHOD=NVLINK_TWO_SIDED or CUTLASS's all-to-all over NVLink.
-func (r *inferenceXRow) trtExchange(prefill, decode *sim.Pool) {
+func (r *inferenceXRow) trtExchange(prefill, decode *scenario.Pool) {
 	if r.hardware == "h100" {
 		return
 	}
@@ -74,7 +74,7 @@ func (r *inferenceXRow) trtExchange(prefill, decode *sim.Pool) {
 }
 
 // has reports that a pool is of so many workers on so many chips each.
-func (p *inferenceXPool) has(q *sim.Pool) bool {
+func (p *inferenceXPool) has(q *scenario.Pool) bool {
 	return p.workers == q.Instances && p.gpus == q.Instances*q.TP*q.DP
 }
 
@@ -98,11 +98,11 @@ func whole(cell string) int {
 // workers reads 4xtep8: four workers of eight chips. The letters are the recipes':
 // tp is tensor parallelism, tep that of attention with expert parallelism, dp
 // data-parallel attention with a slice of every expert, dep with expert parallelism.
-func workers(text string) sim.Pool {
+func workers(text string) scenario.Pool {
 	count, layout, _ := strings.Cut(text, "x")
 	kind := strings.TrimRight(layout, "0123456789")
 	n := whole(strings.TrimPrefix(layout, kind))
-	p := sim.Pool{Instances: whole(count), TP: 1, DP: n, EP: n}
+	p := scenario.Pool{Instances: whole(count), TP: 1, DP: n, EP: n}
 	switch kind {
 	case "tp":
 		p.TP, p.DP, p.EP = n, 1, 1
@@ -150,7 +150,7 @@ func (r *inferenceXRow) placeholders() {
 	}
 }
 
-func (p *inferenceXPool) degrees(q *sim.Pool) {
+func (p *inferenceXPool) degrees(q *scenario.Pool) {
 	p.tp, p.ep, p.dataParallel = q.TP*q.DP, q.EP, q.DP > 1
 }
 
@@ -202,7 +202,7 @@ func (s *start) router() string {
 }
 
 // serve puts the launch choices of SGLang's servers into a deployment of two pools.
-func (s *start) serve(d *sim.Deployment) {
+func (s *start) serve(d *scenario.Deployment) {
 	i := slices.IndexFunc(sglangServers, func(x servers) bool {
 		return x.engine == s.engine && slices.Contains(x.chips, s.chip) &&
 			(x.precision == "" || x.precision == s.precision) && (x.spec == "" || x.spec == s.spec)
@@ -223,7 +223,7 @@ func (s *start) serve(d *sim.Deployment) {
 	}
 	d.Prefill.MaxTokens, d.Decode.MaxSequences = chunk/d.Prefill.DP, running/d.Decode.DP
 	d.Prefill.MaxSequences = prefilling / d.Prefill.DP
-	for i, p := range []*sim.Pool{d.Prefill, d.Decode} {
+	for i, p := range []*scenario.Pool{d.Prefill, d.Decode} {
 		if p.DP > 1 && x.gather[i] {
 			p.Experts.Exchange = string(cost.Gather)
 		}
@@ -240,7 +240,7 @@ func (s *start) serve(d *sim.Deployment) {
 // low-latency.yaml, as above). Those of late 2025 give nearly all of memory to weights
 // and cache, without which R1 in FP8 has no room on four chips (ai-dynamo/dynamo@bc8ca75
 // slurm_jobs/scripts/gb200-fp8/disagg/8k1k-low-latency.sh, and gb200-fp4 as above).
-func (s *start) lowLatency(d *sim.Deployment) {
+func (s *start) lowLatency(d *scenario.Deployment) {
 	if !strings.HasPrefix(s.chip, "gb") || d.Prefill.DP > 1 || d.Decode.DP > 1 {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // Every line of the list reads: a chip of ours, workers, numbers, and no two lines for
@@ -138,4 +138,4 @@ func TestScriptedPlaceholders(t *testing.T) {
 }
 
 // p2 is a pool's workers, the chips of one, and whether its attention is data-parallel.
-func p2(p *sim.Pool) string { return fmt.Sprintf("%dx%d %t", p.Instances, p.TP*p.DP, p.DP > 1) }
+func p2(p *scenario.Pool) string { return fmt.Sprintf("%dx%d %t", p.Instances, p.TP*p.DP, p.DP > 1) }

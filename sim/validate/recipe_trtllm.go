@@ -2,15 +2,15 @@ package validate
 
 import (
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // The launch scripts of TensorRT-LLM decide by lengths, clients and layout. All are
 // of SemiAnalysisAI/InferenceX, benchmarks/.
 
 // trtllm puts the choices of its script into a scenario.
-func (s *start) trtllm(d *sim.Deployment) {
+func (s *start) trtllm(d *scenario.Deployment) {
 	switch s.model {
 	case "llama-3.1-70b":
 		s.trtllmLlama(d)
@@ -26,7 +26,7 @@ func (s *start) short() bool { return s.input == 1024 && s.output == 1024 }
 
 // trtllmLlama: 70b_fp8_h200_trt_slurm.sh, 70b_fp8_b200_trt_slurm.sh and
 // 70b_fp4_b200_trt_slurm.sh@a267b4b.
-func (s *start) trtllmLlama(d *sim.Deployment) {
+func (s *start) trtllmLlama(d *scenario.Deployment) {
 	d.Precision.KV = models.FP8
 	d.Serve.MaxTokens = 16384
 	if s.short() && s.tensorParallel < 8 {
@@ -38,7 +38,7 @@ func (s *start) trtllmLlama(d *sim.Deployment) {
 // set TRTLLM_ENABLE_PDL; on H200 the experts run in Triton, whose kernels take no part
 // in it, and the cache keeps the model's own type. Balanced attention data parallelism
 // leaves its waits to their defaults (AttentionDpConfig of TensorRT-LLM's llm_args.py).
-func (s *start) trtllmGPTOSS(d *sim.Deployment) {
+func (s *start) trtllmGPTOSS(d *scenario.Deployment) {
 	d.MemoryFraction = 0.85
 	d.Serve.MaxTokens, d.Serve.MaxSequences = 20000, 512
 	d.Precision.KV, d.DependentLaunch = models.FP8, true
@@ -53,7 +53,7 @@ func (s *start) trtllmGPTOSS(d *sim.Deployment) {
 
 // trtllmR1: dsr1_fp4_b200_trt.sh@111f031, dsr1_fp8_b200_trt.sh@0a919c5,
 // dsr1_fp8_h200_trt.sh@1fc5d73 and their _mtp forms (111f031, 13dd0c2, 1fc5d73).
-func (s *start) trtllmR1(d *sim.Deployment) {
+func (s *start) trtllmR1(d *scenario.Deployment) {
 	d.Precision.KV = models.FP8
 	d.MemoryFraction = 0.8
 	d.Serve.MaxTokens = s.chunk(d.MTP.Drafts)
@@ -81,7 +81,7 @@ func (s *start) trtllmR1(d *sim.Deployment) {
 // there are no more expert ranks than a token has experts (NVIDIA/TensorRT-LLM,
 // _torch/modules/fused_moe, select_alltoall_method_type: moe_ep_size <= top_k is
 // NotEnabled; no script forces another way).
-func (s *start) exchange(d *sim.Deployment, active int) {
+func (s *start) exchange(d *scenario.Deployment, active int) {
 	if s.dataParallel > 1 && d.Serve.EP <= active {
 		d.Serve.Experts.Exchange = string(cost.Gather)
 	}
@@ -108,7 +108,7 @@ func (s *start) chunk(drafts int) int {
 // prompts of more than about 1500 tokens come one a step. TensorRT-LLM's cache takes
 // 0.8 of the free memory
 // (generator/config/backend_templates/trtllm/extra_engine_args.1.0.0rc3.yaml.j2).
-func (r *siliconRow) gapAnalysis(d *sim.Deployment, clients int) {
+func (r *siliconRow) gapAnalysis(d *scenario.Deployment, clients int) {
 	if d.Serve == nil {
 		return
 	}

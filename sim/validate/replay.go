@@ -18,6 +18,7 @@ import (
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 	"github.com/clustersim/clustersim/traces"
@@ -221,7 +222,7 @@ func (r *Replay) listen(opt *sim.Options) []Served {
 }
 
 // scenario is the deployment that the run's own files state.
-func (m *replayMetaDoc) scenario(c *replayConfigDoc, o *ReadOptions) (*sim.Scenario, error) {
+func (m *replayMetaDoc) scenario(c *replayConfigDoc, o *ReadOptions) (*scenario.Scenario, error) {
 	instances, hardware, memory := 0, "", 0.0
 	for _, n := range c.Nodes {
 		for _, i := range n.Instances {
@@ -236,13 +237,13 @@ func (m *replayMetaDoc) scenario(c *replayConfigDoc, o *ReadOptions) (*sim.Scena
 		return nil, err
 	}
 	e := &m.Engine
-	pool := &sim.Pool{Instances: instances, TP: max(1, e.TP), DP: max(1, e.DP), MaxTokens: e.Tokens, MaxSequences: e.Sequences}
+	pool := &scenario.Pool{Instances: instances, TP: max(1, e.TP), DP: max(1, e.DP), MaxTokens: e.Tokens, MaxSequences: e.Sequences}
 	if e.Experts {
 		pool.EP = pool.TP * pool.DP
 	}
-	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1, Topology: topology, Model: strings.ToLower(path.Base(m.Model))}
-	s.Trace = &sim.Trace{File: "-", Format: "clustersim"}
-	s.Deployment = sim.Deployment{Mode: "aggregated", Serve: pool, Engine: cmp.Or(o.Engine, "vllm"), MemoryFraction: memory}
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Topology: topology, Model: strings.ToLower(path.Base(m.Model))}
+	s.Trace = &scenario.Trace{File: "-", Format: "clustersim"}
+	s.Deployment = scenario.Deployment{Mode: "aggregated", Serve: pool, Engine: cmp.Or(o.Engine, "vllm"), MemoryFraction: memory}
 	switch e.DType {
 	case "bfloat16", "float16", "auto", "":
 		s.Deployment.Precision.Weights = models.BF16

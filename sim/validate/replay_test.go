@@ -14,6 +14,8 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
 const (
@@ -23,14 +25,14 @@ const (
 
 // logOf writes the log that a run would leave if it were what is predicted: engine
 // and client clocks apart, and the engine looks at its socket late.
-func logOf(t *testing.T, ahead float64) (fstest.MapFS, *sim.Result) {
+func logOf(t *testing.T, ahead float64) (fstest.MapFS, *result.Result) {
 	t.Helper()
 	var log bytes.Buffer
 	trace := "{\"clustersim_trace\":1}\n"
 	for i := range 12 {
 		trace += fmt.Sprintf("{\"arrival_s\":%.3f,\"input_tokens\":%d,\"output_tokens\":%d}\n", 0.25*float64(i), 200+400*(i%3), 1+10*i)
 	}
-	s, err := sim.ReadScenario("s", []byte("version: 1\nmodel: llama-3.1-8b\ntopology: rtx-pro-6000\ntrace: {file: '-'}\ndeployment: {serve: {instances: 1, tp: 1, max_tokens: 2048, max_sequences: 8}, precision: {weights: bf16}, engine: vllm}\nseed: 1\n"))
+	s, err := plant.Read("s", []byte("version: 1\nmodel: llama-3.1-8b\ntopology: rtx-pro-6000\ntrace: {file: '-'}\ndeployment: {serve: {instances: 1, tp: 1, max_tokens: 2048, max_sequences: 8}, precision: {weights: bf16}, engine: vllm}\nseed: 1\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

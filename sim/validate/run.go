@@ -6,7 +6,9 @@ import (
 	"fmt"
 
 	"github.com/clustersim/clustersim/sim"
-	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/cause"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/work"
 )
 
@@ -42,8 +44,8 @@ type Row struct {
 
 // Causes is where the time of a predicted run went.
 type Causes struct {
-	Prefill, Decode [cost.NumCauses]float64
-	Request         sim.RequestSpans
+	Prefill, Decode [cause.Count]float64
+	Request         result.RequestSpans
 }
 
 // Regime is how loaded a deployment was by its prediction: nothing of the
@@ -64,7 +66,7 @@ const (
 	overloadShare = 0.1
 )
 
-func regime(r *sim.Result) Regime {
+func regime(r *result.Result) Regime {
 	pool := cmp.Or(r.Deployment.Serve, r.Deployment.Decode)
 	running := r.Throughput.RequestsPerS * r.Latency.E2E.Mean / 1e3
 	waiting := r.Causes.Request.Queue + r.Causes.Request.Preempted
@@ -91,7 +93,7 @@ type Report struct {
 
 // outcome is one scenario's run.
 type outcome struct {
-	result *sim.Result
+	result *result.Result
 	causes *Causes
 	regime Regime
 	served []Served // of a replay, in the order of its trace
@@ -101,7 +103,7 @@ type outcome struct {
 
 // task is one thing to predict: a scenario to run, or a step of it to price.
 type task struct {
-	scenario *sim.Scenario
+	scenario *scenario.Scenario
 	steady   *Steady
 	phase    Phase   // of the step
 	replay   *Replay // the scenario's trace
@@ -179,7 +181,7 @@ func (t *task) run(ctx context.Context, o *Options) outcome {
 	if ctx.Err() != nil {
 		return outcome{}
 	}
-	opt := sim.Options{ModelDirs: o.Run.ModelDirs, TopologyDirs: o.Run.TopologyDirs, Engine: o.Run.Engine}
+	opt := sim.Options{Source: o.Run.Source}
 	if t.steady != nil {
 		return t.steady.run(t.scenario, t.phase, &opt)
 	}
@@ -196,7 +198,7 @@ func (t *task) run(ctx context.Context, o *Options) outcome {
 	case r.Requests.Rejected > 0:
 		return outcome{err: fmt.Errorf("%d of %d requests do not fit the KV cache", r.Requests.Rejected, r.Requests.Arrived)}
 	}
-	causes := &Causes{Prefill: r.Causes.Prefill.List(), Decode: r.Causes.Decode.List(), Request: r.Causes.Request}
+	causes := &Causes{Prefill: r.Causes.Prefill, Decode: r.Causes.Decode, Request: r.Causes.Request}
 	return outcome{result: r, causes: causes, regime: regime(r), served: served}
 }
 

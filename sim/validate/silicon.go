@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 var siliconColumns = []string{
@@ -26,17 +26,17 @@ var siliconColumns = []string{
 type checkpoint struct {
 	path, model string
 	moe         bool
-	fp8, fp4    sim.Precision
+	fp8, fp4    scenario.Precision
 	own         string // the precision that the model's own checkpoint has
 }
 
 var (
-	fp8Tensor = sim.Precision{Weights: models.FP8}
-	fp8Dense  = sim.Precision{Weights: models.FP8Block}
-	fp8Blocks = sim.Precision{Weights: models.FP8Block, Experts: models.FP8Block}
-	nvfp4     = sim.Precision{Weights: models.NVFP4}
+	fp8Tensor = scenario.Precision{Weights: models.FP8}
+	fp8Dense  = scenario.Precision{Weights: models.FP8Block}
+	fp8Blocks = scenario.Precision{Weights: models.FP8Block, Experts: models.FP8Block}
+	nvfp4     = scenario.Precision{Weights: models.NVFP4}
 	// nvfp4Experts: NVIDIA's FP4 checkpoints of mixtures leave attention in BF16.
-	nvfp4Experts = sim.Precision{Weights: models.BF16, Experts: models.NVFP4}
+	nvfp4Experts = scenario.Precision{Weights: models.BF16, Experts: models.NVFP4}
 )
 
 var checkpoints = []checkpoint{
@@ -126,7 +126,7 @@ func (r *siliconRow) clients() (int, error) {
 	return 0, errors.New("concurrency unknown: neither silicon_concurrency nor batch_size is given")
 }
 
-func (r *siliconRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
+func (r *siliconRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	if r.flags != "" {
 		return nil, fmt.Errorf("quality_flags: %s", r.flags)
 	}
@@ -142,7 +142,7 @@ func (r *siliconRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1, Model: point.model}
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.model}
 	if s.Deployment.Engine, err = profile(r.engine); err != nil {
 		return nil, err
 	}
@@ -177,7 +177,7 @@ func (r *siliconRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 // own runs keep the engine's defaults: SGLang looks at its queue at every step,
 // cuts prompts into 8192 tokens on parts below 160 GB (server_args.py@v0.5.6) and lets
 // 2048 requests run at least (model_runner.py, max_num_reqs).
-func (r *siliconRow) start(s *sim.Scenario, point *checkpoint, clients int) {
+func (r *siliconRow) start(s *scenario.Scenario, point *checkpoint, clients int) {
 	d := &s.Deployment
 	if r.local() {
 		if r.engine == "sglang" {
@@ -215,8 +215,8 @@ func (r *siliconRow) spec() string {
 // formats are those of the checkpoint that was served. An empty precision is the
 // checkpoint's own. The file's gemm_quant_mode decides between FP8 forms of a dense
 // model; a mixture's published FP8 checkpoint is in blocks, whatever it says.
-func (r *siliconRow) formats(c *checkpoint) (sim.Precision, error) {
-	var p sim.Precision
+func (r *siliconRow) formats(c *checkpoint) (scenario.Precision, error) {
+	var p scenario.Precision
 	switch {
 	case r.precision == "" || r.precision == c.own:
 		return p, nil
@@ -227,13 +227,13 @@ func (r *siliconRow) formats(c *checkpoint) (sim.Precision, error) {
 	case r.precision == "fp4":
 		p = c.fp4
 	}
-	if p == (sim.Precision{}) {
+	if p == (scenario.Precision{}) {
 		return p, fmt.Errorf("precision unknown: no %s checkpoint of %s is known", r.precision, c.model)
 	}
 	return p, nil
 }
 
-func (r *siliconRow) deploy(s *sim.Scenario, sys *system, c *checkpoint, clients int) error {
+func (r *siliconRow) deploy(s *scenario.Scenario, sys *system, c *checkpoint, clients int) error {
 	pool, err := r.serve.pool(c, r.local())
 	if err != nil {
 		return err
@@ -284,7 +284,7 @@ func spread(s *system, chips int) int {
 // Rows of tp 4 with moe_tp = moe_ep = 2 run as fast as those of tp 2, and their ids
 // say tp2_ep2. The project's own runs state what they ran.
 // dp 0 and an empty dp are 1. Dense models have no expert degrees, whatever is stated.
-func (p siliconPool) pool(c *checkpoint, local bool) (*sim.Pool, error) {
+func (p siliconPool) pool(c *checkpoint, local bool) (*scenario.Pool, error) {
 	square := !local && p.moeTP == p.moeEP && p.moeEP > 1
 	switch {
 	case p.tp > 1 && p.dp <= 1 && square && p.tp == p.moeTP*p.moeEP:
@@ -303,7 +303,7 @@ func (p siliconPool) pool(c *checkpoint, local bool) (*sim.Pool, error) {
 	case p.pp > 1:
 		return nil, fmt.Errorf("layout unknown: pp_size is %d in a file of single-stage rows", p.pp)
 	}
-	pool := &sim.Pool{TP: p.tp, DP: p.dp, EP: 1}
+	pool := &scenario.Pool{TP: p.tp, DP: p.dp, EP: 1}
 	if !c.moe {
 		return pool, nil
 	}

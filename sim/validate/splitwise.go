@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/traces"
 )
 
@@ -66,7 +66,7 @@ func (r *splitwiseRow) early(c *Case) []Skipped {
 }
 
 // scenario is one batch: all requests at once, all prompts in one step.
-func (r *splitwiseRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
+func (r *splitwiseRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	model, known := splitwiseModels[r.model]
 	chip, _, _ := strings.Cut(r.hardware, "-")
 	switch {
@@ -77,12 +77,12 @@ func (r *splitwiseRow) scenario(o *ReadOptions) (*sim.Scenario, error) {
 	case chip != "a100" && chip != "h100":
 		return nil, fmt.Errorf("unknown chip %q", r.hardware)
 	}
-	s := &sim.Scenario{Version: sim.ScenarioVersion, Seed: 1, Model: model, Topology: "hgx-" + chip}
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: model, Topology: "hgx-" + chip}
 	input, output := traces.Constant(r.prompt), traces.Constant(r.tokens)
-	s.Workload = &sim.Workload{Concurrency: r.batch, Requests: int64(r.batch), InputTokens: &input, OutputTokens: &output}
-	s.Deployment = sim.Deployment{
-		Mode: "aggregated", Engine: cmp.Or(o.Engine, "vllm-0.2"), Precision: sim.Precision{Weights: models.BF16},
-		Serve: &sim.Pool{Instances: 1, TP: r.tpn, MaxTokens: max(2048, r.prompt*r.batch), MaxSequences: max(64, r.batch)},
+	s.Workload = &scenario.Workload{Concurrency: r.batch, Requests: int64(r.batch), InputTokens: &input, OutputTokens: &output}
+	s.Deployment = scenario.Deployment{
+		Mode: "aggregated", Engine: cmp.Or(o.Engine, "vllm-0.2"), Precision: scenario.Precision{Weights: models.BF16},
+		Serve: &scenario.Pool{Instances: 1, TP: r.tpn, MaxTokens: max(2048, r.prompt*r.batch), MaxSequences: max(64, r.batch)},
 	}
 	return s, nil
 }

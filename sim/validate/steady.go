@@ -6,6 +6,9 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // Steady is a measurement of one phase in a steady state, the other phase taken as
@@ -19,7 +22,7 @@ type Steady struct {
 }
 
 // check reports what cannot be priced: a step of one phase needs its own fields.
-func (s *Steady) check(phase Phase, d *sim.Deployment, fault func(field, format string, args ...any)) {
+func (s *Steady) check(phase Phase, d *scenario.Deployment, fault func(field, format string, args ...any)) {
 	const most = 1 << 24
 	for _, n := range []struct {
 		name  string
@@ -48,7 +51,7 @@ func (s *Steady) check(phase Phase, d *sim.Deployment, fault func(field, format 
 }
 
 // pool is the one that a phase runs on.
-func pool(d *sim.Deployment, phase Phase) *sim.Pool {
+func pool(d *scenario.Deployment, phase Phase) *scenario.Pool {
 	switch {
 	case phase == Prefill && d.Prefill != nil:
 		return d.Prefill
@@ -71,10 +74,10 @@ func steadyMetric(name string, phase Phase) bool {
 
 // run prices the step. A decode step yields accepted tokens a sequence, so
 // TPOT = step / accepted and ITL, the gap between two bursts, is the step.
-func (s *Steady) run(sc *sim.Scenario, phase Phase, o *sim.Options) outcome {
+func (s *Steady) run(sc *scenario.Scenario, phase Phase, o *sim.Options) outcome {
 	sc = sc.Clone()
 	sc.Defaults()
-	in, err := sc.Load(*o)
+	in, err := plant.Load(sc, o.Source)
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -98,8 +101,8 @@ func (s *Steady) run(sc *sim.Scenario, phase Phase, o *sim.Options) outcome {
 	step := stepper.Step(loads)
 	seconds := step.Time.Seconds()
 	ranks := float64(len(loads))
-	r := &sim.Result{Scenario: sc, Deployment: sim.DeploymentInfo{Chips: stepper.Chips()}}
-	info := &sim.PoolInfo{Instances: 1, ChipsPerInstance: stepper.Chips()}
+	r := &result.Result{Scenario: sc, Deployment: result.DeploymentInfo{Chips: stepper.Chips()}}
+	info := &result.PoolInfo{Instances: 1, ChipsPerInstance: stepper.Chips()}
 	causes := &Causes{}
 	shares := &causes.Decode
 	if phase == Prefill {
@@ -129,6 +132,6 @@ func (s *Steady) run(sc *sim.Scenario, phase Phase, o *sim.Options) outcome {
 }
 
 // same is the distribution of a figure that never varies.
-func same(v float64) sim.Distribution {
-	return sim.Distribution{Mean: v, P50: v, P90: v, P95: v, P99: v, Max: v}
+func same(v float64) result.Distribution {
+	return result.Distribution{Mean: v, P50: v, P90: v, P95: v, P99: v, Max: v}
 }

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/cause"
 )
 
 // worstRows deployments of each kind of metric are shown with their causes.
@@ -158,7 +158,7 @@ func (c *Causes) String() string {
 		percent(s.Queue), percent(s.Prefill), percent(s.KVTransfer), percent(s.Decode), percent(s.Preempted))}
 	for _, p := range []struct {
 		name   string
-		shares [cost.NumCauses]float64
+		shares [cause.Count]float64
 	}{{"prefill", c.Prefill}, {"decode", c.Decode}} {
 		order := make([]int, len(p.shares))
 		for i := range order {
@@ -168,7 +168,7 @@ func (c *Causes) String() string {
 		var said []string
 		for _, i := range order {
 			if p.shares[i] >= 0.05 {
-				said = append(said, cost.CauseNames[i]+" "+percent(p.shares[i]))
+				said = append(said, cause.Names[i]+" "+percent(p.shares[i]))
 			}
 		}
 		if len(said) > 0 {

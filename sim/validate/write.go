@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -43,7 +43,7 @@ func CSV(w io.Writer, r *Report) error {
 	out := csv.NewWriter(w)
 	head := []string{"id", "metric", "measured", "predicted", "error", "hardware", "model", "engine", "regime", "family", "mode"}
 	for _, phase := range []string{"prefill_", "decode_"} {
-		for _, name := range cost.CauseNames {
+		for _, name := range cause.Names {
 			head = append(head, phase+name)
 		}
 	}
@@ -55,7 +55,7 @@ func CSV(w io.Writer, r *Report) error {
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		line := []string{row.ID, row.Metric, number(row.Measured), number(row.Predicted), number(row.Error), row.Hardware, row.Model, row.Engine, string(row.Regime), row.Family, row.Mode}
-		for _, of := range [][cost.NumCauses]float64{row.causes.Prefill, row.causes.Decode} {
+		for _, of := range [][cause.Count]float64{row.causes.Prefill, row.causes.Decode} {
 			for _, v := range of {
 				line = append(line, number(v))
 			}

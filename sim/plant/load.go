@@ -1,34 +1,22 @@
-package sim
+package plant
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/des"
-	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/topologies"
 )
 
-// Options are what a run needs beside its scenario; none of them changes a result.
-type Options struct {
+// Source is where descriptions are looked for beside what is shipped.
+type Source struct {
 	ModelDirs, TopologyDirs []string // looked into before what is shipped
 	// Engine takes the place of the profile that the scenario names.
 	Engine *cost.Engine
-
-	// OnRequest is told of every request that completes, in the order in which they do.
-	OnRequest func(*metrics.Completion)
-	// Observe is shown the run every ObserveEvents events and every
-	// ObserveInterval of simulated time (0: not by time); true ends the run as
-	// partial.
-	Observe         func(*metrics.Snapshot) (stop bool)
-	ObserveEvents   int64
-	ObserveInterval des.Time
-	Stdin           io.Reader // for a trace named -
 }
 
 // Inputs are a scenario's references, loaded.
@@ -39,7 +27,7 @@ type Inputs struct {
 	Topology *topologies.Topology
 	Engine   *cost.Engine
 	Warnings []string
-	Digests  []Input
+	Digests  []scenario.Input
 
 	asked     *models.Model // before substitutions
 	libraries *topologies.Libraries
@@ -47,9 +35,9 @@ type Inputs struct {
 }
 
 // Load resolves the model, topology and engine that a scenario names.
-func (s *Scenario) Load(opt Options) (*Inputs, error) {
-	m, err := models.Load(s.Model, opt.ModelDirs...)
-	t, unread := topologies.Load(s.Topology, opt.TopologyDirs...)
+func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
+	m, err := models.Load(s.Model, from.ModelDirs...)
+	t, unread := topologies.Load(s.Topology, from.TopologyDirs...)
 	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
@@ -63,11 +51,11 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	if t, err = t.WithTau(s.Tau); err != nil {
 		return nil, fmt.Errorf("tau: %w", err)
 	}
-	in := &Inputs{Topology: t, asked: m, dirs: opt.TopologyDirs}
-	if in.Engine, err = s.engine(t.Chip, opt.Engine); err != nil {
+	in := &Inputs{Topology: t, asked: m, dirs: from.TopologyDirs}
+	if in.Engine, err = engineOf(s, t.Chip, from.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
-	s.Deployment.tune(in.Engine)
+	tune(&s.Deployment, in.Engine)
 	libraries, err := cost.LoadLibraries(t, in.Engine)
 	if err != nil {
 		return nil, err
@@ -79,12 +67,12 @@ func (s *Scenario) Load(opt Options) (*Inputs, error) {
 	}
 	in.Warnings = append(in.Warnings, notes...)
 	in.Warnings = append(in.Warnings, t.Assumptions...)
-	in.Digests = append(in.Digests, digest("model", m.Name, in.Model), digest("topology", t.Name, t),
-		digest("engine", in.Engine.Name, in.Engine), digest("libraries", t.Name, in.libraries))
+	in.Digests = append(in.Digests, Digest("model", m.Name, in.Model), Digest("topology", t.Name, t),
+		Digest("engine", in.Engine.Name, in.Engine), Digest("libraries", t.Name, in.libraries))
 	return in, nil
 }
 
-func (s *Scenario) engine(chip *topologies.Chip, instead *cost.Engine) (*cost.Engine, error) {
+func engineOf(s *scenario.Scenario, chip *topologies.Chip, instead *cost.Engine) (*cost.Engine, error) {
 	if instead != nil {
 		e := *instead
 		return &e, nil
@@ -93,7 +81,7 @@ func (s *Scenario) engine(chip *topologies.Chip, instead *cost.Engine) (*cost.En
 }
 
 // tune puts the deployment's own choices in the engine's place.
-func (d *Deployment) tune(e *cost.Engine) {
+func tune(d *scenario.Deployment, e *cost.Engine) {
 	if d.PollSteps > 0 {
 		e.PollSteps = d.PollSteps
 	}
@@ -113,7 +101,7 @@ func (d *Deployment) tune(e *cost.Engine) {
 }
 
 // Stepper is the cost model of a pool's instances in a role.
-func (in *Inputs) Stepper(s *Scenario, p *Pool, role cost.Role) (*cost.Stepper, error) {
+func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role) (*cost.Stepper, error) {
 	topology, model, libraries := in.Topology, in.Model, in.libraries
 	if p.Chip != "" {
 		chip, err := topologies.LoadChip(p.Chip, in.dirs...)
@@ -171,7 +159,7 @@ func LoadRouting(ref string) (cost.Routing, error) {
 
 // accepted is the mean number of tokens a verify step yields: the scenario's, or
 // the model's published one.
-func (in *Inputs) accepted(s *Scenario) (float64, error) {
+func (in *Inputs) accepted(s *scenario.Scenario) (float64, error) {
 	mtp := s.Deployment.MTP
 	switch curve := in.Model.AcceptedLength; {
 	case mtp.Drafts == 0:

@@ -1,4 +1,4 @@
-package sim
+package scenario
 
 import (
 	"bytes"
@@ -6,26 +6,31 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/route"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/traces"
 )
 
-// ReadScenario reads a scenario file strictly: every fault is reported with its
-// line. It fills nothing in; Defaults does.
-func ReadScenario(name string, data []byte) (*Scenario, error) {
+// Fault takes what is wrong with the value at a dotted path of the scenario.
+type Fault func(path, format string, args ...any)
+
+// Check reports what is wrong with a scenario beyond its own structure: names that
+// only those know who resolve them.
+type Check func(s *Scenario, fault Fault)
+
+// Read reads a scenario file strictly: every fault is reported with its line, those
+// that the checks find as well. It fills nothing in; Defaults does.
+func Read(name string, data []byte, checks ...Check) (*Scenario, error) {
 	s := &Scenario{}
 	doc := spec.Parse(name, data, s)
 	// What could not be read is zero: only what could is checked beside it.
 	fault := doc.ErrorfUnlessFaulty
-	if s.Version != ScenarioVersion {
-		fault("version", "must be %d, got %d", ScenarioVersion, s.Version)
+	if s.Version != Version {
+		fault("version", "must be %d, got %d", Version, s.Version)
 	}
 	for _, path := range zeros(data, s) {
 		fault(path, zeroFault)
 	}
-	s.check(fault)
+	s.check(fault, checks)
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -46,20 +51,20 @@ func (s *Scenario) Marshal() ([]byte, error) {
 }
 
 // CheckAs reports every fault of a scenario that stands at a path of a larger file.
-func (s *Scenario) CheckAs(doc *spec.Doc, at string) {
+func (s *Scenario) CheckAs(doc *spec.Doc, at string, checks ...Check) {
 	fault := func(path, format string, args ...any) { doc.Errorf(at+"."+path, format, args...) }
 	s.missing(fault)
-	s.check(fault)
+	s.check(fault, checks)
 }
 
 // Validate reports every fault that shows without loading what the scenario names.
-func (s *Scenario) Validate() error {
+func (s *Scenario) Validate(checks ...Check) error {
 	var problems spec.Problems
 	fault := func(path, format string, args ...any) {
 		problems = append(problems, spec.Problem{File: "scenario", Path: path, Text: fmt.Sprintf(format, args...)})
 	}
 	s.missing(fault)
-	s.check(fault)
+	s.check(fault, checks)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -70,7 +75,7 @@ func (s *Scenario) Validate() error {
 // of requests, which a plan decides.
 func (s *Scenario) Defaults() {
 	if s.Version == 0 {
-		s.Version = ScenarioVersion
+		s.Version = Version
 	}
 	if s.Seed == 0 {
 		s.Seed = 1
@@ -82,7 +87,7 @@ func (s *Scenario) Defaults() {
 		s.SLO.TPOT = 50_000_000
 	}
 	if s.Router.Policy == "" {
-		s.Router.Policy = route.Policies()[0].Name
+		s.Router.Policy = DefaultRouter
 	}
 	d := &s.Deployment
 	if d.Mode == "" {
@@ -135,8 +140,11 @@ func (s *Scenario) workloadDefaults() {
 	}
 }
 
+// DefaultRouter picks instances where a scenario names no router.
+const DefaultRouter = "least-loaded"
+
 // missing reports references that a scenario cannot do without.
-func (s *Scenario) missing(fault func(path, format string, args ...any)) {
+func (s *Scenario) missing(fault Fault) {
 	if s.Model == "" {
 		fault("model", "is missing; name one of `clustersim model list`, a file, or a config.json")
 	}
@@ -145,9 +153,9 @@ func (s *Scenario) missing(fault func(path, format string, args ...any)) {
 	}
 }
 
-// check reports every structural fault of what is there with its path. What is
-// missing may still come from flags.
-func (s *Scenario) check(fault func(path, format string, args ...any)) {
+// check reports every fault of what is there with its path. What is missing may still
+// come from flags.
+func (s *Scenario) check(fault Fault, checks []Check) {
 	if s.Trace != nil && s.Workload != nil {
 		fault("workload", "a scenario has either a trace or a workload, not both")
 	}
@@ -157,13 +165,13 @@ func (s *Scenario) check(fault func(path, format string, args ...any)) {
 	if w := s.Workload; w != nil {
 		w.check(fault)
 	}
-	if _, err := route.FindPolicy(s.Router.Policy); err != nil {
-		fault("router.policy", "%v", err)
-	}
 	s.Deployment.check(fault)
+	for _, check := range checks {
+		check(s, fault)
+	}
 }
 
-func (t *Trace) check(fault func(path, format string, args ...any)) {
+func (t *Trace) check(fault Fault) {
 	if t.File == "" {
 		fault("trace.file", "is missing; give a path, - for standard input, or sample")
 	}
@@ -175,7 +183,7 @@ func (t *Trace) check(fault func(path, format string, args ...any)) {
 	}
 }
 
-func (w *Workload) check(fault func(path, format string, args ...any)) {
+func (w *Workload) check(fault Fault) {
 	if !(w.Rate >= 0) || w.Rate > 1e9 {
 		fault("workload.rate", "must be above 0 and at most 1e9 requests a second, got %v", w.Rate)
 	}
@@ -217,7 +225,7 @@ func (w *Workload) check(fault func(path, format string, args ...any)) {
 	}
 }
 
-func (d *Deployment) check(fault func(path, format string, args ...any)) {
+func (d *Deployment) check(fault Fault) {
 	switch d.Mode {
 	case "", "auto":
 	case "aggregated":
@@ -233,17 +241,6 @@ func (d *Deployment) check(fault func(path, format string, args ...any)) {
 	}
 	if d.Serve != nil && (d.Prefill != nil || d.Decode != nil) {
 		fault("deployment.serve", "stands beside prefill or decode; give either serve or those two")
-	}
-	if d.Engine != "" && !spec.IsPath(d.Engine) {
-		if _, err := cost.LoadEngine(d.Engine); err != nil {
-			fault("deployment.engine", "%v", err)
-		}
-	}
-	if _, err := cost.ParseOverlap(d.Overlap); err != nil && d.Overlap != "" {
-		fault("deployment.overlap", "%v", err)
-	}
-	if _, err := LoadRouting(d.Routing); err != nil && d.Routing != "" {
-		fault("deployment.routing", "%v", err)
 	}
 	if d.PollSteps < 0 || d.PollSteps > 1<<24 {
 		fault("deployment.poll_steps", "must be between 0 and %d, got %d", 1<<24, d.PollSteps)
@@ -271,7 +268,7 @@ func (d *Deployment) check(fault func(path, format string, args ...any)) {
 	d.Serve.check("deployment.serve", fault)
 }
 
-func (p *Pool) check(path string, fault func(path, format string, args ...any)) {
+func (p *Pool) check(path string, fault Fault) {
 	if p == nil {
 		return
 	}
@@ -286,4 +283,36 @@ func (p *Pool) check(path string, fault func(path, format string, args ...any)) 
 			fault(path+"."+n.name, "must be between 0 and %d, got %d", 1<<24, n.value)
 		}
 	}
+}
+
+// Incomplete lists the paths that are left open for a plan to decide. A scenario that
+// leaves none open runs as it stands.
+func (s *Scenario) Incomplete() []string {
+	var open []string
+	add := func(is bool, path string) {
+		if is {
+			open = append(open, path)
+		}
+	}
+	d := &s.Deployment
+	switch d.Mode {
+	case "aggregated":
+		add(d.Serve == nil, "deployment.serve")
+	case "disaggregated":
+		add(d.Prefill == nil, "deployment.prefill")
+		add(d.Decode == nil, "deployment.decode")
+	default:
+		add(true, "deployment.mode")
+	}
+	for _, p := range []struct {
+		path string
+		pool *Pool
+	}{{"deployment.prefill", d.Prefill}, {"deployment.decode", d.Decode}, {"deployment.serve", d.Serve}} {
+		add(p.pool != nil && p.pool.Instances == 0, p.path+".instances")
+	}
+	if w := s.Workload; w != nil {
+		add(w.Concurrency == 0 && w.Rate == 0, "workload.rate")
+		add(w.Requests == 0 && w.Duration == 0, "workload.requests")
+	}
+	return open
 }

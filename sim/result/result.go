@@ -1,42 +1,38 @@
-package sim
+// Package result is what came out of a simulation: data with a JSON form that is a
+// stable surface, and the sentence about what bounds it. Nothing that simulates
+// stands behind it, so that a stored result can be read, compared and drawn by a
+// program that links no engine.
+package result
 
 import (
-	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
-// ResultVersion is the version of the result's JSON.
-const ResultVersion = 1
+// Version is the version of the result's JSON.
+const Version = 1
 
 // Result is what a run reports. Its JSON is a stable surface.
 type Result struct {
-	Version     int            `json:"version"`
-	RunID       string         `json:"run_id"`
-	Partial     bool           `json:"partial"`
-	Scenario    *Scenario      `json:"scenario"`
-	Inputs      []Input        `json:"inputs"`
-	Seed        uint64         `json:"seed"`
-	Warnings    []string       `json:"warnings"`
-	Requests    Requests       `json:"requests"`
-	SimulatedS  float64        `json:"simulated_s"`
-	WarmupS     float64        `json:"warmup_s,omitempty"` // of it, before the measured window: left out
-	Throughput  Throughput     `json:"throughput"`
-	Latency     Latency        `json:"latency"`
-	Goodput     Goodput        `json:"goodput"`
-	Capacity    *Capacity      `json:"capacity,omitempty"`
-	Causes      Causes         `json:"causes"`
-	Utilisation Utilisation    `json:"utilisation"`
-	KV          KV             `json:"kv"`
-	Energy      *Energy        `json:"energy,omitempty"`
-	Deployment  DeploymentInfo `json:"deployment"`
-}
-
-// Input is one file or shipped description that the run read.
-type Input struct {
-	Kind   string `json:"kind"` // model, topology, chip, engine, trace
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
+	Version     int                `json:"version"`
+	RunID       string             `json:"run_id"`
+	Partial     bool               `json:"partial"`
+	Scenario    *scenario.Scenario `json:"scenario"`
+	Inputs      []scenario.Input   `json:"inputs"`
+	Seed        uint64             `json:"seed"`
+	Warnings    []string           `json:"warnings"`
+	Requests    Requests           `json:"requests"`
+	SimulatedS  float64            `json:"simulated_s"`
+	WarmupS     float64            `json:"warmup_s,omitempty"` // of it, before the measured window: left out
+	Throughput  Throughput         `json:"throughput"`
+	Latency     Latency            `json:"latency"`
+	Goodput     Goodput            `json:"goodput"`
+	Capacity    *Capacity          `json:"capacity,omitempty"`
+	Causes      Causes             `json:"causes"`
+	Utilisation Utilisation        `json:"utilisation"`
+	KV          KV                 `json:"kv"`
+	Energy      *Energy            `json:"energy,omitempty"`
+	Deployment  DeploymentInfo     `json:"deployment"`
 }
 
 // Requests counts requests: initial + arrived = completed + rejected + lost + in_flight.
@@ -82,9 +78,9 @@ type Distribution struct {
 
 // Goodput is the share and rate of requests that met the SLO.
 type Goodput struct {
-	Fraction     float64 `json:"fraction"`
-	RequestsPerS float64 `json:"requests_per_s"`
-	SLO          SLO     `json:"slo"`
+	Fraction     float64      `json:"fraction"`
+	RequestsPerS float64      `json:"requests_per_s"`
+	SLO          scenario.SLO `json:"slo"`
 }
 
 // Capacity is the highest offered rate with ≥ 90 % of requests in SLO.
@@ -101,41 +97,10 @@ type Causes struct {
 	Request RequestSpans `json:"request"`
 }
 
-// Shares are fractions of a phase's time that sum to 1 (all 0 when the phase never ran).
-type Shares struct {
-	Compute       float64 `json:"compute"`
-	HBMWeights    float64 `json:"hbm_weights"`
-	HBMKV         float64 `json:"hbm_kv"`
-	HBMAct        float64 `json:"hbm_act"`
-	CommBandwidth float64 `json:"comm_bandwidth"`
-	CommLatency   float64 `json:"comm_latency"`
-	Launch        float64 `json:"launch"`
-	Host          float64 `json:"host"`
-	Imbalance     float64 `json:"imbalance"`
-	Idle          float64 `json:"idle"`
-}
-
 // CausesNS are the same in nanoseconds, summed over instances.
 type CausesNS struct {
 	Prefill PhaseNS `json:"prefill"`
 	Decode  PhaseNS `json:"decode"`
-}
-
-// PhaseNS is one phase's time: the causes sum to it; Tau is part of CommLatency,
-// Hidden is what overlap took off the critical path.
-type PhaseNS struct {
-	Compute       int64 `json:"compute"`
-	HBMWeights    int64 `json:"hbm_weights"`
-	HBMKV         int64 `json:"hbm_kv"`
-	HBMAct        int64 `json:"hbm_act"`
-	CommBandwidth int64 `json:"comm_bandwidth"`
-	CommLatency   int64 `json:"comm_latency"`
-	Launch        int64 `json:"launch"`
-	Host          int64 `json:"host"`
-	Imbalance     int64 `json:"imbalance"`
-	Idle          int64 `json:"idle"`
-	Tau           int64 `json:"tau"`
-	Hidden        int64 `json:"hidden"`
 }
 
 // RequestSpans are fractions of the requests' time from arrival to last token.
@@ -204,37 +169,4 @@ type PoolLayout struct {
 	CP        int    `json:"cp"`
 	Redundant int    `json:"redundant_experts"`
 	Overlap   string `json:"overlap"`
-}
-
-// set takes one phase's causes from a ledger.
-func (p *PhaseNS) set(l *metrics.Ledger, phase metrics.Phase) {
-	c := &l.Causes[phase]
-	p.Compute, p.HBMWeights, p.HBMKV, p.HBMAct = c[cost.Compute], c[cost.HBMWeights], c[cost.HBMKV], c[cost.HBMAct]
-	p.CommBandwidth, p.CommLatency = c[cost.CommBandwidth], c[cost.CommLatency]
-	p.Launch, p.Host, p.Imbalance, p.Idle = c[cost.Launch], c[cost.Host], c[cost.Imbalance], c[cost.Idle]
-	p.Tau, p.Hidden = l.Tau[phase], l.Hidden[phase]
-}
-
-// set takes one phase's causes from a ledger as fractions of their sum.
-func (s *Shares) set(l *metrics.Ledger, phase metrics.Phase) {
-	var total int64
-	for _, ns := range l.Causes[phase] {
-		total += ns
-	}
-	if total == 0 {
-		return
-	}
-	f := func(c cost.Cause) float64 { return float64(l.Causes[phase][c]) / float64(total) }
-	s.Compute, s.HBMWeights, s.HBMKV, s.HBMAct = f(cost.Compute), f(cost.HBMWeights), f(cost.HBMKV), f(cost.HBMAct)
-	s.CommBandwidth, s.CommLatency = f(cost.CommBandwidth), f(cost.CommLatency)
-	s.Launch, s.Host, s.Imbalance, s.Idle = f(cost.Launch), f(cost.Host), f(cost.Imbalance), f(cost.Idle)
-}
-
-// List gives the fractions in the order of cost.CauseNames.
-func (s *Shares) List() [cost.NumCauses]float64 {
-	return [cost.NumCauses]float64{
-		cost.Compute: s.Compute, cost.HBMWeights: s.HBMWeights, cost.HBMKV: s.HBMKV, cost.HBMAct: s.HBMAct,
-		cost.CommBandwidth: s.CommBandwidth, cost.CommLatency: s.CommLatency,
-		cost.Launch: s.Launch, cost.Host: s.Host, cost.Imbalance: s.Imbalance, cost.Idle: s.Idle,
-	}
 }

@@ -1,4 +1,4 @@
-package sim
+package scenario
 
 import (
 	"reflect"
@@ -52,7 +52,7 @@ func leaves(prefix string, v any, into map[string]string) {
 
 // Setting every path to what a file says builds the scenario that the file holds.
 func TestSetIsTheFile(t *testing.T) {
-	want, err := ReadScenario("everything", []byte(everything))
+	want, err := Read("everything", []byte(everything))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestSetFaults(t *testing.T) {
 
 // A clone shares nothing: changing all of it leaves the original as it was.
 func TestClone(t *testing.T) {
-	s, err := ReadScenario("everything", []byte(everything))
+	s, err := Read("everything", []byte(everything))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package sim
+package plant
 
 import (
 	"testing"
@@ -53,7 +53,7 @@ func TestPlaceIsOneByOne(t *testing.T) {
 				for instances := 1; instances <= 7; instances++ {
 					start, end := placeOneByOne(domain, first, chips, instances)
 					p := place(topology, first, chips, instances)
-					if p.first != start || p.end != end || p.used != chips*instances {
+					if p.First != start || p.End != end || p.Used != chips*instances {
 						t.Fatalf("%d of %d chips from %d in domains of %d: %+v, want %d to %d", instances, chips, first, domain, p, start, end)
 					}
 				}
@@ -62,7 +62,7 @@ func TestPlaceIsOneByOne(t *testing.T) {
 	}
 	// Six prefill workers of four and one of 48 fill a rack of 72.
 	rack := &topologies.Topology{Tiers: []topologies.Tier{{Size: 72}}}
-	if p := place(rack, place(rack, 0, 4, 6).end, 48, 1); p.first != 24 || p.end != 72 {
+	if p := place(rack, place(rack, 0, 4, 6).End, 48, 1); p.First != 24 || p.End != 72 {
 		t.Errorf("%+v, want 24 to 72", p)
 	}
 }

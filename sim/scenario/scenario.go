@@ -1,4 +1,16 @@
-package sim
+// Package scenario is what is asked of a simulation: pure data, and nothing that
+// simulates stands behind it.
+//
+// A Scenario names a model, a topology and a workload or trace, says how the model is
+// deployed, and gives an SLO and a seed. Read takes it from YAML and reports every
+// fault with its line; Set puts one value at a dotted path, which is how flags and
+// sweeps write; Defaults fills in what does not need a model; Marshal prints it so
+// that it reads back identically.
+//
+// What a scenario leaves open (layouts, pool sizes, rates, numbers of requests) a plan
+// decides: see Scenario.Incomplete. What the names in it stand for is resolved by
+// package plant, which also knows which engines, routers and overlaps there are.
+package scenario
 
 import (
 	"github.com/clustersim/clustersim/models"
@@ -8,8 +20,8 @@ import (
 	"github.com/clustersim/clustersim/traces"
 )
 
-// ScenarioVersion is the version of the scenario file.
-const ScenarioVersion = 1
+// Version is the version of the scenario file.
+const Version = 1
 
 // Scenario is everything a run depends on: three references (model, topology,
 // workload) plus the deployment, SLO and seed. It prints and reads back
@@ -125,4 +137,11 @@ type Router struct {
 type SLO struct {
 	TTFT spec.Duration `yaml:"ttft,omitempty" json:"ttft"`
 	TPOT spec.Duration `yaml:"tpot,omitempty" json:"tpot"`
+}
+
+// Input is one file or shipped description that a run has read, by its digest.
+type Input struct {
+	Kind   string `json:"kind"` // model, topology, chip, engine, trace
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
 }

@@ -1,17 +1,19 @@
-package sim
+package result
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/cause"
 )
+
+// The phases by their names in results.
+const prefill, decode = "prefill", "decode"
 
 // Bound says what a run's time is spent on most.
 type Bound struct {
 	Phase    string  // prefill or decode
-	Cause    string  // the largest cause, a name of cost.CauseNames
+	Cause    string  // the largest cause, a name of cause.Names
 	Fraction float64 // its share of the phase's working time, idle left out
 	Group    string  // what a buyer would ask for: memory bandwidth, compute, …
 	Share    float64 // the group's share of the same
@@ -20,16 +22,16 @@ type Bound struct {
 
 // causeGroups puts causes into what would have to improve, with a name for the
 // cause in a sentence. Idle time is of no group.
-var causeGroups = [cost.NumCauses]struct{ group, part string }{
-	cost.Compute:       {"compute", "arithmetic"},
-	cost.HBMWeights:    {"memory bandwidth", "weights"},
-	cost.HBMKV:         {"memory bandwidth", "KV cache"},
-	cost.HBMAct:        {"memory bandwidth", "activations"},
-	cost.CommBandwidth: {"communication bandwidth", "bytes on links"},
-	cost.CommLatency:   {"latency", "communication"},
-	cost.Launch:        {"latency", "kernel launches and floors"},
-	cost.Host:          {"the host", "scheduling and sampling"},
-	cost.Imbalance:     {"imbalance", "waiting for the slowest rank"},
+var causeGroups = [cause.Count]struct{ group, part string }{
+	cause.Compute:       {"compute", "arithmetic"},
+	cause.HBMWeights:    {"memory bandwidth", "weights"},
+	cause.HBMKV:         {"memory bandwidth", "KV cache"},
+	cause.HBMAct:        {"memory bandwidth", "activations"},
+	cause.CommBandwidth: {"communication bandwidth", "bytes on links"},
+	cause.CommLatency:   {"latency", "communication"},
+	cause.Launch:        {"latency", "kernel launches and floors"},
+	cause.Host:          {"the host", "scheduling and sampling"},
+	cause.Imbalance:     {"imbalance", "waiting for the slowest rank"},
 }
 
 // idleTie is how far two pools' idle shares may differ and still count as equally
@@ -39,16 +41,16 @@ const idleTie = 0.05
 // Bound names the phase that is short of capacity, and in it the group of causes
 // that takes the most working time.
 func (r *Result) Bound() Bound {
-	phase, shares := metrics.Decode, &r.Causes.Decode
+	phase, shares := decode, &r.Causes.Decode
 	switch {
 	case r.Causes.Prefill.working() == 0 && shares.working() == 0:
 		return Bound{Sentence: "Nothing ran."}
 	case r.prefillIsShort():
-		phase, shares = metrics.Prefill, &r.Causes.Prefill
+		phase, shares = prefill, &r.Causes.Prefill
 	}
-	b := StepBound(phase, shares.List())
-	if shares.Idle > 0.5 {
-		b.Sentence = fmt.Sprintf("Instances are idle %s of the time; when they work, %s", percent(shares.Idle),
+	b := boundOf(phase, shares)
+	if idle := shares[cause.Idle]; idle > 0.5 {
+		b.Sentence = fmt.Sprintf("Instances are idle %s of the time; when they work, %s", percent(idle),
 			strings.ToLower(b.Sentence[:1])+b.Sentence[1:])
 	}
 	return b
@@ -66,37 +68,36 @@ func (r *Result) prefillIsShort() bool {
 		return r.Causes.NS.Prefill.working() > r.Causes.NS.Decode.working()
 	}
 	slo := &r.Goodput.SLO
-	if ahead := decode.Idle - prefill.Idle; ahead > idleTie || ahead < -idleTie || slo.TTFT == 0 || slo.TPOT == 0 {
+	if ahead := decode[cause.Idle] - prefill[cause.Idle]; ahead > idleTie || ahead < -idleTie || slo.TTFT == 0 || slo.TPOT == 0 {
 		return ahead > 0
 	}
 	return r.Latency.TTFT.P90/slo.TTFT.Seconds() > r.Latency.TPOT.P90/slo.TPOT.Seconds()
 }
 
-// StepBound is the same for one step, or any other split of a phase's time.
-func StepBound(phase metrics.Phase, causes [cost.NumCauses]float64) Bound {
-	name := metrics.PhaseNames[phase]
+// boundOf is what a phase's time is spent on most, by its shares or any other split.
+func boundOf(name string, causes *Shares) Bound {
 	var working float64
 	groups := map[string]float64{}
-	for c := range cost.Idle {
+	for c := range cause.Idle {
 		working += causes[c]
 		groups[causeGroups[c].group] += causes[c]
 	}
 	if working <= 0 {
 		return Bound{Phase: name, Sentence: strings.ToUpper(name[:1]) + name[1:] + " did not run."}
 	}
-	first := cost.Compute
-	for c := range cost.Idle {
+	first := cause.Compute
+	for c := range cause.Idle {
 		better := groups[causeGroups[c].group] - groups[causeGroups[first].group]
 		if better > 0 || better == 0 && causes[c] > causes[first] {
 			first = c
 		}
 	}
 	b := Bound{
-		Phase: name, Cause: cost.CauseNames[first], Fraction: causes[first] / working,
+		Phase: name, Cause: cause.Names[first], Fraction: causes[first] / working,
 		Group: causeGroups[first].group, Share: groups[causeGroups[first].group] / working,
 	}
 	var parts []string
-	for c := range cost.Idle {
+	for c := range cause.Idle {
 		if causeGroups[c].group == b.Group && causes[c] >= 0.005*working {
 			parts = append(parts, causeGroups[c].part+" "+percent(causes[c]/working))
 		}
@@ -110,8 +111,8 @@ func percent(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }
 
 func (s *Shares) working() float64 {
 	var sum float64
-	for c, f := range s.List() {
-		if cost.Cause(c) != cost.Idle {
+	for c, f := range s {
+		if cause.Cause(c) != cause.Idle {
 			sum += f
 		}
 	}
@@ -119,5 +120,11 @@ func (s *Shares) working() float64 {
 }
 
 func (p *PhaseNS) working() int64 {
-	return p.Compute + p.HBMWeights + p.HBMKV + p.HBMAct + p.CommBandwidth + p.CommLatency + p.Launch + p.Host + p.Imbalance
+	var sum int64
+	for c, ns := range p.Causes {
+		if cause.Cause(c) != cause.Idle {
+			sum += ns
+		}
+	}
+	return sum
 }

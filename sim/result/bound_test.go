@@ -1,39 +1,39 @@
-package sim
+package result
 
 import (
 	"testing"
 
-	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/cause"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
-func TestStepBound(t *testing.T) {
+func TestBoundOfAPhase(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		phase  metrics.Phase
-		causes map[cost.Cause]float64
+		phase  string
+		causes map[cause.Cause]float64
 		want   Bound
 	}{
-		{"the group decides, not the single cause", metrics.Decode,
-			map[cost.Cause]float64{cost.Compute: 0.35, cost.HBMWeights: 0.25, cost.HBMKV: 0.2, cost.Host: 0.2},
+		{"the group decides, not the single cause", decode,
+			map[cause.Cause]float64{cause.Compute: 0.35, cause.HBMWeights: 0.25, cause.HBMKV: 0.2, cause.Host: 0.2},
 			Bound{"decode", "hbm_weights", 0.25, "memory bandwidth", 0.45,
 				"Decode is bound by memory bandwidth: 45 % of a step (weights 25 %, KV cache 20 %)."}},
-		{"idle time is left out", metrics.Prefill,
-			map[cost.Cause]float64{cost.Compute: 0.3, cost.CommBandwidth: 0.1, cost.Idle: 0.6},
+		{"idle time is left out", prefill,
+			map[cause.Cause]float64{cause.Compute: 0.3, cause.CommBandwidth: 0.1, cause.Idle: 0.6},
 			Bound{"prefill", "compute", 0.3 / 0.4, "compute", 0.3 / 0.4,
 				"Prefill is bound by compute: 75 % of a step (arithmetic 75 %)."}},
-		{"launch and α are latency", metrics.Decode,
-			map[cost.Cause]float64{cost.Launch: 0.3, cost.CommLatency: 0.3, cost.Compute: 0.4},
+		{"launch and α are latency", decode,
+			map[cause.Cause]float64{cause.Launch: 0.3, cause.CommLatency: 0.3, cause.Compute: 0.4},
 			Bound{"decode", "comm_latency", 0.3, "latency", 0.6,
 				"Decode is bound by latency: 60 % of a step (communication 30 %, kernel launches and floors 30 %)."}},
-		{"nothing ran", metrics.Decode, map[cost.Cause]float64{cost.Idle: 1},
+		{"nothing ran", decode, map[cause.Cause]float64{cause.Idle: 1},
 			Bound{Phase: "decode", Sentence: "Decode did not run."}},
 	} {
-		var causes [cost.NumCauses]float64
-		for cause, f := range c.causes {
-			causes[cause] = f
+		var causes Shares
+		for at, f := range c.causes {
+			causes[at] = f
 		}
-		got := StepBound(c.phase, causes)
+		got := boundOf(c.phase, &causes)
 		if got.Sentence != c.want.Sentence || got.Cause != c.want.Cause || got.Group != c.want.Group ||
 			abs(got.Fraction-c.want.Fraction) > 1e-12 || abs(got.Share-c.want.Share) > 1e-12 {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
@@ -44,8 +44,8 @@ func TestStepBound(t *testing.T) {
 func abs(f float64) float64 { return max(f, -f) }
 
 func TestBoundPicksThePhaseThatIsShort(t *testing.T) {
-	busy := Shares{HBMKV: 0.9, Idle: 0.1}
-	slack := Shares{Compute: 0.7, Idle: 0.3}
+	busy := Shares{cause.HBMKV: 0.9, cause.Idle: 0.1}
+	slack := Shares{cause.Compute: 0.7, cause.Idle: 0.3}
 	separate := DeploymentInfo{Prefill: &PoolInfo{}, Decode: &PoolInfo{}}
 	shared := DeploymentInfo{Serve: &PoolInfo{}}
 	for _, c := range []struct {
@@ -56,20 +56,20 @@ func TestBoundPicksThePhaseThatIsShort(t *testing.T) {
 		{"decode idles less", Result{Deployment: separate, Causes: Causes{Prefill: slack, Decode: busy}}, "decode"},
 		{"prefill idles less", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: slack}}, "prefill"},
 		{"as busy, TTFT nearer its bound", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: busy},
-			Goodput: Goodput{SLO: SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1800}, TPOT: Distribution{P90: 40}}}, "prefill"},
+			Goodput: Goodput{SLO: scenario.SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1800}, TPOT: Distribution{P90: 40}}}, "prefill"},
 		{"as busy, TPOT nearer its bound", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: busy},
-			Goodput: Goodput{SLO: SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1500}, TPOT: Distribution{P90: 40}}}, "decode"},
+			Goodput: Goodput{SLO: scenario.SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1500}, TPOT: Distribution{P90: 40}}}, "decode"},
 		{"shared, more time in prefill", Result{Deployment: shared, Causes: Causes{Prefill: slack, Decode: busy,
-			NS: CausesNS{Prefill: PhaseNS{Compute: 9}, Decode: PhaseNS{HBMKV: 5, Idle: 100}}}}, "prefill"},
+			NS: CausesNS{Prefill: PhaseNS{Causes: [cause.Count]int64{cause.Compute: 9}}, Decode: PhaseNS{Causes: [cause.Count]int64{cause.HBMKV: 5, cause.Idle: 100}}}}}, "prefill"},
 		{"shared, more time in decode", Result{Deployment: shared, Causes: Causes{Prefill: slack, Decode: busy,
-			NS: CausesNS{Prefill: PhaseNS{Compute: 4}, Decode: PhaseNS{HBMKV: 5}}}}, "decode"},
+			NS: CausesNS{Prefill: PhaseNS{Causes: [cause.Count]int64{cause.Compute: 4}}, Decode: PhaseNS{Causes: [cause.Count]int64{cause.HBMKV: 5}}}}}, "decode"},
 		{"only prefill ran", Result{Deployment: shared, Causes: Causes{Prefill: slack}}, "prefill"},
 	} {
 		if got := c.r.Bound(); got.Phase != c.want {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
-	idle := Result{Deployment: shared, Causes: Causes{Decode: Shares{Host: 0.2, Idle: 0.8}}}
+	idle := Result{Deployment: shared, Causes: Causes{Decode: Shares{cause.Host: 0.2, cause.Idle: 0.8}}}
 	if got, want := idle.Bound().Sentence,
 		"Instances are idle 80 % of the time; when they work, decode is bound by the host: 100 % of a step (scheduling and sampling 100 %)."; got != want {
 		t.Errorf("got %q, want %q", got, want)

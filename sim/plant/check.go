@@ -1,0 +1,35 @@
+package plant
+
+import (
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// Read reads a scenario file strictly, the names in it included.
+func Read(name string, data []byte) (*scenario.Scenario, error) {
+	return scenario.Read(name, data, Check)
+}
+
+// Validate reports every fault of a scenario that shows without loading what it names.
+func Validate(s *scenario.Scenario) error { return s.Validate(Check) }
+
+// Check reports engines, routers, overlaps and routings that there are none of.
+func Check(s *scenario.Scenario, fault scenario.Fault) {
+	if _, err := route.FindPolicy(s.Router.Policy); err != nil {
+		fault("router.policy", "%v", err)
+	}
+	d := &s.Deployment
+	if d.Engine != "" && !spec.IsPath(d.Engine) {
+		if _, err := cost.LoadEngine(d.Engine); err != nil {
+			fault("deployment.engine", "%v", err)
+		}
+	}
+	if _, err := cost.ParseOverlap(d.Overlap); err != nil {
+		fault("deployment.overlap", "%v", err)
+	}
+	if _, err := LoadRouting(d.Routing); err != nil {
+		fault("deployment.routing", "%v", err)
+	}
+}

@@ -1,0 +1,37 @@
+package plant
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// OpenTrace is the source of a scenario's trace; stdin is what a file named - is read from.
+func OpenTrace(t *scenario.Trace, seed uint64, stdin io.Reader, warn func(string)) (traces.Source, error) {
+	return traces.Open(t.File, traces.Options{
+		Format: t.Format, Limit: t.Limit, RateScale: t.RateScale, Seed: seed, Stdin: stdin, Warn: warn,
+	})
+}
+
+// Generator is a scenario's workload as the generator takes it; what the profile
+// says is filled in. Limits are left to the caller: the source never ends.
+func Generator(w *scenario.Workload, seed uint64) (traces.Workload, error) {
+	g := traces.Workload{Profile: w.Profile, Rate: w.Rate, Seed: seed}
+	if w.InputTokens != nil {
+		g.Input = *w.InputTokens
+	}
+	if w.OutputTokens != nil {
+		g.Output = *w.OutputTokens
+	}
+	if w.Arrivals != "" {
+		if err := g.Arrivals.UnmarshalText([]byte(w.Arrivals)); err != nil {
+			return g, fmt.Errorf("workload.arrivals: %w", err)
+		}
+	}
+	if w.Concurrency > 0 {
+		g.Rate = 1 // a closed loop takes the lengths alone
+	}
+	return g.Resolve()
+}
