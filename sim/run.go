@@ -83,6 +83,7 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	built.Resolve()
 	r := &run{scenario: s, plant: built}
 	if r.policy, err = route.FindPolicy(s.Router.Policy); err != nil {
 		return nil, err

@@ -42,6 +42,9 @@ var scenarioFlags = []scenarioFlag{
 	{"think-time", "workload.think_time", "TIME", "closed loop: pause of a client between requests"},
 	{"mode", "deployment.mode", "MODE", "auto, aggregated or disaggregated"},
 	{"engine", "deployment.engine", "ENGINE", "serving engine profile"},
+	{"overlap", "deployment.overlap", "OVERLAP", "none, two-batch or wave; the engine's own when not given"},
+	{"routing", "deployment.routing", "ROUTING", "how tokens fall on experts: uniform, power-law(1.01) or 'histogram FILE' of measured loads"},
+	{"drafts", "deployment.mtp.drafts", "N", "MTP drafts a step"},
 	{"kv-compress", "kv_compress", "KNOBS", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed"},
 	{"tau", "tau", "PARTS", "delay budget of links: optics=10ns,switch=150ns, or a preset: pluggable, lpo, npo, cpo, aspire100ns, tcp, rdma"},
 	{"slo", "slo", "LIMITS", "latency promised to a request: ttft=2s,tpot=50ms"},
@@ -228,6 +231,8 @@ func (in *scenarioInput) complete(c *cobra.Command) {
 		return names
 	})
 	offerFor(c, "mode", list("auto", "aggregated", "disaggregated"))
+	offerFor(c, "overlap", list("none", "two-batch", "wave"))
+	offerFor(c, "routing", list("uniform", "power-law(1.01)", "histogram "))
 	offerFor(c, "kv-compress", list("uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="))
 	offerFor(c, "tau", list("pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"))
 	offerFor(c, "set", scenario.Paths)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,20 +75,38 @@ var ErrNoLayout = errors.New("no layout fits")
 // Complete turns a scenario into one that sim.Run takes: layouts, pool sizes, rate
 // and number of requests that it leaves open are decided. What it fixes stays.
 func Complete(ctx context.Context, s *scenario.Scenario, opt sim.Options, o Options) (*scenario.Scenario, *Plan, error) {
-	if err := plant.Validate(s); err != nil {
+	p, out, in, err := begin(s, opt)
+	if err != nil {
 		return nil, nil, err
 	}
-	want := s.Deployment
+	if err := p.deploy(ctx, out, in, &s.Deployment, &o); err != nil {
+		return nil, nil, err
+	}
+	if o.LayoutOnly {
+		return out, p, nil
+	}
+	if err := p.offer(ctx, out, &o); err != nil {
+		return nil, nil, err
+	}
+	return out, p, nil
+}
+
+// begin checks a scenario, fills in its defaults, loads what it names and looks at
+// its workload.
+func begin(s *scenario.Scenario, opt sim.Options) (*Plan, *scenario.Scenario, *plant.Inputs, error) {
+	if err := plant.Validate(s); err != nil {
+		return nil, nil, nil, err
+	}
 	out := s.Clone()
 	out.Defaults()
 	in, err := plant.Load(out, opt.Source)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	p := &Plan{Options: opt}
 	h, err := takeSample(out, &p.Options)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	p.demand = newDemand(h.sample, in.Model.Breaks)
 	p.demand.rate = h.rate
@@ -102,30 +121,22 @@ func Complete(ctx context.Context, s *scenario.Scenario, opt sim.Options, o Opti
 	for _, t := range in.Topology.Tiers {
 		p.Tiers = append(p.Tiers, t.Name)
 	}
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	if err := p.deploy(ctx, out, in, &want, &o); err != nil {
-		return nil, nil, err
-	}
-	if o.LayoutOnly {
-		return out, p, nil
-	}
-	if err := p.offer(ctx, out, &o); err != nil {
-		return nil, nil, err
-	}
-	return out, p, nil
+	return p, out, in, nil
 }
 
-// deploy decides the deployment, or prices the one that is given.
-func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Inputs, want *scenario.Deployment, o *Options) error {
-	pr := &pricer{
+// pricer prices pool layouts for the plan's demand.
+func (p *Plan) pricer(s *scenario.Scenario, in *plant.Inputs) *pricer {
+	return &pricer{
 		demand: p.demand, topology: in.Topology, packs: newPacks(p.demand.sample, in.Model.Breaks),
 		slo:     metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
 		stepper: func(pool *scenario.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
 	}
-	q := &query{pricer: pr, want: want, inputs: in, scenario: s}
-	all, rejected, err := q.run(ctx, o.Workers)
+}
+
+// deploy decides the deployment, or prices the one that is given.
+func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Inputs, want *scenario.Deployment, o *Options) error {
+	q := &query{pricer: p.pricer(s, in), want: want, inputs: in, scenario: s}
+	all, rejected, err := q.run(ctx, cmp.Or(o.Workers, runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return err
 	}

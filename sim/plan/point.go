@@ -197,7 +197,7 @@ func (b *bench) mixedAt(n int64) point {
 	plain := b.st.Step(b.loads).Time.Seconds()
 	busy := b.mixedStep(n, c, chunk).Time.Seconds()
 	ranks := float64(len(b.loads))
-	some := 1 - math.Pow(1-min(1, c/chunk), ranks) // some rank has a chunk
+	some := b.prompted(c, chunk)
 	step := (1-some)*plain + some*busy
 	tpot := step / b.accepted()
 	p := point{rate: requests * ranks / step, tpot: tpot, limit: "TPOT"}
@@ -212,6 +212,11 @@ func (b *bench) mixedAt(n int64) point {
 		p.over, p.limit = c/(busiest*room), "prompt throughput"
 	}
 	return p
+}
+
+// prompted is the share of steps in which some rank has a chunk.
+func (b *bench) prompted(c, chunk float64) float64 {
+	return 1 - math.Pow(1-min(1, c/chunk), float64(len(b.loads)))
 }
 
 // mixedStep is a step in which one rank has a chunk and the others their mean.

@@ -50,10 +50,11 @@ type pricer struct {
 }
 
 // price finds the highest rate of one instance, over the prompt budgets worth
-// trying: the engine's own and, where prompts hold tokens up, smaller ones.
+// trying: the engine's own and, where prompts hold tokens up, smaller ones. A layout
+// that is given in full keeps the engine's own: only a search may choose another.
 func (p *pricer) price(pool scenario.Pool, role cost.Role) priced {
 	best := p.priceBudget(pool, role)
-	if best.whyNot != "" || role == cost.Decode || pool.MaxTokens != 0 {
+	if best.whyNot != "" || role == cost.Decode || pool.MaxTokens != 0 || fixed(&pool) {
 		return best
 	}
 	full := best.pool.MaxTokens
@@ -89,7 +90,7 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	c := st.Config()
 	out.pool.MaxTokens = c.MaxTokens
 	out.chips = st.Chips()
-	b := &bench{pricer: p, st: st, config: c, memory: st.Memory(), loads: make([]cost.Load, c.Layout.DP)}
+	b := p.bench(st, role)
 	out.transferBytes = float64(b.memory.TransferBytes(int64(p.demand.in)))
 	// A run refuses a request that some pool cannot hold whole: what a decode rank
 	// evicts is prefilled again, answer so far included.
@@ -98,10 +99,6 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 		out.whyNot = fmt.Sprintf("the workload's longest request (%d + %d tokens) needs %s of KV cache, a rank has %s, a part of which is kept free",
 			p.demand.longest.in, p.demand.longest.out, gib(b.memory.SequenceBytes(tokens)), gib(b.memory.Free))
 		return out
-	}
-	if role != cost.Decode {
-		cut := p.packs.at(int64(c.MaxTokens))
-		b.mean, b.heavy = cut.heaviest(1), cut.heaviest(c.Layout.DP)
 	}
 	switch role {
 	case cost.Prefill:
@@ -124,6 +121,16 @@ type bench struct {
 	// mean and heavy are the cost of a prompt token on the mean and on the heaviest rank.
 	mean, heavy promptCost
 	fastest     float64 // prompt tokens a second of a rank of a prefill pool whose steps are full
+}
+
+func (p *pricer) bench(st *cost.Stepper, role cost.Role) *bench {
+	c := st.Config()
+	b := &bench{pricer: p, st: st, config: c, memory: st.Memory(), loads: make([]cost.Load, c.Layout.DP)}
+	if role != cost.Decode {
+		cut := p.packs.at(int64(c.MaxTokens))
+		b.mean, b.heavy = cut.heaviest(1), cut.heaviest(c.Layout.DP)
+	}
+	return b
 }
 
 func (b *bench) accepted() float64 { return max(1, b.config.Accepted) }

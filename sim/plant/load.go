@@ -26,8 +26,10 @@ type Inputs struct {
 	Model    *models.Model
 	Topology *topologies.Topology
 	Engine   *cost.Engine
-	Warnings []string
-	Digests  []scenario.Input
+	// Substituted says which formats the chip does not have and what took their place;
+	// Warnings has that and what the topology assumes.
+	Substituted, Warnings []string
+	Digests               []scenario.Input
 
 	asked     *models.Model // before substitutions
 	libraries *topologies.Libraries
@@ -61,11 +63,10 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 		return nil, err
 	}
 	in.libraries = &libraries
-	var notes []string
-	if in.Model, notes, err = cost.Substitute(m, t.Chip); err != nil {
+	if in.Model, in.Substituted, err = cost.Substitute(m, t.Chip); err != nil {
 		return nil, err
 	}
-	in.Warnings = append(in.Warnings, notes...)
+	in.Warnings = append(in.Warnings, in.Substituted...)
 	in.Warnings = append(in.Warnings, t.Assumptions...)
 	in.Digests = append(in.Digests, Digest("model", m.Name, in.Model), Digest("topology", t.Name, t),
 		Digest("engine", in.Engine.Name, in.Engine), Digest("libraries", t.Name, in.libraries))

@@ -1,0 +1,51 @@
+package sim_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/plant"
+)
+
+// A scenario that leaves the layout and the rate open is completed by a plan, as the
+// command line does it, and run.
+func Example() {
+	asked, err := plant.Read("mine.yaml", []byte(`
+version: 1
+model: llama-3.1-8b
+topology: hgx-h100:8
+workload: {profile: chat, requests: 500}
+seed: 1
+`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ready, p, err := plan.Complete(context.Background(), asked, sim.Options{}, plan.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := sim.Run(context.Background(), ready, p.Options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Deployment.Mode, r.Deployment.Chips, "chips,", r.Requests.Measured, "requests measured")
+	fmt.Println(r.Bound().Group)
+	// Output:
+	// aggregated 8 chips, 500 requests measured
+	// memory bandwidth
+}
+
+// Run takes a scenario in which nothing is open; it names what is.
+func ExampleRun_incomplete() {
+	asked, err := plant.Read("mine.yaml", []byte("{version: 1, model: llama-3.1-8b, topology: 'hgx-h100:8'}"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = sim.Run(context.Background(), asked, sim.Options{})
+	fmt.Println(err)
+	// Output:
+	// the scenario leaves open deployment.mode, workload.rate, workload.requests: plan.Complete (package sim/plan) decides these; run what it returns
+}

@@ -1,0 +1,243 @@
+package plan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// Asked says which step Typical is to find; zero fields are left to the estimate.
+type Asked struct {
+	Pool  string         // prefill, decode or serve; empty is the one that limits capacity
+	Phase cost.Role      // Prefill or Decode; empty is the pool's own, or the one that takes more of its time
+	Alone *scenario.Pool // the layout of an instance that is priced by itself, in place of the deployment's pools
+	// Sequences that a rank decodes (or prompts that it takes), tokens of each, and
+	// prompt tokens of each in the step. Where one of them is given, every rank has
+	// the same work.
+	Sequences, Context, Chunk int64
+}
+
+// Step is one step of an instance, and what the estimate says of it.
+type Step struct {
+	Scenario *scenario.Scenario // with the layout that was found
+	Pool     string
+	Phase    cost.Role
+	Stepper  *cost.Stepper
+	Loads    []cost.Load
+	// Sequences, Context and ChunkTokens are a mean rank's: sequences that decode,
+	// tokens of each, prompt tokens in the step.
+	Sequences, Context, ChunkTokens int64
+	Rate                            float64  // requests a second of the instance; 0 where nothing was estimated
+	Notes                           []string // substituted formats, an SLO that no layout meets
+}
+
+// Typical is the step that a pool's instances run in steady state: the layout is the
+// scenario's, or the one that Complete would choose; the batch is that for which, by
+// the estimate that the search rests on, as many requests leave as arrive. They
+// arrive at the scenario's rate; where that is open, at 80 % of the estimated
+// capacity. No requests are simulated.
+func Typical(ctx context.Context, s *scenario.Scenario, opt sim.Options, want Asked) (*Step, error) {
+	p, out, in, err := begin(s, opt)
+	if err != nil {
+		return nil, err
+	}
+	t := &typical{asked: want, plan: p, scenario: out, inputs: in}
+	if want.Alone != nil {
+		return t.alone()
+	}
+	if err := p.deploy(ctx, out, in, &s.Deployment, &Options{}); err != nil {
+		return nil, err
+	}
+	return t.deployed()
+}
+
+// typical is one question on its way to a step.
+type typical struct {
+	asked    Asked
+	plan     *Plan
+	scenario *scenario.Scenario
+	inputs   *plant.Inputs
+}
+
+// alone prices a layout without a deployment around it, at 80 % of what it sustains.
+func (t *typical) alone() (*Step, error) {
+	role, name := cmp.Or(t.asked.Phase, cost.Decode), string(t.asked.Phase)
+	if role == cost.Decode && t.asked.Chunk > 0 || t.scenario.Deployment.Mode == "aggregated" {
+		role, name = cost.Mixed, "serve"
+	}
+	b, err := t.bench(t.asked.Alone, role)
+	if err != nil {
+		return nil, err
+	}
+	if t.given() {
+		return t.step(b, name, role, 0), nil
+	}
+	best := t.plan.pricer(t.scenario, t.inputs).price(*t.asked.Alone, role)
+	if best.whyNot != "" {
+		return nil, fmt.Errorf("%s", best.whyNot)
+	}
+	return t.step(b, name, role, offered*best.rate), nil
+}
+
+// deployed picks the pool that was asked for.
+func (t *typical) deployed() (*Step, error) {
+	d := &t.scenario.Deployment
+	pools := []struct {
+		name string
+		pool *scenario.Pool
+		role cost.Role
+	}{{"prefill", d.Prefill, cost.Prefill}, {"decode", d.Decode, cost.Decode}, {"serve", d.Serve, cost.Mixed}}
+	name := cmp.Or(t.asked.Pool, t.limiting())
+	var there []string
+	for _, p := range pools {
+		if p.pool == nil {
+			continue
+		}
+		if there = append(there, p.name); p.name != name {
+			continue
+		}
+		if t.asked.Phase != "" && p.role != cost.Mixed && p.role != t.asked.Phase {
+			return nil, fmt.Errorf("pool %s does %s, not %s", name, p.role, t.asked.Phase)
+		}
+		b, err := t.bench(p.pool, p.role)
+		if err != nil {
+			return nil, fmt.Errorf("deployment.%s: %w", name, err)
+		}
+		return t.step(b, name, p.role, t.rate()/float64(p.pool.Instances)), nil
+	}
+	return nil, spec.UnknownName("pool", name, there)
+}
+
+// limiting is the pool that has less capacity than the other, or the one that does
+// the phase that was asked for.
+func (t *typical) limiting() string {
+	switch c := &t.plan.chosen; {
+	case c.second == nil:
+		return "serve"
+	case t.asked.Phase != "":
+		return string(t.asked.Phase)
+	case c.prefillInExcess < 1:
+		return "prefill"
+	}
+	return "decode"
+}
+
+// rate is what arrives at the deployment, in requests a second. A closed loop's is
+// that at which its clients are under way by Little's law.
+func (t *typical) rate() float64 {
+	if t.scenario.Trace != nil {
+		return t.plan.demand.rate
+	}
+	w := t.scenario.Workload
+	if w.Concurrency == 0 {
+		return cmp.Or(w.Rate, offered*t.plan.CapacityRequestsPerS)
+	}
+	c := &t.plan.chosen
+	life := c.ttft + t.plan.demand.out*c.tpot + float64(w.ThinkTime)/1e9
+	return math.Min(float64(w.Concurrency)/life, t.plan.CapacityRequestsPerS)
+}
+
+func (t *typical) bench(pool *scenario.Pool, role cost.Role) (*bench, error) {
+	pr := t.plan.pricer(t.scenario, t.inputs)
+	st, err := pr.stepper(pool, role)
+	if err != nil {
+		return nil, err
+	}
+	return pr.bench(st, role), nil
+}
+
+// given reports that nothing is left to the estimate.
+func (t *typical) given() bool { return t.asked.Sequences > 0 && t.asked.Context > 0 }
+
+// step is the one with the load for which an instance gets through rate requests a
+// second, or the load that was asked for.
+func (t *typical) step(b *bench, name string, role cost.Role, rate float64) *Step {
+	s := &Step{Scenario: t.scenario, Pool: name, Stepper: b.st, Rate: rate, Phase: role}
+	s.Notes = append(append(s.Notes, t.inputs.Substituted...), t.plan.Warnings...)
+	if role == cost.Mixed {
+		s.Phase = cmp.Or(t.asked.Phase, b.longerPhase(b.loadAt(role, rate)))
+	}
+	s.Context = max(1, int64(math.Round(t.plan.demand.context[0])))
+	if s.Phase == cost.Prefill {
+		s.Context = max(1, int64(math.Round(t.plan.demand.in)))
+	}
+	if a := &t.asked; a.Sequences > 0 || a.Context > 0 || a.Chunk > 0 {
+		t.uniform(b, s, role)
+		return s
+	}
+	n := b.loadAt(role, rate)
+	switch {
+	case role == cost.Prefill:
+		b.prefillStep(n, b.fullest(float64(n)))
+		s.ChunkTokens = n
+	case s.Phase == cost.Prefill:
+		_, _, c, chunk := b.balance(n)
+		b.mixedStep(n, c, chunk)
+		s.Sequences, s.ChunkTokens = n, int64(c)
+	default:
+		b.demand.decodeLoads(b.loads, n)
+		s.Sequences = n
+	}
+	s.Loads = b.loads
+	return s
+}
+
+// uniform gives every rank the work that was asked for; what is left open is that of
+// the mean rank.
+func (t *typical) uniform(b *bench, s *Step, role cost.Role) {
+	a := &t.asked
+	s.Context = cmp.Or(a.Context, s.Context)
+	if s.Phase == cost.Prefill {
+		prompts := max(1, cmp.Or(a.Sequences, int64(math.Round(float64(b.loadAt(role, s.Rate))/float64(s.Context)))))
+		chunk := min(s.Context, cmp.Or(a.Chunk, max(1, int64(b.config.MaxTokens)/prompts)))
+		s.ChunkTokens = prompts * chunk
+		s.Loads = b.st.Uniform(0, prompts, s.Context, chunk)
+		return
+	}
+	s.Sequences, s.ChunkTokens = cmp.Or(a.Sequences, b.loadAt(role, s.Rate)), a.Chunk
+	s.Loads = b.st.Uniform(s.Sequences, min(1, a.Chunk), s.Context, a.Chunk)
+}
+
+// loadAt is the least load at which an instance gets through rate requests a second:
+// sequences of a rank, or its prompt tokens a step. Where none does, it is the most.
+func (b *bench) loadAt(role cost.Role, rate float64) int64 {
+	most, at := int64(b.config.MaxSequences), b.decodeAt
+	switch role {
+	case cost.Prefill:
+		budget := int64(b.config.MaxTokens)
+		b.fastest = float64(budget) / b.prefillStep(budget, budget).Time.Seconds()
+		most, at = budget, b.prefillAt
+	case cost.Mixed:
+		most, at = max(1, min(most, (int64(b.config.MaxTokens)-1)/int64(1+b.config.Drafts))), b.mixedAt
+	}
+	lo, hi := int64(0), most // lo is too little, or 0
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; at(mid).rate < rate {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return hi
+}
+
+// longerPhase is the phase that steps with n sequences a rank spend more time in:
+// a step that takes prompt tokens counts as prefill.
+func (b *bench) longerPhase(n int64) cost.Role {
+	_, _, c, chunk := b.balance(n)
+	b.demand.decodeLoads(b.loads, n)
+	plain := b.st.Step(b.loads).Time.Seconds()
+	busy := b.mixedStep(n, c, chunk).Time.Seconds()
+	some := b.prompted(c, chunk)
+	if some*busy > (1-some)*plain {
+		return cost.Prefill
+	}
+	return cost.Decode
+}
