@@ -36,7 +36,7 @@ var mayImport = map[string]string{
 	"sim/route":           "sim/des sim/metrics sim/net sim/serve sim/spec traces",
 	"sim/plant":           "models sim/cost sim/route sim/scenario sim/spec topologies traces",
 	"sim":                 "models sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/route sim/scenario sim/serve sim/spec topologies traces",
-	"sim/plan":            "models sim sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/scenario sim/work topologies",
+	"sim/plan":            "models sim sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/scenario sim/spec sim/work topologies",
 	"sim/sweep":           "sim sim/plan sim/result sim/scenario sim/spec sim/work",
 	"sim/validate":        "models sim sim/cause sim/cost sim/fit sim/metrics sim/plant sim/result sim/scenario sim/spec sim/work topologies traces",
 	"sim/calibrate":       "sim/cost/law sim/des sim/fit sim/spec sim/work topologies",
