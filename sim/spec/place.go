@@ -34,11 +34,11 @@ type place struct {
 // nothing would read. Aliases are not followed: what they stand for is surveyed where it is written.
 func (d *Doc) survey(n *yaml.Node, t reflect.Type, path string, places map[mark]place) {
 	if n.Style&yaml.TaggedStyle != 0 && !strings.HasPrefix(n.ShortTag(), "!!") {
-		d.problems = append(d.problems, Problem{File: d.file, Line: n.Line, Column: n.Column, Path: path, Text: fmt.Sprintf("unknown tag %s", n.ShortTag())})
+		p := Problem{File: d.file, Line: n.Line, Column: n.Column, Path: path, Text: fmt.Sprintf("unknown tag %s", n.ShortTag())}
+		d.blame(&p)
+		d.problems = append(d.problems, p)
 	}
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
+	t = pointed(t)
 	if n.Kind != yaml.DocumentNode {
 		places[mark{n.Line, n.Column}] = place{path: path, value: t}
 	}
@@ -73,12 +73,17 @@ func element(t reflect.Type) reflect.Type {
 	return nil
 }
 
-// fields are the YAML keys of a struct, those of inlined structs among them.
-func fields(t reflect.Type, into map[string]reflect.Type) map[string]reflect.Type {
+// pointed is the type that pointers lead to.
+func pointed(t reflect.Type) reflect.Type {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t == nil || t.Kind() != reflect.Struct {
+	return t
+}
+
+// fields are the YAML keys of a struct, those of inlined structs among them.
+func fields(t reflect.Type, into map[string]reflect.Type) map[string]reflect.Type {
+	if t = pointed(t); t == nil || t.Kind() != reflect.Struct {
 		return into
 	}
 	for i := range t.NumField() {
@@ -149,19 +154,19 @@ func mismatch(at place, goType, got string) string {
 	return fmt.Sprintf("an alias puts this where it does not fit: %s", got)
 }
 
+// units are the types of quantities, with what their text looks like.
+var units = map[reflect.Type]string{
+	reflect.TypeFor[Bytes]():     wantBytes,
+	reflect.TypeFor[Bandwidth](): wantBandwidth,
+	reflect.TypeFor[Duration]():  wantDuration,
+	reflect.TypeFor[Compute]():   wantCompute,
+	reflect.TypeFor[Power]():     wantPower,
+}
+
 // wanted names a type by what its text looks like.
 func wanted(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[Bytes]():
-		return wantBytes
-	case reflect.TypeFor[Bandwidth]():
-		return wantBandwidth
-	case reflect.TypeFor[Duration]():
-		return wantDuration
-	case reflect.TypeFor[Compute]():
-		return wantCompute
-	case reflect.TypeFor[Power]():
-		return wantPower
+	if want, ok := units[t]; ok {
+		return want
 	}
 	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return "text"

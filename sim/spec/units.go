@@ -45,14 +45,7 @@ var binaryPrefix = map[string]float64{"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 3
 // the suffixes has been taken off.
 func quantity(text, want string, suffixes ...string) (value float64, prefix, suffix string, err error) {
 	text = strings.TrimSpace(text)
-	end := 0
-	for end < len(text) && strings.IndexByte("+-.0123456789eE_", text[end]) >= 0 {
-		// "1E" could be the prefix exa; an exponent needs a digit or a sign behind it.
-		if (text[end] == 'e' || text[end] == 'E') && (end+1 >= len(text) || strings.IndexByte("+-0123456789", text[end+1]) < 0) {
-			break
-		}
-		end++
-	}
+	end := numberEnd(text)
 	value, err = strconv.ParseFloat(strings.ReplaceAll(text[:end], "_", ""), 64)
 	if err != nil || math.IsInf(value, 0) || math.IsNaN(value) {
 		return 0, "", "", fmt.Errorf("%q does not start with a finite number; want %s", text, want)
@@ -67,6 +60,19 @@ func quantity(text, want string, suffixes ...string) (value float64, prefix, suf
 		return 0, "", "", fmt.Errorf("%q has no unit; want %s", text, want)
 	}
 	return 0, "", "", fmt.Errorf("%q: unknown unit %q; want %s", text, rest, want)
+}
+
+// numberEnd is where the number that text begins with ends.
+func numberEnd(text string) int {
+	end := 0
+	for end < len(text) && strings.IndexByte("+-.0123456789eE_", text[end]) >= 0 {
+		// "1E" could be the prefix exa; an exponent needs a digit or a sign behind it.
+		if (text[end] == 'e' || text[end] == 'E') && (end+1 >= len(text) || strings.IndexByte("+-0123456789", text[end+1]) < 0) {
+			break
+		}
+		end++
+	}
+	return end
 }
 
 func scaled(text, want string, value float64, prefix string, binary bool) (float64, error) {

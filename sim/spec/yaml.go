@@ -10,23 +10,33 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Problem is one fault in one place of an input file.
+// Problem is one fault in one place of an input file, or in a patch laid over it.
 type Problem struct {
 	File         string
 	Line, Column int
 	Path         string // dotted field path, "" when unknown
 	Text         string
+	Patch        string // what is at fault instead of a place in the file, path=value
 }
 
 func (p Problem) Error() string {
 	at := p.File
+	if p.Patch != "" {
+		at = "patch " + p.Patch
+	}
 	if p.Line > 0 {
 		at += fmt.Sprintf(":%d:%d", p.Line, p.Column)
 	}
-	if p.Path != "" {
+	if p.Path != "" && !p.patchSays(p.Path) {
 		at += ": " + p.Path
 	}
 	return at + ": " + p.Text
+}
+
+// patchSays reports whether a path is the patch's own.
+func (p Problem) patchSays(path string) bool {
+	own, _, _ := strings.Cut(p.Patch, "=")
+	return own == path || strings.HasSuffix(own, "."+path)
 }
 
 // Problems are all the faults of one file, in the order of their lines.
@@ -44,8 +54,13 @@ func (ps Problems) Error() string {
 // check made after decoding can still point at the line.
 type Doc struct {
 	file     string
-	root     *yaml.Node
+	root     *yaml.Node // as the file has it, for positions
+	t        reflect.Type
 	problems Problems
+
+	patches Patches        // laid over the file, in the order in which they were
+	patched *yaml.Node     // the file with them
+	said    map[string]int // which of them says the value of a place
 }
 
 // Parse decodes YAML strictly into out (a pointer to a struct): unknown keys, keys
@@ -53,7 +68,7 @@ type Doc struct {
 // caller goes on to its own checks with Errorf and ends with Err; out must not be
 // used when Err is not nil. name is what errors call the file.
 func Parse(name string, data []byte, out any) *Doc {
-	doc := &Doc{file: name}
+	doc := &Doc{file: name, t: reflect.TypeOf(out)}
 	if p, bad := unreadable(data); bad {
 		p.File = name
 		doc.problems = append(doc.problems, p)
@@ -93,6 +108,7 @@ func (d *Doc) add(err error, data []byte, places map[mark]place) {
 		p := Problem{File: d.file, Line: e.Mark.Line, Column: e.Mark.Column}
 		at := places[mark{p.Line, p.Column}]
 		p.Path, p.Text = at.path, plain(e, at)
+		d.blame(&p)
 		switch {
 		case strings.Contains(e.Message, "expected single document"):
 			p.Line, p.Column = secondDocument(data)
@@ -108,6 +124,7 @@ func (d *Doc) add(err error, data []byte, places map[mark]place) {
 func (d *Doc) Errorf(path, format string, args ...any) {
 	p := Problem{File: d.file, Path: path, Text: fmt.Sprintf(format, args...)}
 	p.Line, p.Column = d.find(path)
+	d.blameFor(&p)
 	d.problems = append(d.problems, p)
 }
 
@@ -124,6 +141,27 @@ func (d *Doc) ErrorfUnlessFaulty(path, format string, args ...any) {
 		}
 	}
 	d.Errorf(path, format, args...)
+}
+
+// Wrap records what went wrong with another description that this one names at a
+// path. What is wrong with patches stands for itself.
+func (d *Doc) Wrap(path string, err error) {
+	var problems Problems
+	if !errors.As(err, &problems) {
+		d.Errorf(path, "%v", err)
+		return
+	}
+	var rest Problems
+	for _, p := range problems {
+		if p.Patch != "" && p.Line == 0 {
+			d.problems = append(d.problems, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	if len(rest) > 0 {
+		d.Errorf(path, "%v", rest)
+	}
 }
 
 // Err returns every fault found, or nil.
@@ -153,18 +191,27 @@ func (d *Doc) find(path string) (line, column int) {
 }
 
 func child(n *yaml.Node, part string) *yaml.Node {
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == part {
-				return n.Content[i+1]
-			}
+	switch {
+	case n == nil:
+	case n.Kind == yaml.MappingNode:
+		if i := valueAt(n, part); i >= 0 {
+			return n.Content[i]
 		}
-	case yaml.SequenceNode:
+	case n.Kind == yaml.SequenceNode:
 		var i int
 		if _, err := fmt.Sscanf(part, "%d", &i); err == nil && i >= 0 && i < len(n.Content) {
 			return n.Content[i]
 		}
 	}
 	return nil
+}
+
+// valueAt is where a mapping's Content has the value of a key, -1 if nowhere.
+func valueAt(n *yaml.Node, key string) int {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return i + 1
+		}
+	}
+	return -1
 }
