@@ -42,8 +42,8 @@ type Chip struct {
 	// Operators holds fitted constants by operator class and variant. Which
 	// classes there are, their forms and their constants' names is cost's business.
 	Operators map[string]map[string]Constants
-
-	ancestor *Chip // what Ancestor names, loaded
+	// Parent is what Ancestor names, loaded.
+	Parent *Chip
 }
 
 // Memory is a package's HBM.
@@ -74,7 +74,7 @@ type Constants struct {
 // Assumed: the fractions of peak carry over, the chip's own peaks scale them,
 // and no timing of this chip backs them.
 func (c *Chip) Constants(class, variant string) (Constants, bool) {
-	for from := c; from != nil; from = from.ancestor {
+	for from := c; from != nil; from = from.Parent {
 		if k, ok := from.Operators[class][variant]; ok {
 			k.Assumed = k.Assumed || from != c
 			return k, true
@@ -97,7 +97,7 @@ type Transfer struct {
 // constants, by field; 1 where nothing is said. Its source is the nearest one's.
 func (c *Chip) Inherited() Transfer {
 	t := Transfer{Compute: 1, Memory: 1, Floors: 1}
-	for from := c; from != nil && len(from.Operators) == 0; from = from.ancestor {
+	for from := c; from != nil && len(from.Operators) == 0; from = from.Parent {
 		t.Compute *= cmp.Or(from.Transfer.Compute, 1)
 		t.Memory *= cmp.Or(from.Transfer.Memory, 1)
 		t.Floors *= cmp.Or(from.Transfer.Floors, 1)
@@ -109,7 +109,7 @@ func (c *Chip) Inherited() Transfer {
 // Lineage is the chip's name followed by its ancestors', nearest first.
 func (c *Chip) Lineage() []string {
 	var names []string
-	for from := c; from != nil; from = from.ancestor {
+	for from := c; from != nil; from = from.Parent {
 		names = append(names, from.Name)
 	}
 	return names
@@ -120,9 +120,9 @@ func (c *Chip) Lineage() []string {
 // for any chip with constants of its own.
 func (c *Chip) Flat() *Chip {
 	flat := *c
-	flat.ancestor, flat.Transfer = nil, Transfer{}
+	flat.Parent, flat.Transfer = nil, Transfer{}
 	flat.Operators = map[string]map[string]Constants{}
-	for from := c; from != nil; from = from.ancestor {
+	for from := c; from != nil; from = from.Parent {
 		for class, variants := range from.Operators {
 			if flat.Operators[class] == nil {
 				flat.Operators[class] = map[string]Constants{}

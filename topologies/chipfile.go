@@ -39,28 +39,22 @@ type chipFile struct {
 	Operators map[string]map[string]map[string]any `yaml:"operators"`
 }
 
-// LoadChip reads a chip by name, alias or path, with its ancestors. dirs are
-// overlay folders whose chips/ go before the shipped ones.
-func LoadChip(ref string, dirs ...string) (*Chip, error) {
-	return loadChip(ref, dirs, nil)
-}
-
-func loadChip(ref string, dirs, descendants []string) (*Chip, error) {
-	file, data, err := readNamed("chip", chipDir, ref, dirs)
+// loadChip reads a chip with its ancestors; own says that it is the topology's own.
+func (s *Source) loadChip(ref string, own bool, descendants []string) (*Chip, error) {
+	file, data, err := readNamed("chip", chipDir, ref, s.folders())
 	if err != nil {
 		return nil, err
 	}
-	return parseChip(file, data, dirs, descendants)
+	return s.parseChip(file, data, own, descendants)
 }
 
-// ParseChip reads a chip from the text of a file; name is what errors call it.
-func ParseChip(name string, data []byte, dirs ...string) (*Chip, error) {
-	return parseChip(name, data, dirs, nil)
-}
-
-func parseChip(name string, data []byte, dirs, descendants []string) (*Chip, error) {
+func (s *Source) parseChip(name string, data []byte, own bool, descendants []string) (*Chip, error) {
 	var f chipFile
-	doc := spec.Parse(name, data, &f)
+	patches := s.named("chips", data)
+	if own {
+		patches = append(patches, s.under("chip")...)
+	}
+	doc := spec.ParseOver(name, data, patches, &f)
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -70,10 +64,10 @@ func parseChip(name string, data []byte, dirs, descendants []string) (*Chip, err
 		Source: f.Source, Confidence: f.Confidence, Dies: max(f.Dies, 1), Cores: f.Cores, Peak: f.Peak,
 		Memory: Memory(f.Memory), DieLink: DieLink(f.DieLink), Power: f.Power, Efficiency: f.Efficiency,
 		Ancestor: f.Ancestor, Transfer: f.Transfer, Operators: f.operators(doc),
-		Assumptions: readAssumptions(doc, data, f.Name, f.Assumptions),
+		Assumptions: readAssumptions(doc, f.Name, f.Assumptions),
 	}
 	if f.Ancestor != "" {
-		c.ancestor = ancestorOf(doc, c, dirs, descendants)
+		c.Parent = s.ancestorOf(doc, c, descendants)
 	}
 	if err := doc.Err(); err != nil {
 		return nil, err
@@ -81,15 +75,15 @@ func parseChip(name string, data []byte, dirs, descendants []string) (*Chip, err
 	return c, nil
 }
 
-func ancestorOf(doc *spec.Doc, c *Chip, dirs, descendants []string) *Chip {
+func (s *Source) ancestorOf(doc *spec.Doc, c *Chip, descendants []string) *Chip {
 	line := append(slices.Clone(descendants), c.Name)
 	if slices.Contains(descendants, c.Name) {
 		doc.Errorf("ancestor", "the chain of ancestors comes back to %s: %s", c.Name, strings.Join(line, " → "))
 		return nil
 	}
-	a, err := loadChip(c.Ancestor, dirs, line)
+	a, err := s.loadChip(c.Ancestor, false, line)
 	if err != nil {
-		doc.Errorf("ancestor", "%v", err)
+		doc.Wrap("ancestor", err)
 		return nil
 	}
 	return a

@@ -82,7 +82,7 @@ func (t *Topology) AllReduce(lib *Library, ranks int, bytes float64, stride int)
 
 // ring is the library, or the fallback, that has the law of collectives.
 func (l *Library) ring() *Library {
-	for ; l != nil; l = l.fallback {
+	for ; l != nil; l = l.Fallback {
 		if l.Ring != nil {
 			return l
 		}

@@ -12,7 +12,7 @@
 //	libraries/*.yaml  a communication library: the constants of its laws
 //
 // A user's folder with the same layout goes before the shipped files, and a path
-// works wherever a name does.
+// works wherever a name does. A Source reads them, and lays patches over what it reads.
 //
 // # Delay
 //

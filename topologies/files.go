@@ -64,12 +64,11 @@ func readNamed(kind, dir, ref string, dirs []string) (name string, data []byte, 
 			if err != nil {
 				continue
 			}
-			known = append(known, n)
-			aliases := aliasesOf(data)
+			aliases := headOf(data).Aliases
 			if slices.Contains(aliases, ref) {
 				return shownPath(dir, n, i, dirs), data, nil
 			}
-			known = append(known, aliases...)
+			known = append(append(known, n), aliases...)
 		}
 	}
 	return ref, nil, unknown(kind, ref, known, namesIn(dir, dirs))
@@ -93,16 +92,20 @@ func shownPath(dir, name string, layer int, dirs []string) string {
 	return path.Join("topologies", file)
 }
 
-// aliasesOf reads only the aliases, so that looking one up does not fail on a
-// fault elsewhere in an unrelated file.
-func aliasesOf(data []byte) []string {
-	var head struct {
-		Aliases []string `yaml:"aliases"`
+// head is what a description is called.
+type head struct {
+	Name    string   `yaml:"name"`
+	Aliases []string `yaml:"aliases"`
+}
+
+// headOf reads nothing else, so that looking a name up does not fail on a fault
+// elsewhere in an unrelated file.
+func headOf(data []byte) head {
+	var h head
+	if yaml.Load(data, &h) != nil {
+		return head{}
 	}
-	if yaml.Load(data, &head) != nil {
-		return nil
-	}
-	return head.Aliases
+	return h
 }
 
 func namesIn(dir string, dirs []string) []string {
@@ -131,17 +134,14 @@ type assumptionFile struct {
 }
 
 // readAssumptions checks that every assumption points at a field of the file,
-// and puts each in a sentence.
-func readAssumptions(doc *spec.Doc, data []byte, owner string, list []assumptionFile) []string {
-	var root any
-	if yaml.Load(data, &root) != nil {
-		return nil
-	}
+// and puts each in a sentence. What a patch says is no longer what was assumed.
+func readAssumptions(doc *spec.Doc, owner string, list []assumptionFile) []string {
 	var out []string
 	for i, a := range list {
-		value, ok := lookup(root, a.Path)
+		value, ok := doc.Lookup(a.Path)
+		patch, patched := doc.PatchOf(a.Path)
 		switch {
-		case a.Path == "" || !ok:
+		case a.Path == "" || !ok && !patched:
 			doc.Errorf(fmt.Sprintf("assumptions[%d].path", i), "%q names no field of this file", a.Path)
 		case a.Because == "":
 			doc.Errorf(fmt.Sprintf("assumptions[%d]", i), "because must say why the value was chosen")
@@ -150,7 +150,19 @@ func readAssumptions(doc *spec.Doc, data []byte, owner string, list []assumption
 		if s, isScalar := scalarText(value); isScalar {
 			text += " = " + s
 		}
+		if patched {
+			text += fmt.Sprintf(" is patched (%s); what the file says", patch)
+		}
 		out = append(out, text+" is assumed: "+a.Because)
 	}
 	return out
+}
+
+// scalarText writes a decoded YAML scalar, and says whether it is one.
+func scalarText(v any) (string, bool) {
+	switch v.(type) {
+	case string, int, int64, uint64, float64, bool:
+		return fmt.Sprint(v), true
+	}
+	return "", false
 }

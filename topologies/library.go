@@ -29,8 +29,8 @@ type Library struct {
 	// Assumptions say, a sentence each, where the constants stand in for a chip
 	// or links that nobody measured.
 	Assumptions []string
-
-	fallback *Library // prices what this one does not
+	// Fallback prices what this one does not.
+	Fallback *Library
 }
 
 // FittedTau is a traversal's delay on the fabric of the timings, see Library.
@@ -153,21 +153,16 @@ func (t *Topology) DefaultLibraries() (Libraries, error) {
 func (t *Topology) Library(ref string) (*Library, error) { return t.library(ref, nil) }
 
 func (t *Topology) library(ref string, users []string) (*Library, error) {
-	file, data, err := readNamed("library", libraryDir, ref, t.dirs)
+	file, data, err := readNamed("library", libraryDir, ref, t.source.folders())
 	if err != nil {
 		return nil, err
 	}
 	return t.parseLibrary(file, data, users)
 }
 
-// ParseLibrary reads a library from the text of a file; name is what errors call it.
-func (t *Topology) ParseLibrary(name string, data []byte) (*Library, error) {
-	return t.parseLibrary(name, data, nil)
-}
-
 func (t *Topology) parseLibrary(name string, data []byte, users []string) (*Library, error) {
 	var f libraryFile
-	doc := spec.Parse(name, data, &f)
+	doc := spec.ParseOver(name, data, t.source.named("library", data), &f)
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -175,10 +170,10 @@ func (t *Topology) parseLibrary(name string, data []byte, users []string) (*Libr
 	l := &Library{
 		Name: f.Name, Description: f.Description, Source: f.Source, Residual: f.Residual, FittedTau: f.FittedTau,
 		Ring: f.Ring, Shot: f.Shot, Transfer: f.Transfer, Fused: f.Fused,
-		Assumptions: readAssumptions(doc, data, f.Name, f.Assumptions),
+		Assumptions: readAssumptions(doc, f.Name, f.Assumptions),
 	}
 	if f.Fallback != "" {
-		l.fallback = t.fallbackOf(doc, &f, users)
+		l.Fallback = t.fallbackOf(doc, &f, users)
 	}
 	if err := doc.Err(); err != nil {
 		return nil, err
@@ -197,7 +192,7 @@ func (t *Topology) fallbackOf(doc *spec.Doc, f *libraryFile, users []string) *Li
 	}
 	l, err := t.library(f.Fallback, append(slices.Clone(users), f.Name))
 	if err != nil {
-		doc.Errorf("fallback", "%v", err)
+		doc.Wrap("fallback", err)
 	}
 	return l
 }
@@ -230,15 +225,15 @@ func (l *Library) bind(t *Topology, f *libraryFile) {
 				l.Name, strings.Join(f.Fabrics, " and "), tier.Fabric, tier.Name))
 		}
 	}
-	if l.fallback != nil {
-		l.Assumptions = append(l.Assumptions, l.fallback.Assumptions...)
+	if l.Fallback != nil {
+		l.Assumptions = append(l.Assumptions, l.Fallback.Assumptions...)
 	}
 }
 
 // match finds the entry of a law's list for a chip: by its name, its family,
 // then its ancestors' names and families. own is false when it is an ancestor's.
 func match(n int, names func(i int) []string, c *Chip) (at int, own bool) {
-	for from := c; from != nil; from = from.ancestor {
+	for from := c; from != nil; from = from.Parent {
 		for _, want := range []string{from.Name, from.Family} {
 			for i := range n {
 				if slices.Contains(names(i), want) {
@@ -252,7 +247,7 @@ func match(n int, names func(i int) []string, c *Chip) (at int, own bool) {
 
 // perChip picks a chip's µs constant from a list by name.
 func perChip[T any](byChip map[string]T, c *Chip) (v T, own, ok bool) {
-	for from := c; from != nil; from = from.ancestor {
+	for from := c; from != nil; from = from.Parent {
 		if v, ok := byChip[from.Name]; ok {
 			return v, from == c, true
 		}

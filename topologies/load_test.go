@@ -209,7 +209,7 @@ assumptions:
 `
 
 func TestTopologyErrors(t *testing.T) {
-	if _, err := ParseTopology("x.yaml", []byte(goodTopology)); err != nil {
+	if _, err := NewSource(nil, nil).parseTopology("x.yaml", []byte(goodTopology), 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ old, new, want string }{
@@ -245,12 +245,12 @@ func TestTopologyErrors(t *testing.T) {
 		{"name: x", "name: a b", "must be a word"},
 	} {
 		text := strings.Replace(goodTopology, c.old, c.new, 1)
-		if _, err := ParseTopology("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := NewSource(nil, nil).parseTopology("x.yaml", []byte(text), 0); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s → %s: %v\nwant %q in it", c.old, c.new, err, c.want)
 		}
 	}
 	bad := strings.NewReplacer("450GB/s", "0GB/s", "dims: [2, 4]", "dims: [3, 4]", "chip: h100", "chip: h1000").Replace(goodTopology)
-	_, err := ParseTopology("x.yaml", []byte(bad))
+	_, err := NewSource(nil, nil).parseTopology("x.yaml", []byte(bad), 0)
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("want three faults at once, got %v", err)
 	}
@@ -299,7 +299,7 @@ func FuzzTopology(f *testing.F) {
 		if chips < 0 || chips > maxChips {
 			chips = 0
 		}
-		x, err := parseTopology("x.yaml", []byte(text), chips, nil)
+		x, err := NewSource(nil, nil).parseTopology("x.yaml", []byte(text), chips)
 		if err != nil {
 			return
 		}
@@ -331,7 +331,7 @@ func FuzzChip(f *testing.F) {
 	}
 	f.Add("name: a\noperators: {gemm: {x: {a: .nan, rows: -1, source: 3}}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := ParseChip("x.yaml", []byte(text))
+		c, err := NewSource(nil, nil).parseChip("x.yaml", []byte(text), false, nil)
 		if err != nil {
 			return
 		}
@@ -352,7 +352,7 @@ func FuzzLibrary(f *testing.F) {
 		f.Add(string(data))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		l, err := x.ParseLibrary("x.yaml", []byte(text))
+		l, err := x.parseLibrary("x.yaml", []byte(text), nil)
 		if err != nil {
 			return
 		}
@@ -369,7 +369,7 @@ func FuzzLibrary(f *testing.F) {
 // where inheritance ends.
 func TestTransfer(t *testing.T) {
 	chip := func(text string) (*Chip, error) {
-		return ParseChip("x.yaml", []byte("name: x\nvendor: v\nsource: s\nconfidence: low\npeak: {bf16: 1PFLOPS}\nmemory: {capacity: 1GiB, bandwidth: 1TB/s}\n"+text))
+		return NewSource(nil, nil).parseChip("x.yaml", []byte("name: x\nvendor: v\nsource: s\nconfidence: low\npeak: {bf16: 1PFLOPS}\nmemory: {capacity: 1GiB, bandwidth: 1TB/s}\n"+text), false, nil)
 	}
 	mi300x, err := LoadChip("mi300x")
 	if err != nil {

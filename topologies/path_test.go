@@ -69,7 +69,7 @@ tiers:
 
 func parsed(t testing.TB, text string) *Topology {
 	t.Helper()
-	x, err := ParseTopology("small.yaml", []byte(text))
+	x, err := NewSource(nil, nil).parseTopology("small.yaml", []byte(text), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

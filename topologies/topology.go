@@ -16,7 +16,7 @@ type Topology struct {
 	// sentence each; results repeat them as warnings.
 	Assumptions []string
 
-	dirs []string // overlay folders it was loaded with, where its libraries are looked up too
+	source *Source // it was loaded from, where its libraries are looked up too
 }
 
 // Shape is how the members of a tier are joined.

@@ -67,26 +67,6 @@ const (
 	fibre     = 4.9 // ns a metre
 )
 
-// Load reads a system by name, alias or path. `name:N` makes one of N chips,
-// where the file declares a unit to grow by. dirs are overlay folders that go
-// before the shipped files.
-func Load(ref string, dirs ...string) (*Topology, error) {
-	base, chips, err := splitSize(ref)
-	if err != nil {
-		return nil, err
-	}
-	file, data, err := readNamed("topology", topologyDir, base, dirs)
-	if err != nil {
-		return nil, err
-	}
-	return parseTopology(file, data, chips, dirs)
-}
-
-// ParseTopology reads a system from the text of a file; name is what errors call it.
-func ParseTopology(name string, data []byte, dirs ...string) (*Topology, error) {
-	return parseTopology(name, data, 0, dirs)
-}
-
 // splitSize takes `:N` off a reference; 0 means that none was given.
 func splitSize(ref string) (base string, chips int, err error) {
 	i := strings.LastIndexByte(ref, ':')
@@ -100,9 +80,9 @@ func splitSize(ref string) (base string, chips int, err error) {
 	return ref[:i], n, nil
 }
 
-func parseTopology(file string, data []byte, chips int, dirs []string) (*Topology, error) {
+func (s *Source) parseTopology(file string, data []byte, chips int) (*Topology, error) {
 	var f topologyFile
-	doc := spec.Parse(file, data, &f)
+	doc := spec.ParseOver(file, data, s.under("topology"), &f)
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -118,15 +98,15 @@ func parseTopology(file string, data []byte, chips int, dirs []string) (*Topolog
 	}
 	t := &Topology{
 		Name: name, Aliases: f.Aliases, Description: f.Description, Source: f.Source,
-		Confidence: f.Confidence, Chips: f.Chips, dirs: dirs,
-		Assumptions: f.assumptions(doc, data),
+		Confidence: f.Confidence, Chips: f.Chips, source: s,
+		Assumptions: f.assumptions(doc),
 	}
 	for i := range f.Tiers {
 		t.Tiers = append(t.Tiers, f.Tiers[i].tier())
 	}
-	chip, err := LoadChip(f.Chip, dirs...)
+	chip, err := s.loadChip(f.Chip, true, nil)
 	if err != nil {
-		doc.Errorf("chip", "%v", err)
+		doc.Wrap("chip", err)
 	}
 	if err := doc.Err(); err != nil {
 		return nil, err
@@ -147,9 +127,9 @@ func (f *topologyFile) fill() {
 
 // assumptions are the sentences about what this system still has: those about a
 // tier that its size cut off are left out, and a tier goes by its name.
-func (f *topologyFile) assumptions(doc *spec.Doc, data []byte) []string {
+func (f *topologyFile) assumptions(doc *spec.Doc) []string {
 	var out []string
-	for _, a := range readAssumptions(doc, data, f.Name, f.Assumptions) {
+	for _, a := range readAssumptions(doc, f.Name, f.Assumptions) {
 		kept := true
 		for i := range maxTiers {
 			mark := fmt.Sprintf(": tiers[%d]", i)

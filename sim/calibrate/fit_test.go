@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -164,7 +166,11 @@ func TestWrittenConstantsReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	head := "name: mine\nvendor: NVIDIA\nsource: me\nconfidence: low\npeak: {bf16: 989TFLOPS, fp8: 1979TFLOPS}\nmemory: {capacity: 80GiB, bandwidth: 3.35TB/s}\nancestor: h100\n"
-	mine, err := topologies.ParseChip("mine.yaml", []byte(head+b.String()))
+	file := filepath.Join(t.TempDir(), "mine.yaml")
+	if err := os.WriteFile(file, []byte(head+b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := topologies.LoadChip(file)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, b.String())
 	}

@@ -17,8 +17,11 @@ type Patch struct {
 	root  string // what Under cut off the path
 }
 
+// Whole is the path as it was given, before Under cut anything off.
+func (p Patch) Whole() string { return p.root + p.Path }
+
 // String is the patch as it is written in full: path=value.
-func (p Patch) String() string { return p.root + p.Path + "=" + p.Value }
+func (p Patch) String() string { return p.Whole() + "=" + p.Value }
 
 // Patches are sorted by path, each path once. They are never changed in place: what
 // holds them may share them.
@@ -100,7 +103,7 @@ func (ps Patches) MarshalYAML() (any, error) {
 			return nil, fmt.Errorf("patch %s: %w", p, err)
 		}
 		key := &yaml.Node{}
-		key.SetString(p.root + p.Path)
+		key.SetString(p.Whole())
 		out.Content = append(out.Content, key, value)
 	}
 	return out, nil
@@ -118,7 +121,7 @@ func (ps Patches) MarshalJSON() ([]byte, error) {
 		if err := value.Load(&v); err != nil {
 			return nil, fmt.Errorf("patch %s: %w", p, err)
 		}
-		out[p.root+p.Path] = v
+		out[p.Whole()] = v
 	}
 	return json.Marshal(out)
 }
