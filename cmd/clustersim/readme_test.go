@@ -13,6 +13,8 @@ import (
 
 var update = flag.Bool("update-readme", false, "rewrite the output of README.md's blocks")
 
+var updateScenarios = flag.Bool("update", false, "rewrite the goldens")
+
 // TestREADME runs the README's console blocks for real and compares standard output
 // to the letter: results are deterministic. A line that is only … stands for any
 // number of lines. It runs when CLUSTERSIM_README is set, as CI does.

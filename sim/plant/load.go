@@ -33,13 +33,14 @@ type Inputs struct {
 
 	asked     *models.Model // before substitutions
 	libraries *topologies.Libraries
-	dirs      []string
+	systems   *topologies.Source
 }
 
 // Load resolves the model, topology and engine that a scenario names.
 func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 	m, err := models.Load(s.Model, from.ModelDirs...)
-	t, unread := topologies.Load(s.Topology, from.TopologyDirs...)
+	systems := topologies.NewSource(from.TopologyDirs, s.Patches)
+	t, unread := systems.Load(s.Topology)
 	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 	if t, err = t.WithTau(s.Tau); err != nil {
 		return nil, fmt.Errorf("tau: %w", err)
 	}
-	in := &Inputs{Topology: t, asked: m, dirs: from.TopologyDirs}
+	in := &Inputs{Topology: t, asked: m, systems: systems}
 	if in.Engine, err = engineOf(s, t.Chip, from.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
@@ -105,7 +106,7 @@ func tune(d *scenario.Deployment, e *cost.Engine) {
 func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role) (*cost.Stepper, error) {
 	topology, model, libraries := in.Topology, in.Model, in.libraries
 	if p.Chip != "" {
-		chip, err := topologies.LoadChip(p.Chip, in.dirs...)
+		chip, err := in.systems.LoadChip(p.Chip)
 		if err != nil {
 			return nil, err
 		}

@@ -165,6 +165,7 @@ func (s *Scenario) check(fault Fault, checks []Check) {
 	if w := s.Workload; w != nil {
 		w.check(fault)
 	}
+	s.checkPatches(fault)
 	s.Deployment.check(fault)
 	for _, check := range checks {
 		check(s, fault)

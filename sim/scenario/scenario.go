@@ -35,9 +35,12 @@ type Scenario struct {
 	Deployment Deployment              `yaml:"deployment" json:"deployment"`
 	KVCompress models.Compression      `yaml:"kv_compress,omitempty" json:"kv_compress"`
 	Tau        topologies.TauOverrides `yaml:"tau,omitempty" json:"tau"`
-	Router     Router                  `yaml:"router,omitempty" json:"router"`
-	SLO        SLO                     `yaml:"slo,omitempty" json:"slo"`
-	Seed       uint64                  `yaml:"seed" json:"seed"`
+	// Patches are laid over the descriptions that the scenario names, by path: see
+	// PatchRoots.
+	Patches spec.Patches `yaml:"patches,omitempty" json:"patches,omitempty"`
+	Router  Router       `yaml:"router,omitempty" json:"router"`
+	SLO     SLO          `yaml:"slo,omitempty" json:"slo"`
+	Seed    uint64       `yaml:"seed" json:"seed"`
 }
 
 // Trace is a recorded workload.

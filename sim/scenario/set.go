@@ -13,10 +13,16 @@ import (
 )
 
 // Set puts a value, written as in YAML, at a dotted path of the scenario such as
-// "deployment.decode.tp" or "slo.tpot". Units and names are checked as in a file.
+// "deployment.decode.tp" or "slo.tpot". Units and names are checked as in a file. A path
+// of a description, such as "chip.memory.bandwidth", becomes a patch.
 func (s *Scenario) Set(path, value string) error {
 	if path == "" {
 		return unknownPath(path)
+	}
+	path = strings.TrimPrefix(path, "patches.")
+	if isPatch(path) {
+		s.Patches = s.Patches.With(path, strings.TrimSpace(value))
+		return nil
 	}
 	field, err := locate(reflect.ValueOf(s).Elem(), path, path)
 	if err != nil {

@@ -97,7 +97,7 @@ func TestSetFaults(t *testing.T) {
 		{"slo.tpot", "50", "50ms"},
 		{"deployment.decode.tp", "many", "deployment.decode.tp"},
 		{"deployment.decode", "{tpp: 3}", `unknown key "tpp"`},
-		{"model.name", "v4", "unknown scenario path"},
+		{"modle.name", "v4", "unknown scenario path"},
 		{"", "1", "unknown scenario path"},
 		{"workload.rate", "0", "above 0"},
 		{"workload.input_tokens", "lognormal(mean=4)", "p99"},

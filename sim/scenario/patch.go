@@ -1,0 +1,50 @@
+package scenario
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
+
+// PatchRoots are what a patch's path may begin with, and what it is laid over. A path
+// of the scenario itself goes before one of a description: workload.rate is the
+// scenario's, workload.sessions the profile's.
+var PatchRoots = []struct{ Root, Of string }{
+	{"model", "the model, after a Hugging Face file has been converted"},
+	{"chip", "the topology's own chip"},
+	{"chips", "a chip by name: chips.NAME.PATH"},
+	{"topology", "the topology; a tier goes by its name, and * is every tier"},
+	{"library", "a communication library by name: library.NAME.PATH"},
+	{"engine", "the engine profile"},
+	{"workload", "the workload profile"},
+}
+
+func patchRoots() []string {
+	names := make([]string, len(PatchRoots))
+	for i, r := range PatchRoots {
+		names[i] = r.Root
+	}
+	return names
+}
+
+// isPatch reports whether a path is that of a description, and none of the scenario
+// itself. Whether it leads anywhere shows when the description is loaded.
+func isPatch(path string) bool {
+	root, rest, deeper := strings.Cut(path, ".")
+	return deeper && rest != "" && slices.Contains(patchRoots(), root) && !slices.Contains(Paths(), path)
+}
+
+// checkPatches reports paths that begin with nothing that can be patched, and paths
+// of the scenario itself.
+func (s *Scenario) checkPatches(fault Fault) {
+	for _, p := range s.Patches {
+		root, _, _ := strings.Cut(p.Path, ".")
+		switch {
+		case slices.Contains(Paths(), p.Path):
+			fault("patches", "%s is a path of the scenario itself: write it there", p.Path)
+		case !isPatch(p.Path):
+			fault("patches", "%s: %v", p.Path, spec.UnknownName("description", root, patchRoots()))
+		}
+	}
+}
