@@ -79,24 +79,32 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestEngines(t *testing.T) {
-	if got, want := EngineNames(), []string{"cann", "ideal", "sglang", "trtllm", "vllm-0.2", "vllm"}; !slices.Equal(got, want) {
+	if got, want := EngineNames(), []string{"cann", "ideal", "sglang-0.5", "trtllm-1.1", "vllm-0.2", "vllm-0.16"}; !slices.Equal(got, want) {
 		t.Fatalf("engines %v, want %v", got, want)
 	}
 	for _, name := range EngineNames() {
 		e := loadEngine(t, name)
-		if e.Name != name || e.Description == "" {
-			t.Errorf("%s: named %q, described %q", name, e.Name, e.Description)
+		if versioned := e.Name + "-" + e.Version; name != e.Name && name != versioned || e.Version == "" && strings.Contains(name, "-") || e.Description == "" {
+			t.Errorf("%s: named %q, version %q, described %q", name, e.Name, e.Version, e.Description)
 		}
 		if n := len(e.Fitted.Numbers()); n > 8 {
 			t.Errorf("%d fitted numbers; more would follow single measurements", n)
 		}
 	}
-	_, err := LoadEngine("vlm")
+	// Without a version it is the newest: 0.16 comes after 0.2.
+	for name, want := range map[string]string{"vllm": "vllm-0.16", "sglang": "sglang-0.5", "trtllm": "trtllm-1.1"} {
+		if got := EngineAliases()[name]; got != want || *loadEngine(t, name) != *loadEngine(t, want) || loadEngine(t, name).Name != name {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	_, err := LoadEngine("vllm-0.1")
+	says(t, err, `unknown engine "vllm-0.1"`, `did you mean "vllm-0.16"?`)
+	_, err = LoadEngine("vlm")
 	says(t, err, `unknown engine "vlm"`, `did you mean "vllm"?`)
 
-	_, err = ParseEngine("mine.yaml", []byte("name: x\nsauce: y\nfitted: {host_step_us: soon}\n"))
+	_, err = parseEngine("mine.yaml", []byte("name: x\nsauce: y\nfitted: {host_step_us: soon}\n"), nil)
 	says(t, err, "mine.yaml:2:1", `unknown key "sauce"`, "mine.yaml:3:")
-	_, err = ParseEngine("mine.yaml", []byte("name: x\ndecode_launch: grph\nmemory_fraction: 1.5\nfitted: {overlap_fraction: 2}\noverlap: {decode: waves}\nhead_ranks: -1\n"))
+	_, err = parseEngine("mine.yaml", []byte("name: x\ndecode_launch: grph\nmemory_fraction: 1.5\nfitted: {overlap_fraction: 2}\noverlap: {decode: waves}\nhead_ranks: -1\n"), nil)
 	says(t, err, "mine.yaml:2:16: decode_launch", `did you mean "graph"?`, "memory_fraction: must be above 0", "mine.yaml:4:", "overlap_fraction: must be from 0 to 1, got 2",
 		"page_tokens: must be from 1", `did you mean "wave"?`, "head_ranks: must be", "must each name a source")
 }
@@ -151,7 +159,7 @@ func FuzzParseEngine(f *testing.F) {
 	}
 	f.Add([]byte("name: [\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, err := ParseEngine("fuzz.yaml", data)
+		e, err := parseEngine("fuzz.yaml", data, nil)
 		if (e == nil) == (err == nil) {
 			t.Fatalf("engine %v, error %v", e, err)
 		}

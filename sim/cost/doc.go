@@ -61,10 +61,14 @@
 // ships. The profile says which of its numbers are assumed. Ideal has none of these
 // costs.
 //
+// A file's name ends in the first version that it stands for: vllm-0.16. Without a
+// version a name means the newest. Patches are laid over the whole of a profile, what
+// it has from its base included: factors multiply what the base says too.
+//
 // # Files
 //
-// layout.go and validate.go: what is asked for. engine.go and engines/: serving
-// engines. precision.go: formats a chip has. kind.go, shard.go: the model as a rank
+// layout.go and validate.go: what is asked for. engine.go, profile.go and engines/:
+// serving engines. precision.go: formats a chip has. kind.go, shard.go: the model as a rank
 // sees it. price.go: the step; attention.go, stack.go, comm.go, skew.go, work.go:
 // its parts. memory.go: HBM. explain.go, account.go: what a step is made of.
 //

@@ -3,6 +3,7 @@ package cost
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,9 @@ var engineFiles embed.FS
 // measurements and choices that its documentation states.
 type Engine struct {
 	Name string `yaml:"name"`
+	// Version is the first that the profile stands for; newer ones are as it says until
+	// they have profiles of their own.
+	Version string `yaml:"version,omitempty"`
 	// Base is the profile, by name or path, whose values hold where the file gives
 	// none; a path is taken from the file's own folder.
 	Base        string `yaml:"base,omitempty"`
@@ -190,13 +194,6 @@ type LibraryChoice struct {
 	Prefill   string `yaml:"prefill_dispatch"`
 }
 
-// EngineNames are the shipped profiles, sorted.
-func EngineNames() []string { return spec.YAMLNames(engineFiles, "engines") }
-
-// LoadEngine finds a shipped profile by name, or reads one by the path of its YAML
-// file.
-func LoadEngine(ref string) (*Engine, error) { return readEngine(ref, nil) }
-
 // readEngine knows the files that derive from the one it reads, so that none comes
 // to derive from itself.
 func readEngine(ref string, descendants []string) (*Engine, error) {
@@ -207,21 +204,28 @@ func readEngine(ref string, descendants []string) (*Engine, error) {
 		}
 		return parseEngine(ref, data, descendants)
 	}
+	if version, ok := EngineAliases()[ref]; ok {
+		ref = version
+	}
 	file := "engines/" + ref + ".yaml"
 	data, err := engineFiles.ReadFile(file)
 	if err != nil {
-		return nil, spec.UnknownName("engine", ref, EngineNames())
+		return nil, spec.UnknownName("engine", ref, append(EngineNames(), slices.Sorted(maps.Keys(EngineAliases()))...))
 	}
 	return parseEngine(file, data, descendants)
 }
 
 // EngineFor is LoadEngine, or the profile of the chip's usual engine where ref is
 // empty.
-func EngineFor(ref string, chip *topologies.Chip) (*Engine, error) {
-	if ref == "" {
-		return DefaultEngine(chip)
+func EngineFor(ref string, chip *topologies.Chip, patches ...spec.Patch) (*Engine, error) {
+	if ref != "" {
+		return LoadEngine(ref, patches...)
 	}
-	return LoadEngine(ref)
+	e, err := DefaultEngine(chip)
+	if err != nil {
+		return nil, err
+	}
+	return e.Patched(patches)
 }
 
 // DefaultEngine is the profile of a chip's usual engine.
@@ -232,10 +236,8 @@ func DefaultEngine(chip *topologies.Chip) (*Engine, error) {
 	return LoadEngine("vllm")
 }
 
-// ParseEngine reads a profile; file is what errors call it and where the path of a
+// parseEngine reads a profile; file is what errors call it and where the path of a
 // base starts.
-func ParseEngine(file string, data []byte) (*Engine, error) { return parseEngine(file, data, nil) }
-
 func parseEngine(file string, data []byte, descendants []string) (*Engine, error) {
 	e := &Engine{}
 	doc := spec.Parse(file, data, e)

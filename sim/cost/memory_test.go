@@ -165,6 +165,6 @@ func TestMemoryFractionsMeanWhatEnginesMean(t *testing.T) {
 	if m.Reserve != 0 || m.Free != m.Capacity-m.WeightBytes-m.Activations {
 		t.Errorf("reserve %d, free %d of %d", m.Reserve, m.Free, m.Capacity)
 	}
-	_, err := ParseEngine("mine.yaml", []byte("name: x\nmemory_share_of: fre\n"))
+	_, err := parseEngine("mine.yaml", []byte("name: x\nmemory_share_of: fre\n"), nil)
 	says(t, err, "mine.yaml:2:18: memory_share_of", `did you mean "free"?`)
 }
