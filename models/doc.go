@@ -5,7 +5,7 @@
 //
 //  1. A YAML file (document, schema.go) names kinds of attention and of
 //     feed-forward block with their sizes, and lists the layers as
-//     "attention/ffn" patterns. FromHF writes such a document from a Hugging
+//     "attention/ffn" patterns. Load writes such a document from a Hugging
 //     Face config.json; every shipped file is one of those, with its sources.
 //  2. The table of designs (attention.go) turns each kind into data: projections
 //     (Linear), cache entries (Piece) and fixed state. One file a design.

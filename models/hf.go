@@ -96,17 +96,16 @@ type hfLinear struct {
 	FullGate     bool    `json:"use_full_rank_gate"`
 }
 
-// FromHF converts a Hugging Face config.json. name becomes the model's name;
-// source, aliases and published figures are not in such a file and stay empty.
-func FromHF(name string, config []byte) (*Model, error) {
-	return fromHF(name, name, config)
-}
-
-// fromHF calls the file as its path in errors.
-func fromHF(name, file string, config []byte) (*Model, error) {
+// fromHF converts a Hugging Face config.json and lays patches over what comes out. name
+// becomes the model's name, errors call the file file; source, aliases and published
+// figures are not in such a file and stay empty.
+func fromHF(name, file string, config []byte, patches spec.Patches) (*Model, error) {
 	doc, err := convert(name, file, config)
 	if err != nil {
 		return nil, err
+	}
+	if len(patches) > 0 {
+		return patchDocument(doc, file+" as converted", patches)
 	}
 	return fromDocument(doc, file)
 }

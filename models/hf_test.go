@@ -26,12 +26,12 @@ func tiny(rest string) string { return strings.Replace(tinyV4, "%s", rest, 1) }
 
 // The two ways in which configs write V4's layers are the same model.
 func TestV4LayerForms(t *testing.T) {
-	ratios, err := FromHF("tiny", []byte(tiny(`"num_hash_layers": 2, "compress_ratios": [0, 128, 4, 128, 4, 0]`)))
+	ratios, err := converted(tiny(`"num_hash_layers": 2, "compress_ratios": [0, 128, 4, 128, 4, 0]`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	types, err := FromHF("tiny", []byte(tiny(`"layer_types": ["sliding_attention", "heavily_compressed_attention", "compressed_sparse_attention", "heavily_compressed_attention", "compressed_sparse_attention"],
- "compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 128}, "mlp_layer_types": ["hash_moe", "hash_moe", "moe", "moe", "moe"]`)))
+	types, err := converted(tiny(`"layer_types": ["sliding_attention", "heavily_compressed_attention", "compressed_sparse_attention", "heavily_compressed_attention", "compressed_sparse_attention"],
+ "compress_rates": {"compressed_sparse_attention": 4, "heavily_compressed_attention": 128}, "mlp_layer_types": ["hash_moe", "hash_moe", "moe", "moe", "moe"]`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestGQAForms(t *testing.T) {
 		`, "sliding_window": 512, "use_sliding_window": true, "max_window_layers": 0`:                                            {"swa/moe", "swa/moe", "swa/moe", "swa/moe"},
 		`, "sliding_window": 512, "layer_types": ["full_attention", "sliding_attention", "full_attention", "sliding_attention"]`: {"full/moe", "swa/moe", "full/moe", "swa/moe"},
 	} {
-		m, err := FromHF("tiny", []byte(tinyGQA+rest+"}"))
+		m, err := converted(tinyGQA + rest + "}")
 		if err != nil {
 			t.Fatal(rest, err)
 		}
@@ -81,11 +81,11 @@ func TestGQAForms(t *testing.T) {
 			t.Errorf("%s: layers %v, want %v", rest, got, want)
 		}
 	}
-	nested, err := FromHF("tiny", []byte(`{"model_type": "outer", "text_config": `+tinyGQA+`}, "vision_config": {"hidden_size": 7}}`))
+	nested, err := converted(`{"model_type": "outer", "text_config": ` + tinyGQA + `}, "vision_config": {"hidden_size": 7}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := FromHF("tiny", []byte(tinyGQA+"}")); err != nil || !reflect.DeepEqual(plain, nested) {
+	if plain, err := converted(tinyGQA + "}"); err != nil || !reflect.DeepEqual(plain, nested) {
 		t.Errorf("text_config gives another model, %v", err)
 	}
 }
@@ -105,7 +105,7 @@ func TestQuantizationForms(t *testing.T) {
 		group("4", "float", "32"):                                                           {Weights: BF16, Experts: MXFP4, KV: BF16},
 		group("8", "float", "0"):                                                            {Weights: BF16, Experts: FP8, KV: BF16},
 	} {
-		m, err := FromHF("tiny", []byte(tinyGQA+`, "quantization_config": `+quant+"}"))
+		m, err := converted(tinyGQA + `, "quantization_config": ` + quant + "}")
 		if err != nil || m.Formats != want {
 			t.Errorf("%s: %+v, %v; want %+v", quant, m, err, want)
 		}
@@ -178,6 +178,10 @@ func TestRunsUnfold(t *testing.T) {
 	}
 }
 
+func converted(config string) (*Model, error) {
+	return fromHF("tiny", "tiny.json", []byte(config), nil)
+}
+
 func FuzzHF(f *testing.F) {
 	f.Add([]byte(tinyGQA + "}"))
 	f.Add([]byte(tiny(`"compress_ratios": [0, 128, 4, 128, 4, 0]`)))
@@ -187,7 +191,7 @@ func FuzzHF(f *testing.F) {
 	f.Add([]byte(`{"model_type": "qwen3_next", "hidden_size": 64, "vocab_size": 9, "max_position_embeddings": 9, "num_hidden_layers": 2, "num_attention_heads": 4,
  "linear_num_value_heads": 2, "linear_value_head_dim": 8, "full_attention_interval": 2, "intermediate_size": 9}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := FromHF("fuzz", data)
+		m, err := converted(string(data))
 		if err != nil {
 			if _, ok := err.(spec.Problems); !ok {
 				t.Fatalf("an error without a place: %T %v", err, err)

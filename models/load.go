@@ -29,29 +29,53 @@ func Names(dirs ...string) []string {
 	return slices.Compact(names)
 }
 
-// Load finds a model by name, by alias or by the path of a YAML file or of a
-// Hugging Face config.json. Folders in dirs are looked through before the
-// shipped models, the first one first.
-func Load(ref string, dirs ...string) (*Model, error) {
-	for _, dir := range dirs {
+// Source is where models come from: overlay folders, the first one first and before the
+// shipped models, and patches that are laid over the file that is read, or over what a
+// Hugging Face config.json is converted to.
+type Source struct {
+	Dirs    []string
+	Patches spec.Patches // their paths begin in the model: attention.csa.ratio
+}
+
+// Load finds a model by name, by alias or by the path of a YAML file or of a Hugging
+// Face config.json. Folders in dirs are looked through before the shipped models.
+func Load(ref string, dirs ...string) (*Model, error) { return Source{Dirs: dirs}.Load(ref) }
+
+// Load is the package's Load with the patches laid over what it finds.
+func (s Source) Load(ref string) (*Model, error) {
+	for _, dir := range s.Dirs {
 		if _, err := os.ReadDir(dir); err != nil {
 			return nil, fmt.Errorf("models folder: %w", err)
 		}
 	}
 	if spec.IsPath(ref) {
-		return loadFile(ref)
+		return s.loadFile(ref)
 	}
 	known := map[string]bool{}
-	for _, dir := range dirs {
-		if m, err := find(os.DirFS(dir), dir, ref, known); m != nil || err != nil {
+	for _, dir := range s.Dirs {
+		if m, err := s.find(os.DirFS(dir), dir, ref, known); m != nil || err != nil {
 			return m, err
 		}
 	}
-	m, err := find(shipped, "models", ref, known)
+	m, err := s.find(shipped, "models", ref, known)
 	if m != nil || err != nil {
 		return m, err
 	}
 	return nil, unknown(ref, known)
+}
+
+// Paths lists what can be patched of a model, as model.PATH has it.
+func (s Source) Paths(ref string) ([]string, error) {
+	m, err := s.Load(ref)
+	if err != nil {
+		return nil, err
+	}
+	data, err := m.YAML()
+	if err != nil {
+		return nil, err
+	}
+	doc := spec.Parse(m.Name, data, &document{})
+	return doc.Paths(), doc.Err()
 }
 
 func unknown(ref string, known map[string]bool) error {
@@ -64,10 +88,10 @@ func unknown(ref string, known map[string]bool) error {
 
 // find looks for a name in one folder, then for an alias; it adds what the
 // folder has to known.
-func find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model, error) {
+func (s Source) find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model, error) {
 	names := spec.YAMLNames(fsys, ".")
 	if slices.Contains(names, ref) {
-		return readYAML(fsys, dir, ref)
+		return s.readYAML(fsys, dir, ref)
 	}
 	for _, name := range names {
 		known[name] = true
@@ -86,29 +110,29 @@ func find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model, error) {
 			known[a] = true
 		}
 		if slices.Contains(head.Aliases, ref) {
-			return readYAML(fsys, dir, name)
+			return s.readYAML(fsys, dir, name)
 		}
 	}
 	return nil, nil
 }
 
-func readYAML(fsys fs.FS, dir, name string) (*Model, error) {
+func (s Source) readYAML(fsys fs.FS, dir, name string) (*Model, error) {
 	data, err := fs.ReadFile(fsys, name+".yaml")
 	if err != nil {
 		return nil, err
 	}
-	return FromYAML(filepath.ToSlash(filepath.Join(dir, name+".yaml")), data)
+	return fromYAML(filepath.ToSlash(filepath.Join(dir, name+".yaml")), data, s.Patches)
 }
 
-func loadFile(path string) (*Model, error) {
+func (s Source) loadFile(path string) (*Model, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	if json.Valid(data) || strings.EqualFold(filepath.Ext(path), ".json") {
-		return fromHF(hfName(path), path, data)
+		return fromHF(hfName(path), path, data, s.Patches)
 	}
-	return FromYAML(path, data)
+	return fromYAML(path, data, s.Patches)
 }
 
 // hfName names a model after its file, or after the folder of a config.json.
@@ -122,10 +146,10 @@ func hfName(path string) string {
 	return base
 }
 
-// FromYAML reads one model file; name is what errors call it.
-func FromYAML(name string, data []byte) (*Model, error) {
+// fromYAML reads one model file with patches laid over it; name is what errors call it.
+func fromYAML(name string, data []byte, patches spec.Patches) (*Model, error) {
 	doc := &document{}
-	file := spec.Parse(name, data, doc)
+	file := spec.ParseOver(name, data, patches, doc)
 	if err := file.Err(); err != nil {
 		return nil, err
 	}
@@ -134,6 +158,22 @@ func FromYAML(name string, data []byte) (*Model, error) {
 		return nil, err
 	}
 	return sized(doc, name)
+}
+
+// Patched is the model with patches laid over it, as over its file.
+func (m *Model) Patched(patches spec.Patches) (*Model, error) {
+	if len(patches) == 0 {
+		return m, nil
+	}
+	return patchDocument(m.doc, "model "+m.Name, patches)
+}
+
+func patchDocument(doc *document, name string, patches spec.Patches) (*Model, error) {
+	data, err := yamlOf(doc)
+	if err != nil {
+		return nil, err
+	}
+	return fromYAML(name, data, patches)
 }
 
 // fromDocument checks and builds a document that no YAML file stands behind;
@@ -158,9 +198,11 @@ func sized(doc *document, name string) (*Model, error) {
 	return m, nil
 }
 
-// YAML writes the model as the file that FromYAML reads back to an equal model.
-func (m *Model) YAML() ([]byte, error) {
-	return yaml.Dump(m.doc, yaml.WithIndent(2), yaml.WithLineWidth(120))
+// YAML writes the model as a file that reads back to an equal model.
+func (m *Model) YAML() ([]byte, error) { return yamlOf(m.doc) }
+
+func yamlOf(doc *document) ([]byte, error) {
+	return yaml.Dump(doc, yaml.WithIndent(2), yaml.WithLineWidth(120))
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -85,7 +85,7 @@ func TestNamesAndAliases(t *testing.T) {
 	}
 }
 
-// What YAML writes, FromYAML reads to an equal model; compressed ones too.
+// What YAML writes, fromYAML reads to an equal model; compressed ones too.
 func TestYAMLRoundTrip(t *testing.T) {
 	var all []*Model
 	for _, name := range Names() {
@@ -97,7 +97,7 @@ func TestYAMLRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := FromYAML("round.yaml", data)
+		back, err := fromYAML("round.yaml", data, nil)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", m.Name, err, data)
 		}
@@ -167,12 +167,12 @@ func TestYAMLErrors(t *testing.T) {
 		if !strings.Contains(small, x.old) {
 			t.Fatalf("%q is not in the file", x.old)
 		}
-		_, err := FromYAML("x.yaml", []byte(strings.Replace(small, x.old, x.new, 1)))
+		_, err := fromYAML("x.yaml", []byte(strings.Replace(small, x.old, x.new, 1)), nil)
 		if err == nil || err.Error() != x.want {
 			t.Errorf("%s: error\n%v\nwant\n%s", x.new, err, x.want)
 		}
 	}
-	if _, err := FromYAML("x.yaml", []byte(small)); err != nil {
+	if _, err := fromYAML("x.yaml", []byte(small), nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -182,7 +182,7 @@ func TestYAMLErrors(t *testing.T) {
 func TestHugeSizes(t *testing.T) {
 	huge := strings.NewReplacer("hidden: 64", "hidden: 1048576", "inter: 32", "inter: 1048576", "experts: 8", "experts: 65536",
 		"heads: 8", "heads: 4096", "kv_heads: 2", "kv_heads: 4096", "head_dim: 16", "head_dim: 1048576").Replace(small)
-	_, err := FromYAML("x.yaml", []byte(huge))
+	_, err := fromYAML("x.yaml", []byte(huge), nil)
 	if want := "x.yaml: has 936748997590122496 parameters; at most 72057594037927936 are supported"; err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}
@@ -198,7 +198,7 @@ func FuzzYAML(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := FromYAML("fuzz.yaml", data)
+		m, err := fromYAML("fuzz.yaml", data, nil)
 		if err != nil {
 			if _, ok := err.(spec.Problems); !ok {
 				t.Fatalf("an error without a place: %T %v", err, err)
@@ -227,7 +227,7 @@ func exercise(t *testing.T, m *Model) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := FromYAML("again.yaml", data); err != nil {
+	if _, err := fromYAML("again.yaml", data, nil); err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
 }

@@ -61,7 +61,7 @@ func TestShippedEqualsConverted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := FromHF(name, config)
+			m, err := fromHF(name, name, config, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
