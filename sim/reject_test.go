@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -17,8 +18,8 @@ import (
 // of nothing else is an error, and so is one request of a trace.
 func TestTooLongRequestsOfAWorkloadAreRejected(t *testing.T) {
 	at := func(mean, p99 float64, w scenario.Workload) (*result.Result, error) {
-		in, err := traces.Lognormal(mean, p99)
-		if err != nil {
+		var in traces.Dist
+		if err := in.UnmarshalText(fmt.Appendf(nil, "lognormal(mean=%g,p99=%g)", mean, p99)); err != nil {
 			t.Fatal(err)
 		}
 		w.InputTokens = &in

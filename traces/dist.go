@@ -45,18 +45,14 @@ func Uniform(least, most int) (Dist, error) {
 	return build(uniform, float64(least), float64(most))
 }
 
-// Lognormal solves μ and σ from mean and 99th percentile. With
-// mean = exp(μ+σ²/2) and p99 = exp(μ+zσ):
+// build checks a distribution and solves what it is drawn by. The lognormal's μ and σ
+// follow from mean and 99th percentile. With mean = exp(μ+σ²/2) and p99 = exp(μ+zσ):
 //
 //	ln(p99/mean) = zσ − σ²/2   ⇒   σ = z − √(z² − 2·ln(p99/mean))
 //
-// the smaller of the two roots; p99/mean cannot exceed exp(z²/2) = 14.97.
-func Lognormal(mean, p99 float64) (Dist, error) { return build(lognormal, mean, p99) }
-
-// Exponential is the geometric distribution on 1, 2, … with the given mean: what
-// is left of an exponential when time is counted in whole tokens.
-func Exponential(mean float64) (Dist, error) { return build(exponential, mean, 0) }
-
+// the smaller of the two roots; p99/mean cannot exceed exp(z²/2) = 14.97. The
+// exponential is the geometric distribution on 1, 2, … with the given mean: what is left
+// of an exponential when time is counted in whole tokens.
 func build(kind shape, a, b float64) (Dist, error) {
 	d := Dist{kind: kind, a: a, b: b}
 	switch kind {

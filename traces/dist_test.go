@@ -48,7 +48,7 @@ func TestLognormalSolvesMeanAndP99(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		mean := rapid.Float64Range(1, 1e6).Draw(t, "mean")
 		p99 := mean * rapid.Float64Range(1, 14.96).Draw(t, "ratio")
-		d, err := Lognormal(mean, p99)
+		d, err := build(lognormal, mean, p99)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,8 +118,8 @@ func TestDistTextRoundTrip(t *testing.T) {
 		b := rapid.IntRange(a, MaxTokens).Draw(t, "b")
 		mean := rapid.Float64Range(1.01, 1e5).Draw(t, "mean")
 		u, _ := Uniform(a, b)
-		l, _ := Lognormal(mean, mean*rapid.Float64Range(1, 14.9).Draw(t, "ratio"))
-		e, _ := Exponential(mean)
+		l, _ := build(lognormal, mean, mean*rapid.Float64Range(1, 14.9).Draw(t, "ratio"))
+		e, _ := build(exponential, mean, 0)
 		for _, d := range []Dist{Constant(a), u, l, e} {
 			text, _ := d.MarshalText()
 			var back Dist

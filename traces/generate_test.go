@@ -303,13 +303,13 @@ func TestWorkloadErrors(t *testing.T) {
 }
 
 func TestProfileErrorsHavePositions(t *testing.T) {
-	_, err := parseProfile("p.yaml", []byte("name: p\ninput_tokens: lognormal(mean=3)\noutput_tokens: 5\nsesions: {turns: 1}\n"))
+	_, err := parseProfile("p.yaml", []byte("name: p\ninput_tokens: lognormal(mean=3)\noutput_tokens: 5\nsesions: {turns: 1}\n"), nil)
 	for _, want := range []string{"p.yaml:2:", "needs 2 value(s)", "p.yaml:4:", `did you mean "sessions"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	_, err = parseProfile("p.yaml", []byte("name: p\ninput_tokens: 3\noutput_tokens: 5\nsessions:\n  turns: 0\n  turn_gap: 3s\n  block_tokens: 16\n"))
+	_, err = parseProfile("p.yaml", []byte("name: p\ninput_tokens: 3\noutput_tokens: 5\nsessions:\n  turns: 0\n  turn_gap: 3s\n  block_tokens: 16\n"), nil)
 	if err == nil || !strings.Contains(err.Error(), "p.yaml:5:") {
 		t.Errorf("%v, want position p.yaml:5", err)
 	}
@@ -321,7 +321,7 @@ func FuzzProfile(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := parseProfile("p.yaml", data)
+		p, err := parseProfile("p.yaml", data, nil)
 		if err != nil {
 			return
 		}

@@ -16,6 +16,7 @@ var profiles embed.FS
 // the profile; with no profile, Input and Output must be given.
 type Workload struct {
 	Profile  string        // name of a shipped profile or path of a YAML file
+	Patches  spec.Patches  `json:",omitempty"` // laid over the profile
 	Rate     float64       // requests a second
 	Requests int64         // how many; 0 for no limit
 	Duration spec.Duration // until when; 0 for no limit. With neither limit the source never ends
@@ -56,25 +57,43 @@ type Profile struct {
 // Profiles are the names of the shipped profiles.
 func Profiles() []string { return spec.YAMLNames(profiles, ".") }
 
-// LoadProfile reads a shipped profile by name or another by path.
-func LoadProfile(ref string) (Profile, error) {
+// LoadProfile reads a shipped profile by name or another by path, with patches laid over
+// it.
+func LoadProfile(ref string, patches ...spec.Patch) (Profile, error) {
+	file, data, err := readProfile(ref)
+	if err != nil {
+		return Profile{}, err
+	}
+	return parseProfile(file, data, patches)
+}
+
+// ProfilePaths lists what can be patched of a profile, as workload.PATH has it.
+func ProfilePaths(ref string) ([]string, error) {
+	file, data, err := readProfile(ref)
+	if err != nil {
+		return nil, err
+	}
+	doc := spec.Parse(file, data, &Profile{})
+	return doc.Paths(), doc.Err()
+}
+
+func readProfile(ref string) (file string, data []byte, err error) {
 	file, read := ref+".yaml", profiles.ReadFile
 	if spec.IsPath(ref) {
 		file, read = ref, os.ReadFile
 	}
-	data, err := read(file)
-	if err != nil && spec.IsPath(ref) {
-		return Profile{}, fmt.Errorf("workload profile: %w", err)
+	switch data, err = read(file); {
+	case err != nil && spec.IsPath(ref):
+		return "", nil, fmt.Errorf("workload profile: %w", err)
+	case err != nil:
+		return "", nil, spec.UnknownName("workload profile", ref, Profiles())
 	}
-	if err != nil {
-		return Profile{}, spec.UnknownName("workload profile", ref, Profiles())
-	}
-	return parseProfile(file, data)
+	return file, data, nil
 }
 
-func parseProfile(file string, data []byte) (Profile, error) {
+func parseProfile(file string, data []byte, patches spec.Patches) (Profile, error) {
 	var p Profile
-	doc := spec.Parse(file, data, &p)
+	doc := spec.ParseOver(file, data, patches, &p)
 	if doc.Err() != nil {
 		return Profile{}, doc.Err()
 	}
@@ -88,11 +107,13 @@ func parseProfile(file string, data []byte) (Profile, error) {
 // Resolve fills what is unset from the profile and checks the whole.
 func (w Workload) Resolve() (Workload, error) {
 	if w.Profile != "" {
-		p, err := LoadProfile(w.Profile)
+		p, err := LoadProfile(w.Profile, w.Patches...)
 		if err != nil {
 			return Workload{}, err
 		}
 		w.fill(p)
+	} else if len(w.Patches) > 0 {
+		return Workload{}, fmt.Errorf("patch %s: the workload has no profile", w.Patches[0])
 	}
 	var errs []error
 	for _, f := range w.faults() {

@@ -230,7 +230,7 @@ func drawLoop(r *rapid.T, longest int) *traces.ClosedLoop {
 		Input: input, Output: input, Seed: 7,
 	}
 	if rapid.Bool().Draw(r, "thinks") {
-		if l.ThinkTime, err = traces.Exponential(5); err != nil {
+		if err := l.ThinkTime.UnmarshalText([]byte("exp(5)")); err != nil {
 			r.Fatalf("%v", err)
 		}
 	}
