@@ -69,59 +69,61 @@ func over(t *testing.T, pairs ...string) (p plant, doc *Doc) {
 	return p, doc
 }
 
-// A patched file is the file that says what the patches say: each of these is the same
-// as a text replaced.
+// A patched file is the file that says what the patches say: each of these patches is the
+// same as a text replaced.
+var sameAsEdits = []struct {
+	patches []string
+	edits   []string // old, new …
+}{
+	{[]string{"name", "q"}, []string{"name: p", "name: q"}},
+	{[]string{"name", `""`}, []string{"name: p", `name: ""`}},
+	{[]string{"count", "0"}, []string{"count: 3", "count: 0"}},
+	{[]string{"on", "false"}, []string{"on: true", "on: false"}},
+	{[]string{"hbm.bandwidth", "5TB/s"}, []string{"3.35TB/s", "5TB/s"}},
+	{[]string{"hbm", "{capacity: 1GB}"}, []string{"{capacity: 80GiB, bandwidth: 3.35TB/s}", "{capacity: 1GB}"}},
+	{[]string{"racks.outer.size", "72"}, []string{"size: 64", "size: 72"}},
+	{[]string{"racks.1.size", "72"}, []string{"size: 64", "size: 72"}},
+	{[]string{"racks[1].links[0].delay", "3ns"}, []string{"1m30s", "3ns"}},
+	{[]string{"racks.*.size", "9"}, []string{"size: 8", "size: 9", "size: 64", "size: 9"}},
+	{[]string{"racks.size", "9"}, []string{"size: 8", "size: 9", "size: 64", "size: 9"}},
+	{[]string{"racks.links.delay", "9ns"}, []string{"100ns", "9ns", "1m30s", "9ns", "20ns", "9ns"}},
+	{[]string{"racks.*.links.0.rate", "1GB/s"}, []string{"400Gb/s", "1GB/s", "1.5TB/s", "1GB/s"}},
+	{[]string{"racks.outer.links.1.rate", "1GB/s"}, []string{"{delay: 20ns}", "{delay: 20ns, rate: 1GB/s}"}},
+	{[]string{"dims", "[1, 2, 3]"}, []string{"[2, 4]", "[1, 2, 3]"}},
+	{[]string{"dims.1", "7"}, []string{"[2, 4]", "[2, 7]"}},
+	{[]string{"sizes.kv", "1B"}, []string{"584B", "1B"}},
+	{[]string{"sizes.v1.5", "1B"}, []string{"1GB", "1B"}},
+	{[]string{"sizes.*", "1B"}, []string{"584B", "1B", "1GB", "1B"}},
+	{[]string{"kinds.*.capacity", "5GiB"}, []string{"1GiB", "5GiB", "{bandwidth: 2GB/s}", "{bandwidth: 2GB/s, capacity: 5GiB}"}},
+	{[]string{"kinds.b", "null"}, []string{"  b: {bandwidth: 2GB/s}\n", ""}},
+	{[]string{"fits.gemm.fp8.eff", "0.6"}, []string{"0.5", "0.6"}},
+	{[]string{"fits.*.*.t0", "x2"}, []string{"1.5,", "3,", "t0: 3}", "t0: 6}", "t0: 4}", "t0: 8}"}},
+	{[]string{"fits.*.fp4.t0", "1"}, []string{"t0: 4}", "t0: 1}"}},
+	{[]string{"share", "0.25"}, []string{"count: 3", "count: 3\nshare: 0.25"}},
+	{[]string{"spare.capacity", "1GiB"}, []string{"count: 3", "count: 3\nspare: {capacity: 1GiB}"}},
+	{[]string{"floor", "null"}, []string{"floor: 2.1us\n", ""}},
+	{[]string{"spare.capacity", "null"}, nil},
+	{[]string{"share", "null"}, nil},
+	{[]string{"count", "x4"}, []string{"count: 3", "count: 12"}},
+	{[]string{"hbm.bandwidth", "x1.2"}, []string{"3.35TB/s", "4.02TB/s"}},
+	{[]string{"hbm.capacity", "x1.2"}, []string{"80GiB", "96GiB"}},
+	{[]string{"hbm.*", "x2"}, []string{"80GiB", "160GiB", "3.35TB/s", "6.7TB/s"}},
+	{[]string{"racks.*.links.0.rate", "x0.5"}, []string{"400Gb/s", "200Gb/s", "1.5TB/s", "0.75TB/s"}},
+	{[]string{"racks.outer.links.0.delay", "x2"}, []string{"1m30s", "180s"}},
+	{[]string{"floor", "x1e3"}, []string{"2.1us", "2100us"}},
+	{[]string{"floor", "x1e-1"}, []string{"2.1us", "0.21us"}},
+	{[]string{"budget", "x0"}, []string{"1.4kW", "0kW"}},
+	{[]string{"dims.*", "x3"}, []string{"[2, 4]", "[6, 12]"}},
+	// The narrow wins over the wide, whichever was said first; factors compose.
+	{[]string{"racks.*.size", "9", "racks.outer.size", "5"}, []string{"size: 8", "size: 9", "size: 64", "size: 5"}},
+	{[]string{"racks.0.size", "5", "racks.size", "9"}, []string{"size: 8", "size: 5", "size: 64", "size: 9"}},
+	{[]string{"racks.size", "x2", "racks.inner.size", "x3"}, []string{"size: 8", "size: 48", "size: 64", "size: 128"}},
+	{[]string{"hbm", "{capacity: 10GB}", "hbm.capacity", "x2"}, []string{"{capacity: 80GiB, bandwidth: 3.35TB/s}", "{capacity: 20GB}"}},
+	{[]string{"hbm.*", "x2", "hbm.bandwidth", "1TB/s"}, []string{"80GiB", "160GiB", "3.35TB/s", "1TB/s"}},
+}
+
 func TestAPatchIsTheFileThatSaysIt(t *testing.T) {
-	for _, c := range []struct {
-		patches []string
-		edits   []string // old, new …
-	}{
-		{[]string{"name", "q"}, []string{"name: p", "name: q"}},
-		{[]string{"name", `""`}, []string{"name: p", `name: ""`}},
-		{[]string{"count", "0"}, []string{"count: 3", "count: 0"}},
-		{[]string{"on", "false"}, []string{"on: true", "on: false"}},
-		{[]string{"hbm.bandwidth", "5TB/s"}, []string{"3.35TB/s", "5TB/s"}},
-		{[]string{"hbm", "{capacity: 1GB}"}, []string{"{capacity: 80GiB, bandwidth: 3.35TB/s}", "{capacity: 1GB}"}},
-		{[]string{"racks.outer.size", "72"}, []string{"size: 64", "size: 72"}},
-		{[]string{"racks.1.size", "72"}, []string{"size: 64", "size: 72"}},
-		{[]string{"racks[1].links[0].delay", "3ns"}, []string{"1m30s", "3ns"}},
-		{[]string{"racks.*.size", "9"}, []string{"size: 8", "size: 9", "size: 64", "size: 9"}},
-		{[]string{"racks.size", "9"}, []string{"size: 8", "size: 9", "size: 64", "size: 9"}},
-		{[]string{"racks.links.delay", "9ns"}, []string{"100ns", "9ns", "1m30s", "9ns", "20ns", "9ns"}},
-		{[]string{"racks.*.links.0.rate", "1GB/s"}, []string{"400Gb/s", "1GB/s", "1.5TB/s", "1GB/s"}},
-		{[]string{"racks.outer.links.1.rate", "1GB/s"}, []string{"{delay: 20ns}", "{delay: 20ns, rate: 1GB/s}"}},
-		{[]string{"dims", "[1, 2, 3]"}, []string{"[2, 4]", "[1, 2, 3]"}},
-		{[]string{"dims.1", "7"}, []string{"[2, 4]", "[2, 7]"}},
-		{[]string{"sizes.kv", "1B"}, []string{"584B", "1B"}},
-		{[]string{"sizes.v1.5", "1B"}, []string{"1GB", "1B"}},
-		{[]string{"sizes.*", "1B"}, []string{"584B", "1B", "1GB", "1B"}},
-		{[]string{"kinds.*.capacity", "5GiB"}, []string{"1GiB", "5GiB", "{bandwidth: 2GB/s}", "{bandwidth: 2GB/s, capacity: 5GiB}"}},
-		{[]string{"kinds.b", "null"}, []string{"  b: {bandwidth: 2GB/s}\n", ""}},
-		{[]string{"fits.gemm.fp8.eff", "0.6"}, []string{"0.5", "0.6"}},
-		{[]string{"fits.*.*.t0", "x2"}, []string{"1.5,", "3,", "t0: 3}", "t0: 6}", "t0: 4}", "t0: 8}"}},
-		{[]string{"fits.*.fp4.t0", "1"}, []string{"t0: 4}", "t0: 1}"}},
-		{[]string{"share", "0.25"}, []string{"count: 3", "count: 3\nshare: 0.25"}},
-		{[]string{"spare.capacity", "1GiB"}, []string{"count: 3", "count: 3\nspare: {capacity: 1GiB}"}},
-		{[]string{"floor", "null"}, []string{"floor: 2.1us\n", ""}},
-		{[]string{"spare.capacity", "null"}, nil},
-		{[]string{"share", "null"}, nil},
-		{[]string{"count", "x4"}, []string{"count: 3", "count: 12"}},
-		{[]string{"hbm.bandwidth", "x1.2"}, []string{"3.35TB/s", "4.02TB/s"}},
-		{[]string{"hbm.capacity", "x1.2"}, []string{"80GiB", "96GiB"}},
-		{[]string{"hbm.*", "x2"}, []string{"80GiB", "160GiB", "3.35TB/s", "6.7TB/s"}},
-		{[]string{"racks.*.links.0.rate", "x0.5"}, []string{"400Gb/s", "200Gb/s", "1.5TB/s", "0.75TB/s"}},
-		{[]string{"racks.outer.links.0.delay", "x2"}, []string{"1m30s", "180s"}},
-		{[]string{"floor", "x1e3"}, []string{"2.1us", "2100us"}},
-		{[]string{"floor", "x1e-1"}, []string{"2.1us", "0.21us"}},
-		{[]string{"budget", "x0"}, []string{"1.4kW", "0kW"}},
-		{[]string{"dims.*", "x3"}, []string{"[2, 4]", "[6, 12]"}},
-		// The narrow wins over the wide, whichever was said first; factors compose.
-		{[]string{"racks.*.size", "9", "racks.outer.size", "5"}, []string{"size: 8", "size: 9", "size: 64", "size: 5"}},
-		{[]string{"racks.0.size", "5", "racks.size", "9"}, []string{"size: 8", "size: 5", "size: 64", "size: 9"}},
-		{[]string{"racks.size", "x2", "racks.inner.size", "x3"}, []string{"size: 8", "size: 48", "size: 64", "size: 128"}},
-		{[]string{"hbm", "{capacity: 10GB}", "hbm.capacity", "x2"}, []string{"{capacity: 80GiB, bandwidth: 3.35TB/s}", "{capacity: 20GB}"}},
-		{[]string{"hbm.*", "x2", "hbm.bandwidth", "1TB/s"}, []string{"80GiB", "160GiB", "3.35TB/s", "1TB/s"}},
-	} {
+	for _, c := range sameAsEdits {
 		got, doc := over(t, c.patches...)
 		if err := doc.Err(); err != nil {
 			t.Errorf("%q: %v", c.patches, err)
