@@ -20,7 +20,7 @@ func open(s *scenario.Scenario, opt Options) (*workload, error) {
 		return openTrace(s, opt)
 	}
 	w := s.Workload
-	g, err := plant.Generator(w, s.Seed)
+	g, err := plant.Generator(w, s.Patches, s.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -31,16 +31,25 @@ type Inputs struct {
 	Substituted, Warnings []string
 	Digests               []scenario.Input
 
-	asked     *models.Model // before substitutions
-	libraries *topologies.Libraries
-	systems   *topologies.Source
+	asked   *models.Model // before substitutions
+	systems *topologies.Source
+	own     build
+	others  map[string]*build // of chips that pools name, by that name
 }
 
-// Load resolves the model, topology and engine that a scenario names.
+// build is the system and the model as pools on one chip have them.
+type build struct {
+	model     *models.Model
+	topology  *topologies.Topology
+	libraries *topologies.Libraries
+}
+
+// Load resolves the model, topology and engine that a scenario names, and the chips of
+// its pools, with its patches laid over them.
 func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
-	m, err := models.Load(s.Model, from.ModelDirs...)
-	systems := topologies.NewSource(from.TopologyDirs, s.Patches)
-	t, unread := systems.Load(s.Topology)
+	m, err := models.Source{Dirs: from.ModelDirs, Patches: s.Patches.Under("model")}.Load(s.Model)
+	in := &Inputs{systems: topologies.NewSource(from.TopologyDirs, s.Patches), others: map[string]*build{}}
+	t, unread := in.systems.Load(s.Topology)
 	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
@@ -54,32 +63,69 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 	if t, err = t.WithTau(s.Tau); err != nil {
 		return nil, fmt.Errorf("tau: %w", err)
 	}
-	in := &Inputs{Topology: t, asked: m, systems: systems}
+	in.asked = m
 	if in.Engine, err = engineOf(s, t.Chip, from.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
 	tune(&s.Deployment, in.Engine)
-	libraries, err := cost.LoadLibraries(t, in.Engine)
-	if err != nil {
+	if in.own, in.Substituted, err = in.on(t); err != nil {
 		return nil, err
 	}
-	in.libraries = &libraries
-	if in.Model, in.Substituted, err = cost.Substitute(m, t.Chip); err != nil {
+	in.Model, in.Topology = in.own.model, t
+	if err := in.loadPoolChips(&s.Deployment); err != nil {
+		return nil, err
+	}
+	if err := in.systems.Unused(); err != nil {
 		return nil, err
 	}
 	in.Warnings = append(in.Warnings, in.Substituted...)
 	in.Warnings = append(in.Warnings, t.Assumptions...)
 	in.Digests = append(in.Digests, Digest("model", m.Name, in.Model), Digest("topology", t.Name, t),
-		Digest("engine", in.Engine.Name, in.Engine), Digest("libraries", t.Name, in.libraries))
+		Digest("engine", in.Engine.Name, in.Engine), Digest("libraries", t.Name, in.own.libraries))
 	return in, nil
 }
 
-func engineOf(s *scenario.Scenario, chip *topologies.Chip, instead *cost.Engine) (*cost.Engine, error) {
-	if instead != nil {
-		e := *instead
-		return &e, nil
+// on is what pools on a system's chip have; notes say which formats were substituted.
+func (in *Inputs) on(t *topologies.Topology) (b build, notes []string, err error) {
+	libraries, err := cost.LoadLibraries(t, in.Engine)
+	if err != nil {
+		return b, nil, err
 	}
-	return cost.EngineFor(s.Deployment.Engine, chip)
+	b.topology, b.libraries = t, &libraries
+	b.model, notes, err = cost.Substitute(in.asked, t.Chip)
+	return b, notes, err
+}
+
+func (in *Inputs) loadPoolChips(d *scenario.Deployment) error {
+	for _, p := range []struct {
+		path string
+		pool *scenario.Pool
+	}{{"prefill", d.Prefill}, {"decode", d.Decode}, {"serve", d.Serve}} {
+		if p.pool == nil || p.pool.Chip == "" || in.others[p.pool.Chip] != nil {
+			continue
+		}
+		chip, err := in.systems.LoadChip(p.pool.Chip)
+		if err != nil {
+			return fmt.Errorf("deployment.%s.chip: %w", p.path, err)
+		}
+		b := in.own
+		if chip.Name != in.Topology.Chip.Name {
+			if b, _, err = in.on(in.Topology.WithChip(chip)); err != nil {
+				return fmt.Errorf("deployment.%s.chip: %w", p.path, err)
+			}
+		}
+		in.others[p.pool.Chip] = &b
+	}
+	return nil
+}
+
+// engineOf is the engine that the scenario names, or the one that stands instead.
+func engineOf(s *scenario.Scenario, chip *topologies.Chip, instead *cost.Engine) (*cost.Engine, error) {
+	patches := s.Patches.Under("engine")
+	if instead != nil {
+		return instead.Patched(patches)
+	}
+	return cost.EngineFor(s.Deployment.Engine, chip, patches...)
 }
 
 // tune puts the deployment's own choices in the engine's place.
@@ -104,17 +150,10 @@ func tune(d *scenario.Deployment, e *cost.Engine) {
 
 // Stepper is the cost model of a pool's instances in a role.
 func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role) (*cost.Stepper, error) {
-	topology, model, libraries := in.Topology, in.Model, in.libraries
+	b := &in.own
 	if p.Chip != "" {
-		chip, err := in.systems.LoadChip(p.Chip)
-		if err != nil {
-			return nil, err
-		}
-		if chip.Name != topology.Chip.Name {
-			if model, _, err = cost.Substitute(in.asked, chip); err != nil {
-				return nil, err
-			}
-			topology, libraries = topology.WithChip(chip), nil
+		if b = in.others[p.Chip]; b == nil {
+			return nil, fmt.Errorf("chip %s: no pool of the scenario that was loaded has it", p.Chip)
 		}
 	}
 	accepted, err := in.accepted(s)
@@ -140,7 +179,7 @@ func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role
 		drafts = 0
 	}
 	return cost.New(cost.Config{
-		Model: model, Topology: topology, Chip: topology.Chip, Layout: layout, Engine: in.Engine, Libraries: libraries, Role: role,
+		Model: b.model, Topology: b.topology, Chip: b.topology.Chip, Layout: layout, Engine: in.Engine, Libraries: b.libraries, Role: role,
 		Drafts: drafts, Accepted: accepted, MaxTokens: p.MaxTokens, MaxSequences: p.MaxSequences,
 	})
 }

@@ -22,3 +22,112 @@ func with(t *testing.T, text string, sets ...string) *scenario.Scenario {
 	s.Defaults()
 	return s
 }
+
+const two = `{version: 1, model: v4, topology: supernode8912, workload: {profile: agent, rate: 10, requests: 10}, seed: 1,
+  deployment: {mode: disaggregated, prefill: {instances: 1, chip: ascend950pr, dp: 64, ep: 64}, decode: {instances: 1, dp: 64, ep: 64}}}`
+
+// Each kind of description takes patches, and what was loaded has them.
+func TestPatchesReachEveryDescription(t *testing.T) {
+	base, err := Build(with(t, two), Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		set string
+		of  func(*Plant) float64
+		was float64
+		by  float64 // the factor that is seen
+	}{
+		{"chip.memory.bandwidth=x2", func(p *Plant) float64 { return float64(p.Topology.Chip.Memory.Bandwidth) }, 0, 2},
+		{"chip.memory.bandwidth=x2", func(p *Plant) float64 { return float64(p.Pools[0].Stepper.Config().Chip.Memory.Bandwidth) }, 0, 1}, // the prefill pool's is another chip
+		{"chips.ascend950pr.memory.bandwidth=x3", func(p *Plant) float64 { return float64(p.Pools[0].Stepper.Config().Chip.Memory.Bandwidth) }, 0, 3},
+		{"topology.tiers.*.bandwidth=x2", func(p *Plant) float64 { return float64(p.Topology.Tiers[1].Bandwidth) }, 0, 2},
+		{"topology.tiers.cabinet.bandwidth=x2", func(p *Plant) float64 { return float64(p.Topology.Tiers[1].Bandwidth) }, 0, 1},
+		{"model.max_context=x2", func(p *Plant) float64 { return float64(p.Model.MaxContext) }, 0, 2},
+		{"engine.fitted.host_step_us=x2", func(p *Plant) float64 { return p.Engine.Fitted.HostStepUs }, 0, 2},
+		{"library.cann.dispatch.a_us=x2", func(p *Plant) float64 { return p.own.libraries.Decode.Dispatch.AUs }, 0, 2},
+	} {
+		p, err := Build(with(t, two, c.set), Source{})
+		if err != nil {
+			t.Errorf("%s: %v", c.set, err)
+			continue
+		}
+		if got, was := c.of(p), c.of(base); c.by > 0 && (got != c.by*was || was == 0) || c.by == 0 && got == was {
+			t.Errorf("%s: %g became %g", c.set, was, got)
+		}
+	}
+}
+
+// false and 0 can be said: what an engine turns on can be turned off.
+func TestFalseAndZeroCanBeSaid(t *testing.T) {
+	for set, off := range map[string]func(*Plant) bool{
+		"engine.gathers_logits=false":     func(p *Plant) bool { return !p.Engine.GathersLogits },
+		"engine.fitted.host_step_us=0":    func(p *Plant) bool { return p.Engine.Fitted.HostStepUs == 0 },
+		"engine.graph_tokens=0":           func(p *Plant) bool { return p.Engine.GraphTokens == 0 },
+		"engine.dependent_launch=false":   func(p *Plant) bool { return !p.Engine.DependentLaunch },
+		"engine.balance={steps: 0}":       func(p *Plant) bool { return p.Engine.Balance.Steps == 0 },
+		"engine.prefill_first=false":      func(p *Plant) bool { return !p.Engine.PrefillFirst },
+		"engine.overlap.prefill=none":     func(p *Plant) bool { return p.Engine.Overlap.Prefill == "none" },
+		"engine.libraries.dispatch=null":  func(p *Plant) bool { return p.Engine.Libraries.Dispatch == "" },
+		"engine.max_sequences.decode=128": func(p *Plant) bool { return p.Engine.MaxSequences.Decode == 128 },
+	} {
+		s := with(t, two, set)
+		s.Deployment.Engine = "sglang"
+		p, err := Build(s, Source{})
+		if err != nil || !off(p) {
+			t.Errorf("%s is not heard: %v", set, err)
+		}
+	}
+}
+
+// A patch that leads nowhere is an error that names the nearest that does.
+func TestPatchesThatLeadNowhere(t *testing.T) {
+	for set, want := range map[string]string{
+		"chip.memory.bandwith=5TB/s":          "chip.memory.bandwidth",
+		"chips.h100.memory.bandwidth=5TB/s":   "nothing that is loaded uses the chip h100",
+		"chips.h1000.memory.bandwidth=5TB/s":  `unknown chip "h1000"`,
+		"library.nccl.ring.alpha=1":           "nothing that is loaded uses the library nccl",
+		"topology.tiers.rack.bandwidth=1GB/s": `unknown element "rack"`,
+		"engine.pol_steps=1":                  "engine.poll_steps",
+		"model.hiden=1":                       "model.hidden",
+		"chip.memory.bandwidth=5":             "900GB/s",
+		"engine.poll_steps=0":                 "patch engine.poll_steps=0: must be from 1",
+	} {
+		if _, err := Build(with(t, two, set), Source{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want an error with %q, got %v", set, want, err)
+		}
+	}
+	s := &scenario.Scenario{}
+	for set, want := range map[string]string{"chp.memory.bandwidth=1": "unknown scenario path", "workload.rat=1": "did you mean workload.rate", "chip=h100": "unknown scenario path"} {
+		path, value, _ := strings.Cut(set, "=")
+		if err := s.Set(path, value); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want an error with %q, got %v", set, want, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"{chp.memory.bandwidth: 5TB/s}": `unknown description "chp"; did you mean "chip"?`,
+		"{workload.rate: 5}":            "workload.rate is a path of the scenario itself",
+		"{chip.a: 1, chip.a: 2}":        "given twice",
+	} {
+		if _, err := Read("s.yaml", []byte("version: 1\nmodel: v4\ntopology: supernode8912\npatches: "+text+"\n")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want an error with %q, got %v", text, want, err)
+		}
+	}
+}
+
+// A scenario prints its patches and reads them back.
+func TestPatchesPrintAndReadBack(t *testing.T) {
+	s := with(t, two, "chip.memory.bandwidth=x2", "engine.gathers_logits=false", "topology.tiers.*.bandwidth=400Gb/s", "engine.balance={steps: 3}")
+	text, err := s.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Read("again.yaml", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	twice, err := again.Marshal()
+	if err != nil || string(twice) != string(text) {
+		t.Errorf("%v\n%s\n%s", err, text, twice)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/traces"
 )
 
@@ -16,9 +17,9 @@ func OpenTrace(t *scenario.Trace, seed uint64, stdin io.Reader, warn func(string
 }
 
 // Generator is a scenario's workload as the generator takes it; what the profile
-// says is filled in. Limits are left to the caller: the source never ends.
-func Generator(w *scenario.Workload, seed uint64) (traces.Workload, error) {
-	g := traces.Workload{Profile: w.Profile, Rate: w.Rate, Seed: seed}
+// says, with the scenario's patches laid over it, is filled in. Limits are left to the caller: the source never ends.
+func Generator(w *scenario.Workload, patches spec.Patches, seed uint64) (traces.Workload, error) {
+	g := traces.Workload{Profile: w.Profile, Patches: patches.Under("workload"), Rate: w.Rate, Seed: seed}
 	if w.InputTokens != nil {
 		g.Input = *w.InputTokens
 	}

@@ -1,10 +1,12 @@
 package scenario
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/traces"
 )
 
 // PatchRoots are what a patch's path may begin with, and what it is laid over. A path
@@ -29,10 +31,24 @@ func patchRoots() []string {
 }
 
 // isPatch reports whether a path is that of a description, and none of the scenario
-// itself. Whether it leads anywhere shows when the description is loaded.
+// itself. Whether it leads anywhere shows when the description is loaded; a profile's
+// own keys are known here, so that a slip in the scenario's workload is called one.
 func isPatch(path string) bool {
 	root, rest, deeper := strings.Cut(path, ".")
-	return deeper && rest != "" && slices.Contains(patchRoots(), root) && !slices.Contains(Paths(), path)
+	if !deeper || rest == "" || !slices.Contains(patchRoots(), root) || slices.Contains(Paths(), path) {
+		return false
+	}
+	return root != "workload" || slices.ContainsFunc(profileKeys(), func(key string) bool { return rest == key || strings.HasPrefix(rest, key+".") })
+}
+
+// profileKeys are the keys of a workload profile.
+func profileKeys() []string {
+	var keys []string
+	for _, path := range spec.Paths(reflect.TypeFor[traces.Profile]()) {
+		key, _, _ := strings.Cut(path, ".")
+		keys = append(keys, key)
+	}
+	return slices.Compact(keys)
 }
 
 // checkPatches reports paths that begin with nothing that can be patched, and paths
@@ -41,6 +57,8 @@ func (s *Scenario) checkPatches(fault Fault) {
 	for _, p := range s.Patches {
 		root, _, _ := strings.Cut(p.Path, ".")
 		switch {
+		case s.Trace != nil && root == "workload":
+			fault("patches", "%s: a trace has no workload profile; leave it out", p.Path)
 		case slices.Contains(Paths(), p.Path):
 			fault("patches", "%s is a path of the scenario itself: write it there", p.Path)
 		case !isPatch(p.Path):
