@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -29,7 +32,13 @@ func newEngineList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				rows = append(rows, engineRow{e.Name, e.Description, e.Source})
+				row := engineRow{Name: name, Aliases: []string{}, Version: e.Version, Description: e.Description, Source: e.Source}
+				for alias, of := range cost.EngineAliases() {
+					if of == name {
+						row.Aliases = append(row.Aliases, alias)
+					}
+				}
+				rows = append(rows, row)
 			}
 			return writeShown(c.OutOrStdout(), output, rows, func(w io.Writer) { printEngines(w, rows) })
 		},
@@ -40,16 +49,18 @@ func newEngineList() *cobra.Command {
 
 // engineRow is one line of engine list.
 type engineRow struct {
-	Name        string `json:"name"`
-	Description string `json:"description"`
-	Source      string `json:"source"`
+	Name        string   `json:"name"`
+	Aliases     []string `json:"aliases"` // the newest version goes by the engine's name alone
+	Version     string   `json:"version,omitempty"`
+	Description string   `json:"description"`
+	Source      string   `json:"source"`
 }
 
 func printEngines(w io.Writer, rows []engineRow) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ENGINE\tWHAT IT IS")
+	fmt.Fprintln(t, "ENGINE\tALIASES\tWHAT IT IS")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\n", r.Name, r.Description)
+		fmt.Fprintf(t, "%s\t%s\t%s\n", r.Name, strings.Join(r.Aliases, ", "), r.Description)
 	}
 	t.Flush()
 }
@@ -87,6 +98,11 @@ and goes wherever an engine is named: --engine vllm-eager.yaml.`,
 		},
 	}
 	addOutputFlag(c, &output, "text or json", "text", "json")
-	c.ValidArgsFunction = offer(cost.EngineNames)
+	c.ValidArgsFunction = offer(engineRefs)
 	return c
+}
+
+// engineRefs are the names that an engine goes by, versions and aliases.
+func engineRefs() []string {
+	return append(slices.Sorted(maps.Keys(cost.EngineAliases())), cost.EngineNames()...)
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
-	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
@@ -76,7 +75,7 @@ func addScenarioFlags(c *cobra.Command) *scenarioInput {
 		in.flags[f.name] = g
 		c.Flags().Var(g, f.name, f.usage)
 	}
-	c.Flags().Var(in.sets, "set", "set any path of the scenario, such as deployment.decode.tp=4 (repeatable)")
+	c.Flags().Var(in.sets, "set", "set any path of the scenario or of what it names: deployment.decode.tp=4, chip.memory.bandwidth=x1.2, topology.tiers.*.bandwidth=400Gb/s, engine.poll_steps=1 (repeatable)")
 	addModelDirs(c, &in.modelDirs)
 	addTopologyDirs(c, &in.topologyDirs)
 	c.Flags().SortFlags = false
@@ -223,7 +222,7 @@ func (in *scenarioInput) complete(c *cobra.Command) {
 	offerFor(c, "model", func() []string { return models.Names(in.modelDirs...) })
 	offerFor(c, "topo", func() []string { return topologies.Names(in.topologyDirs...) })
 	offerFor(c, "workload", traces.Profiles)
-	offerFor(c, "engine", cost.EngineNames)
+	offerFor(c, "engine", engineRefs)
 	offerFor(c, "trace-format", func() (names []string) {
 		for _, f := range traces.Formats() {
 			names = append(names, f.Name)
@@ -235,5 +234,7 @@ func (in *scenarioInput) complete(c *cobra.Command) {
 	offerFor(c, "routing", list("uniform", "power-law(1.01)", "histogram "))
 	offerFor(c, "kv-compress", list("uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="))
 	offerFor(c, "tau", list("pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"))
-	offerFor(c, "set", scenario.Paths)
+	if err := c.RegisterFlagCompletionFunc("set", in.completeSet); err != nil {
+		panic(err)
+	}
 }

@@ -83,15 +83,15 @@ func TestFalseAndZeroCanBeSaid(t *testing.T) {
 // A patch that leads nowhere is an error that names the nearest that does.
 func TestPatchesThatLeadNowhere(t *testing.T) {
 	for set, want := range map[string]string{
-		"chip.memory.bandwith=5TB/s":          "chip.memory.bandwidth",
-		"chips.h100.memory.bandwidth=5TB/s":   "nothing that is loaded uses the chip h100",
-		"chips.h1000.memory.bandwidth=5TB/s":  `unknown chip "h1000"`,
-		"library.nccl.ring.alpha=1":           "nothing that is loaded uses the library nccl",
-		"topology.tiers.rack.bandwidth=1GB/s": `unknown element "rack"`,
-		"engine.pol_steps=1":                  "engine.poll_steps",
-		"model.hiden=1":                       "model.hidden",
-		"chip.memory.bandwidth=5":             "900GB/s",
-		"engine.poll_steps=0":                 "patch engine.poll_steps=0: must be from 1",
+		"chip.memory.bandwith=5TB/s":           "chip.memory.bandwidth",
+		"chips.tpu-v5p.memory.bandwidth=5TB/s": "nothing that is loaded uses the chip tpu-v5p",
+		"chips.h1000.memory.bandwidth=5TB/s":   `unknown chip "h1000"`,
+		"library.nccl.ring.alpha=1":            "nothing that is loaded uses the library nccl",
+		"topology.tiers.rack.bandwidth=1GB/s":  `unknown element "rack"`,
+		"engine.pol_steps=1":                   "engine.poll_steps",
+		"model.hiden=1":                        "model.hidden",
+		"chip.memory.bandwidth=5":              "900GB/s",
+		"engine.poll_steps=0":                  "patch engine.poll_steps=0: must be from 1",
 	} {
 		if _, err := Build(with(t, two, set), Source{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: want an error with %q, got %v", set, want, err)
