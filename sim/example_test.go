@@ -6,6 +6,7 @@ import (
 	"log"
 
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/plan"
 	"github.com/clustersim/clustersim/sim/plant"
 )
@@ -48,4 +49,32 @@ func ExampleRun_incomplete() {
 	fmt.Println(err)
 	// Output:
 	// the scenario leaves open deployment.mode, workload.rate, workload.requests: plan.Complete (package sim/plan) decides these; run what it returns
+}
+
+// Every request that completes is a row, in the order in which they do: times are
+// nanoseconds from the start of the run.
+func ExampleOptions_rows() {
+	s, err := plant.Read("mine.yaml", []byte(`
+version: 1
+model: llama-3.1-8b
+topology: hgx-h100:8
+workload: {input_tokens: 1000, output_tokens: 200, concurrency: 8, requests: 100}
+deployment: {mode: aggregated, serve: {instances: 1, tp: 8}}
+seed: 1
+`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	rows, slow := 0, 0
+	_, err = sim.Run(context.Background(), s, sim.Options{OnRequest: func(r *metrics.Completion) {
+		rows++
+		if ttft := (r.FirstToken - r.Arrival).Seconds(); ttft > 0.1 {
+			slow++
+		}
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(rows, "requests,", slow, "with a first token after 100 ms")
+	// Output: 100 requests, 0 with a first token after 100 ms
 }
