@@ -37,7 +37,7 @@ var mayImport = map[string]string{
 	"sim/plant":           "models sim/cost sim/route sim/scenario sim/spec topologies traces",
 	"sim":                 "models sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/route sim/scenario sim/serve sim/spec topologies traces",
 	"sim/plan":            "models sim sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/scenario sim/spec sim/work topologies",
-	"sim/sweep":           "sim sim/plan sim/result sim/scenario sim/spec sim/work",
+	"sim/sweep":           "sim sim/plan sim/plant sim/result sim/scenario sim/spec sim/work",
 	"sim/validate":        "models sim sim/cause sim/cost sim/fit sim/metrics sim/plant sim/result sim/scenario sim/spec sim/work topologies traces",
 	"sim/calibrate":       "sim/cost/law sim/des sim/fit sim/spec sim/work topologies",
 	"sim/calibrate/bench": "models",

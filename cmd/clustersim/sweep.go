@@ -82,6 +82,9 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := sweep.Check(points, axes, opt.Source); err != nil {
+		return err
+	}
 	out := sweep.Run(c.Context(), points, sweep.Options{
 		Run: opt, Workers: f.workers, FindCapacity: f.findCapacity, Done: f.counter(c, len(points)),
 	})

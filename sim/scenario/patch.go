@@ -30,10 +30,10 @@ func patchRoots() []string {
 	return names
 }
 
-// isPatch reports whether a path is that of a description, and none of the scenario
+// IsPatch reports whether a path is that of a description, and none of the scenario
 // itself. Whether it leads anywhere shows when the description is loaded; a profile's
 // own keys are known here, so that a slip in the scenario's workload is called one.
-func isPatch(path string) bool {
+func IsPatch(path string) bool {
 	root, rest, deeper := strings.Cut(path, ".")
 	if !deeper || rest == "" || !slices.Contains(patchRoots(), root) || slices.Contains(Paths(), path) {
 		return false
@@ -61,7 +61,7 @@ func (s *Scenario) checkPatches(fault Fault) {
 			fault("patches", "%s: a trace has no workload profile; leave it out", p.Path)
 		case slices.Contains(Paths(), p.Path):
 			fault("patches", "%s is a path of the scenario itself: write it there", p.Path)
-		case !isPatch(p.Path):
+		case !IsPatch(p.Path):
 			fault("patches", "%s: %v", p.Path, spec.UnknownName("description", root, patchRoots()))
 		}
 	}

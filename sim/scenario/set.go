@@ -20,7 +20,7 @@ func (s *Scenario) Set(path, value string) error {
 		return unknownPath(path)
 	}
 	path = strings.TrimPrefix(path, "patches.")
-	if isPatch(path) {
+	if IsPatch(path) {
 		s.Patches = s.Patches.With(path, strings.TrimSpace(value))
 		return nil
 	}

@@ -1,9 +1,11 @@
 package sweep
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/scenario"
 )
 
@@ -89,6 +91,45 @@ func split(list string) ([]string, error) {
 		return nil, fmt.Errorf("a quote or bracket is left open")
 	}
 	return values, cut(len(list))
+}
+
+// looks bounds how many values of an axis are looked at before the first point runs, and
+// how many points for one that a value goes with.
+const looks = 64
+
+// Check reports values of patches that go with nothing else in the grid: of each, a
+// point that has it is loaded. A slip in a path shows before the first point runs.
+func Check(points []Point, axes []Axis, from plant.Source) error {
+	var faults []string
+	for k, a := range axes {
+		if len(points) == 0 || !scenario.IsPatch(a.Path) {
+			continue
+		}
+		for _, value := range a.Values[:min(len(a.Values), looks)] {
+			var last error
+			tried := 0
+			for i := range points {
+				if points[i].Set[k].Value != value {
+					continue
+				}
+				s := points[i].Scenario.Clone()
+				s.Defaults()
+				if _, last = plant.Load(s, from); last == nil {
+					break
+				}
+				if tried++; tried == looks {
+					break
+				}
+			}
+			if last != nil {
+				faults = append(faults, last.Error())
+			}
+		}
+	}
+	if len(faults) > 0 {
+		return errors.New(strings.Join(faults, "\n"))
+	}
+	return nil
 }
 
 // Point is one scenario of a grid.
