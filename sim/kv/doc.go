@@ -11,11 +11,17 @@
 // arXiv:2407.00079) or stand for a block's own tokens: the place in the tree
 // tells equal ids with different pasts apart.
 //
-// Blocks that running requests hold are counted and stay. All others stand in one
-// list by their last use. A use touches the whole path from the deepest block up to
-// the root, so a block always stands before its parent, and evicting from the front
-// of the list takes leaves only: what is left is always reachable. The order is that
-// of vLLM's block pool (freed blocks are queued tail of the prompt first).
+// Blocks stand in one list by their last use. A use touches the whole path from the
+// deepest block up to the root, so a block always stands before its parent, and
+// evicting from the front of the list takes leaves only: what is left is always
+// reachable. The order is that of vLLM's block pool (freed blocks are queued tail of
+// the prompt first).
+//
+// Running requests do not hold the blocks that they reuse: the engine charges each for its
+// whole context, lets the cache have what requests leave free, and evicts when they need
+// it. The cache can count holders, whose blocks then stay out of the list (acquire,
+// release); that is for running requests that share the memory of a prefix, and nothing
+// outside this package does so yet.
 //
 // Each operation costs O(blocks named). A block takes a node of 24 bytes and 6 to 12
 // bytes of hash table, reused after eviction.

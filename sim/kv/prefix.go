@@ -35,14 +35,24 @@ func NewPrefix(blockTokens int) *Prefix {
 // Blocks is how many blocks the cache holds.
 func (p *Prefix) Blocks() int { return p.held }
 
-// Free is how many of them no request holds: what Evict could take.
-func (p *Prefix) Free() int { return p.free }
-
 // Saved is how many tokens of a prompt need not be computed when its first blocks
 // are present: whole blocks, and at least one token is left, for without it there
 // would be nothing to sample from (so does vLLM).
 func (p *Prefix) Saved(blocks, promptTokens int) int {
 	return min(blocks, max(0, promptTokens-1)/p.blockTokens) * p.blockTokens
+}
+
+// Present says how many leading blocks are present and changes nothing: routers look
+// at many caches and use one.
+func (p *Prefix) Present(ids []uint64) (blocks int) {
+	last := int32(root)
+	for _, id := range ids {
+		if last = p.table[p.find(last, id)]; last == 0 {
+			break
+		}
+		blocks++
+	}
+	return blocks
 }
 
 // Match says how many leading blocks are present, and marks them used.
@@ -53,7 +63,7 @@ func (p *Prefix) Match(ids []uint64) (blocks int) {
 }
 
 // Insert adds what is missing of a chain of blocks, marks all of it used and says
-// how many blocks are new. New blocks are held by nobody until they are acquired.
+// how many blocks are new.
 func (p *Prefix) Insert(ids []uint64) (added int) {
 	last := p.walk(ids)
 	added = len(ids) - len(p.path)
@@ -65,9 +75,9 @@ func (p *Prefix) Insert(ids []uint64) (added int) {
 	return added
 }
 
-// Acquire holds the leading blocks that are present, so that they stay, and says how
-// many these are. Each Acquire is undone by one Release of just these blocks.
-func (p *Prefix) Acquire(ids []uint64) (blocks int) {
+// acquire holds the leading blocks that are present, so that they stay, and says how
+// many these are. Each acquire is undone by one release of just these blocks.
+func (p *Prefix) acquire(ids []uint64) (blocks int) {
 	p.walk(ids)
 	for _, i := range p.path {
 		n := &p.nodes[i]
@@ -80,9 +90,9 @@ func (p *Prefix) Acquire(ids []uint64) (blocks int) {
 	return len(p.path)
 }
 
-// Release lets go of blocks that were acquired; a block that nobody else holds counts
+// release lets go of blocks that were acquired; a block that nobody else holds counts
 // as used now.
-func (p *Prefix) Release(ids []uint64) {
+func (p *Prefix) release(ids []uint64) {
 	p.walk(ids)
 	if len(p.path) != len(ids) {
 		panic(fmt.Sprintf("kv: release of %d blocks of which %d are present", len(ids), len(p.path)))

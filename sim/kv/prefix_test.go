@@ -108,8 +108,8 @@ func paths(t *rapid.T, p *Prefix) []string {
 	for i := p.nodes[root].next; i != root; i = p.nodes[i].next {
 		order[i] = len(order)
 	}
-	if len(order) != p.Free() {
-		t.Fatalf("%d blocks in the list, Free says %d", len(order), p.Free())
+	if len(order) != p.free {
+		t.Fatalf("%d blocks in the list, free says %d", len(order), p.free)
 	}
 	var all []string
 	for _, i := range p.table {
@@ -156,7 +156,7 @@ func TestPrefixIsTheNaiveCache(t *testing.T) {
 			},
 			"acquire": func(t *rapid.T) {
 				ids := prompt.Draw(t, "ids")
-				k := p.Acquire(ids)
+				k := p.acquire(ids)
 				same("acquire", k, n.hold(ids, 1))
 				held = append(held, ids[:k])
 			},
@@ -165,7 +165,7 @@ func TestPrefixIsTheNaiveCache(t *testing.T) {
 					t.Skip("nothing held")
 				}
 				i := rapid.IntRange(0, len(held)-1).Draw(t, "which")
-				p.Release(held[i])
+				p.release(held[i])
 				n.hold(held[i], -1)
 				held = slices.Delete(held, i, i+1)
 			},
@@ -175,7 +175,7 @@ func TestPrefixIsTheNaiveCache(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				same("held", p.Blocks(), len(n.blocks))
-				same("free", p.Free(), n.free())
+				same("free", p.free, n.free())
 				got := paths(t, p)
 				if len(got) != len(n.blocks) {
 					t.Fatalf("%d blocks, naive %d", len(got), len(n.blocks))
@@ -221,11 +221,11 @@ func TestHeldBlocksStay(t *testing.T) {
 	p := NewPrefix(512)
 	p.Insert([]uint64{1, 2, 3, 4})
 	p.Insert([]uint64{9})
-	if got := p.Acquire([]uint64{1, 2, 7}); got != 2 {
+	if got := p.acquire([]uint64{1, 2, 7}); got != 2 {
 		t.Fatalf("acquired %d, want 2", got)
 	}
-	if p.Blocks() != 5 || p.Free() != 3 {
-		t.Fatalf("%d held, %d free; want 5, 3", p.Blocks(), p.Free())
+	if p.Blocks() != 5 || p.free != 3 {
+		t.Fatalf("%d held, %d free; want 5, 3", p.Blocks(), p.free)
 	}
 	if got := p.Evict(100); got != 3 {
 		t.Fatalf("evicted %d, want 3", got)
@@ -233,7 +233,7 @@ func TestHeldBlocksStay(t *testing.T) {
 	if got := p.Match([]uint64{1, 2, 3}); got != 2 {
 		t.Fatalf("matched %d, want 2", got)
 	}
-	p.Release([]uint64{1, 2})
+	p.release([]uint64{1, 2})
 	if got := p.Evict(100); got != 2 || p.Blocks() != 0 {
 		t.Fatalf("evicted %d, %d left; want 2, 0", got, p.Blocks())
 	}
@@ -276,7 +276,7 @@ func TestReleaseOfWhatNobodyHoldsPanics(t *testing.T) {
 					t.Errorf("release of %v went through", ids)
 				}
 			}()
-			p.Release(ids)
+			p.release(ids)
 		}()
 	}
 }
@@ -308,9 +308,9 @@ func turnover(capacity, length int) (*Prefix, func()) {
 			}
 		}
 		p.Match(ids)
-		k := p.Acquire(ids)
+		k := p.acquire(ids)
 		p.Evict(p.Blocks() + length - k - capacity)
 		p.Insert(ids)
-		p.Release(ids[:k])
+		p.release(ids[:k])
 	}
 }
