@@ -13,6 +13,7 @@ import (
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/traces"
@@ -60,7 +61,7 @@ type run struct {
 	pools    []pool
 	load     *workload
 	recorder *metrics.Recorder
-	policy   route.Policy
+	policy   *policy.Policy
 	initial  []route.Initial
 }
 
@@ -85,7 +86,7 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	}
 	built.Resolve()
 	r := &run{scenario: s, plant: built}
-	if r.policy, err = route.FindPolicy(s.Router.Policy); err != nil {
+	if r.policy, err = policy.Find(s.Router.Policy); err != nil {
 		return nil, err
 	}
 	if r.load, err = open(s, opt); err != nil {

@@ -2,7 +2,7 @@ package plant
 
 import (
 	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
@@ -17,7 +17,7 @@ func Validate(s *scenario.Scenario) error { return s.Validate(Check) }
 
 // Check reports engines, routers, overlaps and routings that there are none of.
 func Check(s *scenario.Scenario, fault scenario.Fault) {
-	if _, err := route.FindPolicy(s.Router.Policy); err != nil {
+	if _, err := policy.Find(s.Router.Policy); err != nil {
 		fault("router.policy", "%v", err)
 	}
 	d := &s.Deployment

@@ -199,7 +199,7 @@ func TestTwoInstancesAreTwoHalves(t *testing.T) {
 	requests := poisson(600, 3e6, 200, 50)
 	run := func(instances int, requests []traces.Request) []metrics.Completion {
 		cfg := aggregated(t, 1, instances, nil)
-		cfg.Policy, cfg.Source = policy(t, "round-robin"), &fixedSource{requests: requests}
+		cfg.Policy, cfg.Source = router(t, "round-robin"), &fixedSource{requests: requests}
 		got, _ := simulate(t, cfg)
 		slices.SortFunc(got, func(a, b metrics.Completion) int { return int(a.Number) - int(b.Number) })
 		return got
@@ -231,7 +231,7 @@ func TestBeyondTheRing(t *testing.T) {
 		s := serve.NewSpec(0, cached(t, 0, cost.Mixed, 0, forTwin), 0)
 		s.Memory.Free = 3 * s.Memory.SequenceBytes(16200)
 		s.Watermark = s.Memory.Free / 100
-		return route.Config{Seed: 1, Policy: policy(t, ""), Pools: []route.Pool{{Name: "serve", Spec: s, Instances: 1}}, Source: &fixedSource{requests: requests}}
+		return route.Config{Seed: 1, Policy: router(t, ""), Pools: []route.Pool{{Name: "serve", Spec: s, Instances: 1}}, Source: &fixedSource{requests: requests}}
 	}
 	seen := compare(t, scenario{build: build})
 	if seen[crossing] < 9 || seen[eviction] == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/net"
+	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -17,8 +18,10 @@ import (
 type Config struct {
 	Seed  uint64
 	Pools []Pool // one that serves (aggregated), or prefill and decode
-	// Policy picks ranks in both pools.
-	Policy   Policy
+	// Policy picks ranks in both pools, by a router of its own in each; Weight is that of a
+	// policy that has one.
+	Policy   *policy.Policy
+	Weight   float64
 	Handover Handover // from prefill to decode; unused when aggregated
 	Drafting serve.Drafting
 
@@ -102,16 +105,6 @@ type Cluster struct {
 	z         des.Key            // normal draws for drafting, by request number
 }
 
-// pool is a pool's instances with their place among the entities.
-type pool struct {
-	Pool
-	first     int // entity of the first instance
-	instances []*serve.Instance
-	board     *serve.Board
-	picker    picker
-	kvBytes   int64
-}
-
 // NewCluster builds an idle cluster. The recorder's pools are the config's.
 func NewCluster(cfg Config, recorder *metrics.Recorder) *Cluster {
 	c := &Cluster{cfg: cfg, recorder: recorder, z: des.NewKey(cfg.Seed, "drafting")}
@@ -119,13 +112,14 @@ func NewCluster(cfg Config, recorder *metrics.Recorder) *Cluster {
 	c.pools = make([]pool, len(cfg.Pools))
 	entities := 0
 	for i, p := range cfg.Pools {
-		c.pools[i] = pool{Pool: p, first: entities, board: serve.NewBoard(p.Instances, p.Spec.Ranks)}
 		q := &c.pools[i]
-		q.picker = picker{board: q.board, instances: p.Instances, ranks: p.Spec.Ranks, key: des.NewKey(cfg.Seed, "router "+p.Name)}
-		shared := serve.Shared{Table: &c.table, Board: q.board, Recorder: recorder, KVBytes: &q.kvBytes}
+		q.Pool, q.first = p, entities
+		board := serve.NewBoard(p.Instances, p.Spec.Ranks)
+		shared := serve.Shared{Table: &c.table, Board: board, Recorder: recorder, KVBytes: &q.kvBytes}
 		for id := range p.Instances {
 			q.instances = append(q.instances, serve.New(p.Spec, shared, id))
 		}
+		q.open(board, &cfg)
 		entities += p.Instances
 	}
 	c.clock = des.NewWinner(2*entities + 4)

@@ -12,6 +12,7 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -32,7 +33,7 @@ func TestEngineEqualsTwinEverywhere(t *testing.T) {
 	var total coverage
 	for _, k := range kinds {
 		scenarios := rapid.Custom(func(r *rapid.T) scenario { return drawScenario(r, k) })
-		for seed := range 250 {
+		for seed := range 200 {
 			seen := compare(t, scenarios.Example(seed))
 			total.plus(&seen)
 		}
@@ -52,16 +53,26 @@ func (c *coverage) plus(o *coverage) {
 }
 
 // kind is a family of scenarios. Squeezed ones have little cache and long answers,
-// which is what makes requests wait, give way and come back.
-type kind struct{ disaggregated, squeezed bool }
+// which is what makes requests wait, give way and come back. Sharing ones have many
+// prompts with heads in common, and routers that go by what is cached and by sessions.
+type kind struct{ disaggregated, squeezed, sharing bool }
 
-var kinds = []kind{{}, {disaggregated: true}, {squeezed: true}, {disaggregated: true, squeezed: true}}
+var kinds = []kind{
+	{}, {disaggregated: true}, {squeezed: true}, {disaggregated: true, squeezed: true}, {sharing: true}, {disaggregated: true, sharing: true},
+}
 
 func (k kind) String() string {
-	return map[kind]string{
-		{}: "aggregated", {disaggregated: true}: "disaggregated",
-		{squeezed: true}: "aggregated, squeezed", {disaggregated: true, squeezed: true}: "disaggregated, squeezed",
-	}[k]
+	name := "aggregated"
+	if k.disaggregated {
+		name = "disaggregated"
+	}
+	if k.squeezed {
+		name += ", squeezed"
+	}
+	if k.sharing {
+		name += ", sharing"
+	}
+	return name
 }
 
 // scenario is a drawn run; build makes the config of one of the two implementations,
@@ -75,6 +86,11 @@ func drawScenario(r *rapid.T, k kind) scenario {
 	drafts := rapid.IntRange(0, rigs[index].drafts).Draw(r, "drafts")
 	longest := rapid.SampledFrom([]int{40, 6, 300, 1}).Draw(r, "longest")
 	block := rapid.SampledFrom([]int{4, 0, 16, 1}).Draw(r, "block")
+	policies := policy.Names()
+	if k.sharing {
+		longest, block = max(longest, 40), max(block, 1)
+		policies = []string{"prefix-aware", "session-sticky"}
+	}
 	requests := drawRequests(r, longest, block, k)
 	if len(requests) == 0 {
 		block = 0
@@ -88,7 +104,8 @@ func drawScenario(r *rapid.T, k kind) scenario {
 	}
 	cfg := route.Config{
 		Seed:     rapid.Uint64Range(1, 1000).Draw(r, "seed"),
-		Policy:   policy(r, rapid.SampledFrom([]string{"least-loaded", "power-of-two", "round-robin", "round-robin-instances"}).Draw(r, "policy")),
+		Policy:   router(r, rapid.SampledFrom(policies).Draw(r, "policy")),
+		Weight:   rapid.SampledFrom([]float64{1, 0, 0.3, 4, 1e6}).Draw(r, "weight"),
 		FrontEnd: rapid.SampledFrom([]des.Time{0, 3_000_000}).Draw(r, "front end"),
 		Initial:  drawInitial(r, longest),
 	}
@@ -190,11 +207,15 @@ func drawRequests(r *rapid.T, longest, block int, k kind) []traces.Request {
 	if k.squeezed {
 		fewest, prompt = 20, max(1, longest/4)
 	}
+	if k.sharing {
+		fewest, gap = 20, max(gap, 1_000_000)
+	}
 	return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) traces.Request {
 		if rapid.Bool().Draw(r, "later") {
 			now += des.Time(rapid.IntRange(0, gap).Draw(r, "by"))
 		}
 		q := traces.Request{Arrival: now, InputTokens: drawLength(r, "input", prompt), OutputTokens: drawLength(r, "output", longest)}
+		q.Session = uint64(rapid.IntRange(0, 4).Draw(r, "session"))
 		if block > 0 && rapid.IntRange(0, 3).Draw(r, "alone") < 3 {
 			family := uint64(rapid.IntRange(1, 3).Draw(r, "family"))
 			for i := range min(int(q.InputTokens)/block, 40) {

@@ -8,6 +8,7 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -38,7 +39,7 @@ func tight(t *testing.T, mode, name string, requests []traces.Request) route.Con
 		s.Watermark, s.MaxTokens = s.Memory.Free/50, 64
 		cfg.Pools[i].Spec = s
 	}
-	cfg.Policy, cfg.Source = policy(t, name), &fixedSource{requests: requests, block: 16}
+	cfg.Policy, cfg.Source = router(t, name), &fixedSource{requests: requests, block: 16}
 	return cfg
 }
 
@@ -53,7 +54,7 @@ func TestLaterTraceIsTheSameLater(t *testing.T) {
 	}
 	hits := int64(0)
 	for _, mode := range modes {
-		for _, p := range route.Policies() {
+		for _, p := range policy.All() {
 			now, before := simulate(t, tight(t, mode, p.Name, requests))
 			then, after := simulate(t, tight(t, mode, p.Name, later))
 			hits += before.PrefixHits
@@ -120,7 +121,7 @@ func TestAnotherReplicaIsNeverWorse(t *testing.T) {
 			for i := range cfg.Pools {
 				cfg.Pools[i].Spec.MaxTokens, cfg.Pools[i].Spec.MaxSequences = 128, 32
 			}
-			cfg.Policy, cfg.Source = policy(t, "round-robin"), &fixedSource{requests: requests}
+			cfg.Policy, cfg.Source = router(t, "round-robin"), &fixedSource{requests: requests}
 			got, _ := simulate(t, cfg)
 			mean := des.Time(0)
 			for i := range got {
@@ -137,7 +138,7 @@ func TestAnotherReplicaIsNeverWorse(t *testing.T) {
 func TestSameSeedSameRun(t *testing.T) {
 	requests := busy(200, 1.5e6, 16)
 	for _, mode := range modes {
-		for _, p := range route.Policies() {
+		for _, p := range policy.All() {
 			run := func(seed uint64) []metrics.Completion {
 				cfg := tight(t, mode, p.Name, requests)
 				cfg.Seed = seed

@@ -11,6 +11,7 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/route"
+	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/topologies"
 	"github.com/clustersim/clustersim/traces"
@@ -109,8 +110,8 @@ func (s *fixedSource) Next() (traces.Request, error) {
 func (s *fixedSource) BlockTokens() int { return s.block }
 func (s *fixedSource) Close() error     { return nil }
 
-func policy(t fataler, name string) route.Policy {
-	p, err := route.FindPolicy(name)
+func router(t fataler, name string) *policy.Policy {
+	p, err := policy.Find(name)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -145,7 +146,7 @@ func aggregated(t fataler, index, instances int, tune func(*serve.Spec)) route.C
 	if tune != nil {
 		tune(s)
 	}
-	return route.Config{Seed: 1, Policy: policy(t, ""), Pools: []route.Pool{{Name: "serve", Spec: s, Instances: instances}}}
+	return route.Config{Seed: 1, Policy: router(t, ""), Pools: []route.Pool{{Name: "serve", Spec: s, Instances: instances}}}
 }
 
 // disaggregated is a prefill and a decode pool of a rig.
@@ -153,7 +154,7 @@ func disaggregated(t fataler, index, prefill, decode int) route.Config {
 	p := serve.NewSpec(0, cached(t, index, cost.Prefill, 0, false), 0)
 	d := serve.NewSpec(1, cached(t, index, cost.Decode, 0, false), 0)
 	return route.Config{
-		Seed: 1, Policy: policy(t, ""), Handover: route.Handover{Latency: 5000, Rate: 50e9, Egress: 50e9, Ingress: 50e9},
+		Seed: 1, Policy: router(t, ""), Handover: route.Handover{Latency: 5000, Rate: 50e9, Egress: 50e9, Ingress: 50e9},
 		Pools: []route.Pool{{Name: "prefill", Spec: p, Instances: prefill}, {Name: "decode", Spec: d, Instances: decode}},
 	}
 }

@@ -28,10 +28,16 @@ func (c *twinCache) use(ids []uint64, blocks int) {
 	}
 }
 
-func (c *twinCache) match(ids []uint64) (blocks int) {
+// leading is how many of the first blocks are here.
+func (c *twinCache) leading(ids []uint64) (blocks int) {
 	for blocks < len(ids) && c.at(ids[:blocks+1]) >= 0 {
 		blocks++
 	}
+	return blocks
+}
+
+func (c *twinCache) match(ids []uint64) (blocks int) {
+	blocks = c.leading(ids)
 	c.use(ids, blocks)
 	return blocks
 }

@@ -5,61 +5,7 @@ import (
 	"slices"
 
 	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/des"
 )
-
-// pick is the policies' documentation, word by word.
-func (t *twin) pick(p int, number uint64) (instance, rank int) {
-	pool := t.cfg.Pools[p]
-	ranks := pool.Spec.Ranks
-	load := func(i, r int) int64 { return t.rankLoad(p, i, r) }
-	leastRank := func(i int) (best int) {
-		for r := range ranks {
-			if load(i, r) < load(i, best) {
-				best = r
-			}
-		}
-		return best
-	}
-	key := func(i int) int64 {
-		total := int64(0)
-		for r := range ranks {
-			total += load(i, r)
-		}
-		return load(i, leastRank(i))*int64(ranks) + total
-	}
-	switch t.cfg.Policy.Name {
-	case "round-robin":
-		n := t.turns[p]
-		t.turns[p]++
-		return int(n % uint64(pool.Instances)), int(n / uint64(pool.Instances) % uint64(ranks))
-	case "round-robin-instances":
-		t.turns[p]++
-		i := int((t.turns[p] - 1) % uint64(pool.Instances))
-		return i, leastRank(i)
-	case "power-of-two":
-		draw := des.NewKey(t.cfg.Seed, "router "+pool.Name)
-		a := int(draw.Uniform(number, 0) * float64(pool.Instances))
-		if pool.Instances > 1 {
-			var others []int
-			for i := range pool.Instances {
-				if i != a {
-					others = append(others, i)
-				}
-			}
-			if b := others[int(draw.Uniform(number, 1)*float64(len(others)))]; key(b) < key(a) {
-				a = b
-			}
-		}
-		return a, leastRank(a)
-	}
-	for i := range pool.Instances {
-		if key(i) < key(instance) {
-			instance = i
-		}
-	}
-	return instance, leastRank(instance)
-}
 
 // rankLoad is what the router sees: tokens of prompts that wait on a prefill rank,
 // requests on a rank that decodes.

@@ -41,6 +41,7 @@ const (
 type twinSeq struct {
 	lag            des.Time // of its tokens behind its instance's steps
 	number         uint64
+	session        uint64
 	arrival        des.Time
 	input, output  int64
 	prefix         []uint64
@@ -72,7 +73,8 @@ type twin struct {
 	now      des.Time
 	seqs     []*twinSeq // all requests in flight
 	inst     [][]*twinInstance
-	turns    []uint64 // of round-robin, by pool
+	turns    []uint64 // requests that a pool has taken
+	visits   []visit  // of sessions to the pool that prefills, the last one first
 	waiting  []*twinSeq
 	moving   []*twinSeq
 	net      *net.Net
@@ -116,6 +118,10 @@ const (
 	early
 	simultaneous
 	cutOff
+	affinity
+	uncached
+	returning
+	passedOver
 )
 
 var situations = [...]string{
@@ -138,6 +144,10 @@ var situations = [...]string{
 	early:            "a prompt is done before the warm-up ends",
 	simultaneous:     "two transfers end at one moment",
 	cutOff:           "a request is cut off by the end of the run",
+	affinity:         "a cached prefix outweighs load",
+	uncached:         "load outweighs a cached prefix",
+	passedOver:       "a rank without room is passed over",
+	returning:        "a session goes back to a rank that is not the least loaded",
 }
 
 func newTwin(cfg route.Config, rec *metrics.Recorder) *twin {
@@ -272,7 +282,7 @@ func (t *twin) arrive() error {
 		t.clients = slices.Delete(t.clients, i, i+1)
 	}
 	s := t.newSeq(t.number, int64(r.InputTokens), int64(r.OutputTokens))
-	s.arrival, s.since, s.prefix = r.Arrival, r.Arrival, r.Prefix
+	s.arrival, s.since, s.prefix, s.session = r.Arrival, r.Arrival, r.Prefix, r.Session
 	switch {
 	case r.Arrival < t.cfg.Warmup:
 	case t.cfg.Measure > 0:
@@ -326,7 +336,6 @@ func (t *twin) begin() {
 	p := len(t.inst) - 1
 	for i, x := range t.cfg.Initial {
 		s := t.newSeq(uint64(1)<<63+uint64(i), int64(x.Input), int64(x.Output))
-		instance, rank := t.pick(p, s.number)
 		if s.steps == 0 {
 			continue
 		}
@@ -338,7 +347,8 @@ func (t *twin) begin() {
 		s.done = min(s.steps-1, int64(x.Age)*s.steps/s.output)
 		s.context += s.done * s.slope
 		s.target = s.context >> 16
-		if !t.admits(p, instance, rank, t.bytes(p, s.target)) {
+		instance, rank, ok := t.roomFor(p, s)
+		if !ok {
 			continue
 		}
 		s.initial, s.since, s.last, s.tokenIsOut = true, t.now, t.now, true
@@ -362,7 +372,8 @@ func (t *twin) wake(p, i int) {
 }
 
 func (t *twin) enqueue(s *twinSeq) {
-	instance, rank := t.pick(0, s.number)
+	instance, rank := t.pick(0, s, t.turns[0])
+	t.turns[0]++
 	s.pool, s.instance, s.rank, s.state = 0, instance, rank, twinQueued
 	in := t.inst[0][instance]
 	in.queues[rank] = append(in.queues[rank], s)
@@ -373,15 +384,14 @@ func (t *twin) enqueue(s *twinSeq) {
 func (t *twin) place() {
 	for len(t.waiting) > 0 {
 		s, p := t.waiting[0], len(t.inst)-1
-		instance, rank := t.pick(p, s.number)
-		bytes := t.bytes(p, s.target)
-		if !t.admits(p, instance, rank, bytes) {
+		instance, rank, ok := t.roomFor(p, s)
+		if !ok {
 			t.seen[placeRefused]++
 			return
 		}
 		t.waiting = t.waiting[1:]
 		s.from, s.fromHeld = [2]int{s.instance, s.rank}, s.held
-		s.pool, s.instance, s.rank, s.held = p, instance, rank, bytes
+		s.pool, s.instance, s.rank, s.held = p, instance, rank, t.bytes(p, s.target)
 		s.book(t.now, &s.queue)
 		s.state, s.due = twinMoving, s.since+t.cfg.Handover.Latency
 		t.moving = append(t.moving, s)

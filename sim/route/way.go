@@ -34,7 +34,7 @@ func (c *Cluster) arrive() error {
 		h := c.table.New()
 		r := c.table.At(h)
 		r.Number, r.Arrival, r.Since = c.number, t.Arrival, t.Arrival
-		r.Input, r.Output = t.InputTokens, t.OutputTokens
+		r.Input, r.Output, r.Session = t.InputTokens, t.OutputTokens, t.Session
 		r.Prefix = append(r.Prefix[:0], t.Prefix...)
 		r.Plan(c.steps(r.Number, r.Output))
 		r.Measured = c.measures(r.Arrival)
@@ -136,7 +136,8 @@ func (c *Cluster) steps(number uint64, output int32) int32 {
 // queue puts a request into the prefill queue of the rank that the policy picks.
 func (c *Cluster) queue(h int32) {
 	p := c.prefilling()
-	instance, rank := c.cfg.Policy.pick(&p.picker, c.table.At(h).Number)
+	instance, rank := p.rankFor(c.table.At(h))
+	p.view.Turn++
 	p.instances[instance].Enqueue(h, rank)
 	c.wake(p, instance)
 }
@@ -197,14 +198,12 @@ func (c *Cluster) finishStep(entity int) {
 }
 
 // place finds a decode rank for prefilled requests, first come first served, and
-// starts moving their cache there.
+// starts moving their cache there. The first that finds none stops those behind it.
 func (c *Cluster) place() {
 	for !c.waiting.empty() {
 		h := c.waiting.first()
 		r := c.table.At(h)
-		p := c.serving()
-		instance, rank := c.cfg.Policy.pick(&p.picker, r.Number)
-		if !p.instances[instance].Reserve(h, rank, p.Spec.Memory.SequenceBytes(int64(r.Target))) {
+		if !c.serving().reserve(h, r) {
 			return
 		}
 		c.waiting.pop()
@@ -295,15 +294,13 @@ func (c *Cluster) begin() {
 		if r.Steps > 0 {
 			r.Resume(min(r.Steps-1, int32(int64(initial.Age)*int64(r.Steps)/int64(r.Output))))
 		}
-		instance, rank := c.cfg.Policy.pick(&p.picker, r.Number)
-		if r.Steps == 0 || !c.fits(int64(r.Input)+int64(r.Output)) ||
-			!p.instances[instance].Reserve(h, rank, p.Spec.Memory.SequenceBytes(int64(r.Target))) {
+		if r.Steps == 0 || !c.fits(int64(r.Input)+int64(r.Output)) || !p.reserve(h, r) {
 			c.table.Free(h)
 			continue
 		}
 		r.Since, r.LastToken = c.now, c.now
 		c.recorder.Initial()
-		p.instances[instance].Join(h)
-		c.wake(p, instance)
+		p.instances[r.Instance].Join(h)
+		c.wake(p, int(r.Instance))
 	}
 }

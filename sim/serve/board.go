@@ -57,5 +57,8 @@ func (b *Board) LeastRank(instance int) int {
 	return r
 }
 
-// Load is a rank's load.
-func (b *Board) Load(instance, rank int) int64 { return b.load[instance*b.ranks+rank] }
+// RankKey orders the ranks of all instances in the same way: Key is the lowest of an
+// instance.
+func (b *Board) RankKey(instance, rank int) int64 {
+	return b.load[instance*b.ranks+rank]*int64(b.ranks) + b.total[instance]
+}

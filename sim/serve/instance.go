@@ -67,6 +67,20 @@ func (s *Spec) Fits(tokens int64) bool {
 	return s.Memory.SequenceBytes(tokens)+s.Watermark <= s.Memory.Free
 }
 
+// Prefills reports whether instances compute prompts, and KeepsPrefixes whether their
+// ranks keep the blocks of those for later ones.
+func (s *Spec) Prefills() bool      { return s.Role != cost.Decode }
+func (s *Spec) KeepsPrefixes() bool { return s.Prefills() && s.BlockTokens > 0 }
+
+// QueueLoad is what a request adds to a rank's load on the board when it is queued or
+// given a place there: what is left of its prompt where prompts are all there is to do.
+func (s *Spec) QueueLoad(r *Request) int64 {
+	if s.Role == cost.Prefill {
+		return int64(r.Target - r.Filled)
+	}
+	return 1
+}
+
 // Shared is the run's state that instances work on.
 type Shared struct {
 	Table    *Table
@@ -147,7 +161,7 @@ func New(spec *Spec, shared Shared, id int) *Instance {
 	for i := range in.ranks {
 		in.ranks[i].queue, in.ranks[i].running = emptyList(), emptyList()
 	}
-	if spec.BlockTokens > 0 && spec.Role != cost.Decode {
+	if spec.KeepsPrefixes() {
 		in.enablePrefix(spec.BlockTokens)
 	}
 	return in
@@ -158,15 +172,7 @@ func (in *Instance) Enqueue(h int32, rankIndex int) {
 	r := in.shared.Table.At(h)
 	r.Instance, r.Rank = int32(in.id), int32(rankIndex)
 	in.ranks[rankIndex].queue.pushBack(in.shared.Table, h)
-	in.addLoad(rankIndex, in.queueLoad(r))
-}
-
-// queueLoad is what a queued request adds to its rank's load on the board.
-func (in *Instance) queueLoad(r *Request) int64 {
-	if in.spec.Role == cost.Prefill {
-		return int64(r.Target - r.Filled)
-	}
-	return 1
+	in.addLoad(rankIndex, in.spec.QueueLoad(r))
 }
 
 func (in *Instance) addLoad(rankIndex int, delta int64) {

@@ -15,6 +15,16 @@ func (in *Instance) enablePrefix(blockTokens int) {
 	}
 }
 
+// Cached is how many tokens of a prompt a rank would not have to compute if it were
+// admitted now. Looking does not count as use.
+func (in *Instance) Cached(rankIndex int, ids []uint64, promptTokens int64) int64 {
+	prefix := in.ranks[rankIndex].prefix
+	if prefix == nil {
+		return 0
+	}
+	return int64(prefix.Saved(prefix.Present(ids), int(promptTokens)))
+}
+
 // reuse skips the part of an admitted prompt that the rank's cache holds.
 func (in *Instance) reuse(r *Request) {
 	prefix := in.ranks[r.Rank].prefix

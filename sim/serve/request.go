@@ -9,6 +9,7 @@ const None int32 = -1
 // reused; Generation tells a reused slot from its former owner.
 type Request struct {
 	Number     uint64
+	Session    uint64 // the conversation that it belongs to, 0 when unknown
 	Generation uint32
 	Arrival    des.Time
 
