@@ -121,9 +121,17 @@ func complete(s *scenario.Scenario) error {
 	return fmt.Errorf("the scenario leaves open %s: plan.Complete (package sim/plan) decides these; run what it returns", strings.Join(open, ", "))
 }
 
+// weight is the router's; a policy without one has no use for it.
+func (r *run) weight() float64 {
+	if w := r.scenario.Router.Weight; w != nil {
+		return *w
+	}
+	return 0
+}
+
 func (r *run) config(opt Options) (c route.Config, err error) {
 	c = route.Config{
-		Seed: r.scenario.Seed, Policy: r.policy,
+		Seed: r.scenario.Seed, Policy: r.policy, Weight: r.weight(),
 		Source: r.load.source, Loop: r.load.loop, FrontEnd: des.FromSeconds(r.plant.Engine.Fitted.TTFTMs / 1e3),
 		RejectTooLong: r.scenario.Trace == nil,
 		Measure:       r.load.measure, MeasureUntil: r.load.until, Initial: r.initial,

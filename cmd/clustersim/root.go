@@ -110,6 +110,7 @@ func commands() []*cobra.Command {
 		newTopoCommand(),
 		newChipCommand(),
 		newEngineCommand(),
+		newRouterCommand(),
 		newTraceCommand(),
 		newReportCommand(),
 		newValidateCommand(),

@@ -2,7 +2,6 @@ package plant
 
 import (
 	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
@@ -15,11 +14,8 @@ func Read(name string, data []byte) (*scenario.Scenario, error) {
 // Validate reports every fault of a scenario that shows without loading what it names.
 func Validate(s *scenario.Scenario) error { return s.Validate(Check) }
 
-// Check reports engines, routers, overlaps and routings that there are none of.
+// Check reports engines, overlaps and routings that there are none of.
 func Check(s *scenario.Scenario, fault scenario.Fault) {
-	if _, err := policy.Find(s.Router.Policy); err != nil {
-		fault("router.policy", "%v", err)
-	}
 	d := &s.Deployment
 	if d.Engine != "" && !spec.IsPath(d.Engine) {
 		if _, err := cost.LoadEngine(d.Engine); err != nil {

@@ -12,15 +12,22 @@
 // happens to it in between is filed in its instance (package serve).
 //
 // way.go has the parts of a request's way in the order in which they are called,
-// arrivals.go where requests come from, policy.go the routers, cluster.go the rest.
+// arrivals.go where requests come from, pool.go what a router sees, cluster.go the
+// rest. The routers are in package policy.
 //
 // # Definitions
 //
 // A pool is a number of equal instances: one that serves (aggregated), or one that
-// prefills and one that decodes. Policies see the load that a board shows at that
-// moment: prompt tokens waiting and in work on a prefill rank, requests elsewhere.
-// Prefilled requests wait for a decode rank first come first served, and keep their
-// cache until it has arrived there: after the engine's hand-over time (handover_ms) and
+// prefills and one that decodes. Each has a router of its own, of the same policy. It
+// sees the load that a board shows at that moment (prompt tokens waiting and in work on
+// a prefill rank, requests elsewhere) and, where prompts are computed, what ranks have
+// cached. In a decode pool nothing of a prompt is cached, and policies that go by caches
+// or sessions are least-loaded.
+//
+// A prompt waits on the rank that is picked for it. Prefilled requests wait for a decode
+// rank together, first come first served: a rank that has no room is passed over for the
+// next in turn, and a request that finds none takes no turn. It keeps its cache until that
+// has arrived at the rank it found: after the engine's hand-over time (handover_ms) and
 // the library's latency it moves as a flow over the egress of its rank and the ingress
 // of the other (package net). The decode instance takes it up, and its first token
 // leaves, when the next step begins there.
@@ -40,6 +47,6 @@
 //
 // What a decode instance does for a request before its prefill (SGLang's takes it in,
 // shakes hands and reserves its cache between steps of its own, and the prompt waits
-// for that), failures, retries and timeouts, priorities, routing by cached prefixes,
-// the time that a router itself takes.
+// for that), failures, retries and timeouts, priorities, the time that a router itself
+// takes, routers that know loads and caches late.
 package route

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -86,9 +87,7 @@ func (s *Scenario) Defaults() {
 	if s.SLO.TPOT == 0 {
 		s.SLO.TPOT = 50_000_000
 	}
-	if s.Router.Policy == "" {
-		s.Router.Policy = DefaultRouter
-	}
+	s.Router.defaults()
 	d := &s.Deployment
 	if d.Mode == "" {
 		d.Mode = "auto"
@@ -140,8 +139,31 @@ func (s *Scenario) workloadDefaults() {
 	}
 }
 
-// DefaultRouter picks instances where a scenario names no router.
-const DefaultRouter = "least-loaded"
+// defaults name the first policy where none is named, and a policy's own weight.
+func (r *Router) defaults() {
+	p, err := policy.Find(r.Policy)
+	if err != nil {
+		return // check says so
+	}
+	r.Policy = p.Name
+	if p.Weighs && r.Weight == nil {
+		weight := p.Weight
+		r.Weight = &weight
+	}
+}
+
+func (r *Router) check(fault Fault) {
+	p, err := policy.Find(r.Policy)
+	if err != nil {
+		fault("router.policy", "%v", err)
+		return
+	}
+	if r.Weight != nil {
+		if err := p.CheckWeight(*r.Weight); err != nil {
+			fault("router.weight", "%v", err)
+		}
+	}
+}
 
 // missing reports references that a scenario cannot do without.
 func (s *Scenario) missing(fault Fault) {
@@ -166,6 +188,7 @@ func (s *Scenario) check(fault Fault, checks []Check) {
 		w.check(fault)
 	}
 	s.checkPatches(fault)
+	s.Router.check(fault)
 	s.Deployment.check(fault)
 	for _, check := range checks {
 		check(s, fault)

@@ -9,7 +9,7 @@
 //
 // What a scenario leaves open (layouts, pool sizes, rates, numbers of requests) a plan
 // decides: see Scenario.Incomplete. What the names in it stand for is resolved by
-// package plant, which also knows which engines, routers and overlaps there are.
+// package plant, which also knows which engines and overlaps there are.
 package scenario
 
 import (
@@ -131,9 +131,11 @@ type MTP struct {
 	AcceptedLength float64 `yaml:"accepted_length,omitempty" json:"accepted_length,omitempty"` // mean tokens a step; published curve when 0
 }
 
-// Router picks instances for requests.
+// Router picks instances and ranks for requests.
 type Router struct {
-	Policy string `yaml:"policy,omitempty" json:"policy"` // of package route: least-loaded when empty
+	Policy string `yaml:"policy,omitempty" json:"policy"` // of package policy, the first when empty
+	// Weight is that of a policy that has one: its own when nil.
+	Weight *float64 `yaml:"weight,omitempty" json:"weight,omitempty"`
 }
 
 // SLO is the latency promised to a request.

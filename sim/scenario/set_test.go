@@ -30,7 +30,7 @@ deployment:
   overlap: two-batch
   routing: power-law(1.01)
 kv_compress: csa=8,hca=256
-router: {policy: round-robin}
+router: {policy: prefix-aware, weight: 0.5}
 slo: {ttft: 1.5s, tpot: 30ms}
 seed: 7
 `
@@ -125,6 +125,7 @@ func TestClone(t *testing.T) {
 	c.Workload.Rate, c.Deployment.Decode.TP, c.Deployment.Prefill.Experts.Redundant = 1, 2, 3
 	c.Workload.InputTokens.UnmarshalText([]byte("5"))
 	c.KVCompress.CSA = 1
+	*c.Router.Weight = 9
 	if after, _ := s.Marshal(); string(before) != string(after) {
 		t.Errorf("the original changed:\n%s", after)
 	}
