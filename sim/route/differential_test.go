@@ -12,7 +12,6 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/route"
-	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/serve"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -86,7 +85,7 @@ func drawScenario(r *rapid.T, k kind) scenario {
 	drafts := rapid.IntRange(0, rigs[index].drafts).Draw(r, "drafts")
 	longest := rapid.SampledFrom([]int{40, 6, 300, 1}).Draw(r, "longest")
 	block := rapid.SampledFrom([]int{4, 0, 16, 1}).Draw(r, "block")
-	policies := policy.Names()
+	policies := twinPolicies
 	if k.sharing {
 		longest, block = max(longest, 40), max(block, 1)
 		policies = []string{"prefix-aware", "session-sticky"}

@@ -5,6 +5,10 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 )
 
+// twinPolicies are those that the twin knows. A new one is held to by the conformance tests alone until
+// the twin learns it.
+var twinPolicies = []string{"least-loaded", "power-of-two", "round-robin", "round-robin-instances", "prefix-aware", "session-sticky"}
+
 // visit is where a session has been.
 type visit struct {
 	session        uint64
@@ -28,8 +32,10 @@ func (t *twin) pick(p int, s *twinSeq, turn uint64) (instance, rank int) {
 		return t.cheapest(p, s)
 	case "session-sticky":
 		return t.again(p, s)
+	case "least-loaded":
+		return t.least(p)
 	}
-	return t.least(p)
+	panic("twin: no policy is called " + t.cfg.Policy.Name)
 }
 
 // roomFor is the first rank in turn that has room, of as many turns as there are ranks; those that

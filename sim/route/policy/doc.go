@@ -11,9 +11,10 @@
 //
 // # Rules
 //
-// A pick depends on the view, the request, the seed and earlier picks alone. A request that
-// finds no place where it was sent asks again later, in the same turn: View.Turn counts
-// requests that have been taken, not picks. Nothing is allocated for a pick.
+// A pick depends on the view, the request, the seed and earlier picks alone, and allocates
+// nothing. A decode rank without room is passed over: the router is asked again, one turn on,
+// until it answers as at first. A request that finds no place takes no turn and asks again
+// later, so a pick may be asked for many times: asking must not count.
 //
 // A pool that decodes has no prompt to compute, so a cached prefix saves nothing there:
 // policies that go by caches or sessions are least-loaded in it.

@@ -41,6 +41,29 @@ func TestSessionsRememberTheLast(t *testing.T) {
 	})
 }
 
+// nowhere is a pool whose least loaded rank is another at every look.
+type nowhere struct{ looks int }
+
+func (n *nowhere) Least() int             { n.looks++; return n.looks }
+func (n *nowhere) LeastRank(int) int      { return 0 }
+func (n *nowhere) Key(int) int64          { return 0 }
+func (n *nowhere) RankKey(int, int) int64 { return 0 }
+
+// A session that goes on stays where it is, however many others come and go meanwhile.
+func TestSessionThatGoesOnIsRemembered(t *testing.T) {
+	v := View{Instances: 1 << 30, Ranks: 1, Loads: &nowhere{}}
+	s := newSessions(4)
+	at, _ := s.pick(&v, &Request{Session: 1})
+	for n := range uint64(100) {
+		s.pick(&v, &Request{Session: 2 + n})
+		if n%3 == 0 {
+			if again, _ := s.pick(&v, &Request{Session: 1}); again != at {
+				t.Fatalf("after %d other sessions it goes to %d, its first request went to %d", n+1, again, at)
+			}
+		}
+	}
+}
+
 func TestSessionsDoNotAllocate(t *testing.T) {
 	s, id := newSessions(1000), uint64(0)
 	use := func() {

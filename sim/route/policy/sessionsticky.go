@@ -10,23 +10,11 @@ sessions at least are remembered; one that comes back after more than that many 
 		if !s.Prefills {
 			return least
 		}
-		places := newSessions(sessionsKept)
-		return func(v *View, r *Request) (instance, rank int) {
-			if r.Session == 0 {
-				return least(v, r)
-			}
-			at, known := places.find(r.Session)
-			if !known || int(at.instance) >= v.Instances || int(at.rank) >= v.Ranks {
-				instance, rank = least(v, r)
-				at = place{int32(instance), int32(rank)}
-			}
-			places.put(r.Session, at)
-			return int(at.instance), int(at.rank)
-		}
+		return newSessions(sessionsKept).pick
 	},
 }
 
-// sessionsKept bounds what a router remembers: 500,000 sessions are some 10 MB.
+// sessionsKept bounds what a router remembers, to some tens of megabytes.
 const sessionsKept = 500_000
 
 // place is a rank of an instance.
@@ -41,6 +29,19 @@ type sessions struct {
 
 func newSessions(limit int) *sessions {
 	return &sessions{limit: limit, young: map[uint64]place{}, old: map[uint64]place{}}
+}
+
+func (s *sessions) pick(v *View, r *Request) (instance, rank int) {
+	if r.Session == 0 {
+		return least(v, r)
+	}
+	at, known := s.find(r.Session)
+	if !known || int(at.instance) >= v.Instances || int(at.rank) >= v.Ranks {
+		instance, rank = least(v, r)
+		at = place{int32(instance), int32(rank)}
+	}
+	s.put(r.Session, at)
+	return int(at.instance), int(at.rank)
 }
 
 func (s *sessions) find(session uint64) (place, bool) {
