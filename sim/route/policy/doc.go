@@ -5,8 +5,8 @@
 //
 // The request: its number, its session, its prompt. The pool: a View, which shows the
 // load of every rank at the moment of the pick and how much of the prompt a rank has
-// cached. Looking changes nothing. The load is prompt tokens waiting and in work on
-// a prefill rank, and requests elsewhere. What a router wants to remember beyond that, such
+// cached. Looking changes nothing. The load is prompt tokens waiting and in work on a
+// prefill rank, and requests elsewhere. What a router wants to remember beyond that, such
 // as where a session has been, is its own: Policy.New makes a router for one pool of one run.
 //
 // # Rules
@@ -21,6 +21,7 @@
 //
 // # Not modelled
 //
-// The time that a router takes, and that what it knows is old: loads and caches are those of the
-// moment, as a router has them that sees every event.
+// The time that a router takes, and that what it knows is old: loads and caches are those of
+// the moment, as a router has them that sees every event. A waiting prompt counts whole as
+// load until it is admitted, whatever of it is cached.
 package policy

@@ -3,14 +3,18 @@ package policy
 var prefixAware = Policy{
 	Name: "prefix-aware",
 	Doc:  "the rank with the least load once the request is there, less weight times what it has cached of the prompt",
-	Long: `A rank's cost is its key with the request on it: load + mean load of its instance's ranks. The
-request counts in the unit of loads, as its prompt tokens in a prefill pool and as 1 elsewhere, less weight times the
-cached share of its prompt. So with weight 1 a cached token is a token that need not wait, in a prefill pool, and a
-prompt that is cached whole is a request less, elsewhere. With weight 0 it is least-loaded. The lowest cost wins; of
-equals the one that least-loaded would pick, then the first. The weight is that of Dynamo's KV router (cost = prompt
-work - weight x overlap + decode load; NVIDIA Dynamo, Routing Concepts: router-kv-overlap-score-credit), whose
-default is 1 too. A pick looks at every rank, and into the caches of those that are not too loaded for the prompt to go
-there if all of it were cached: O(ranks + blocks of those).`,
+	Long: `The cost of a rank is its load with the request on it plus the mean load of its instance's ranks
+with it. The request counts in the unit of loads (its prompt tokens in a prefill pool, 1 elsewhere),
+less weight times the cached share of its prompt: with weight 1 a cached token is one token less
+in a prefill pool, and a prompt that is cached whole is one request less elsewhere. The lowest
+cost wins; of equals the rank that least-loaded would pick, then the first. With weight 0 it is
+least-loaded.
+
+The form is that of Dynamo's KV router: prefill work, less a credit for cached blocks, plus decode
+load (NVIDIA Dynamo, Routing Concepts), where the credit is 1 unless told otherwise.
+
+A pick looks at the load of every rank, and into the caches of those that would win if they had all
+of the prompt: O(ranks + blocks found there).`,
 	Weighs: true,
 	Weight: 1,
 	New: func(s Setup) Pick {
