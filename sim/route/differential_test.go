@@ -304,3 +304,28 @@ func compare(t fataler, s scenario) coverage {
 	}
 	return twin.seen
 }
+
+// A sequence that has been decoding since before the run and gives way is known to its scheduler, which need not
+// look for it: the prompt is at the head of the queue in the very next step.
+func TestEvictedInitialRequestIsKnown(t *testing.T) {
+	input, err := traces.Uniform(1, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := compare(t, scenario{build: func(forTwin bool) route.Config {
+		s := serve.NewSpec(0, cached(t, 3, cost.Mixed, 1, forTwin), 4)
+		x := shape{tokens: 16, sequences: 64, poll: 2, room: 2.5}
+		x.apply(s, 80)
+		c := route.Config{Seed: 1, Policy: router(t, ""), FrontEnd: 3_000_000, Drafting: serve.NewDrafting(1, acceptedLength(1))}
+		c.Pools = []route.Pool{{Name: "serve", Spec: s, Instances: 1}}
+		c.Loop = &traces.ClosedLoop{Concurrency: 1, Requests: 1, Input: input, Output: input, Seed: 7}
+		short, long := route.Initial{Input: 1, Output: 2}, route.Initial{Input: 1, Output: 40}
+		c.Initial = []route.Initial{
+			{Input: 13, Output: 40, Age: 24}, short, long, {Input: 34, Output: 40}, short, long, short, long, short, {Input: 18, Output: 40, Age: 13},
+		}
+		return c
+	}})
+	if seen[eviction] == 0 {
+		t.Error("no sequence gave way")
+	}
+}

@@ -351,7 +351,7 @@ func (t *twin) begin() {
 		if !ok {
 			continue
 		}
-		s.initial, s.since, s.last, s.tokenIsOut = true, t.now, t.now, true
+		s.initial, s.known, s.since, s.last, s.tokenIsOut = true, true, t.now, t.now, true
 		s.pool, s.instance, s.rank, s.held, s.state = p, instance, rank, t.bytes(p, s.target), twinJoining
 		t.rec.Initial()
 		t.seen[initial]++
@@ -374,7 +374,7 @@ func (t *twin) wake(p, i int) {
 func (t *twin) enqueue(s *twinSeq) {
 	instance, rank := t.pick(0, s, t.turns[0])
 	t.turns[0]++
-	s.pool, s.instance, s.rank, s.state = 0, instance, rank, twinQueued
+	s.pool, s.instance, s.rank, s.state, s.known = 0, instance, rank, twinQueued, false
 	in := t.inst[0][instance]
 	in.queues[rank] = append(in.queues[rank], s)
 	t.wake(0, instance)
