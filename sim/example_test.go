@@ -9,6 +9,7 @@ import (
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/plan"
 	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/route/policy"
 )
 
 // A scenario that leaves the layout and the rate open is completed by a plan, as the
@@ -77,4 +78,46 @@ seed: 1
 	}
 	fmt.Println(rows, "requests,", slow, "with a first token after 100 ms")
 	// Output: 100 requests, 0 with a first token after 100 ms
+}
+
+// A router of one's own sees the loads and caches of a pool and picks a rank. This one
+// sends everything to the first instance that it is not told to avoid.
+func ExampleOptions_router() {
+	s, err := plant.Read("mine.yaml", []byte(`
+version: 1
+model: llama-3.1-8b
+topology: hgx-h100:8
+workload: {input_tokens: 1000, output_tokens: 200, concurrency: 8, requests: 100}
+deployment: {mode: aggregated, serve: {instances: 8, tp: 1}}
+seed: 1
+`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	packed := &policy.Policy{
+		Name: "packed", Doc: "the first instance with fewer than four requests, or the least loaded",
+		New: func(policy.Setup) policy.Pick {
+			return func(v *policy.View, r *policy.Request) (instance, rank int) {
+				for i := range v.Instances {
+					// the key of an instance of one rank is twice its load: its own and its instance's mean
+					if v.Loads.Key(i) < 2*4 {
+						return i, v.Loads.LeastRank(i)
+					}
+				}
+				least := v.Loads.Least()
+				return least, v.Loads.LeastRank(least)
+			}
+		},
+	}
+	for _, router := range []*policy.Policy{nil, packed} {
+		used := map[int32]bool{}
+		r, err := sim.Run(context.Background(), s, sim.Options{Router: router, OnRequest: func(c *metrics.Completion) { used[c.DecodeInstance] = true }})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(r.Scenario.Router.Policy, len(used), "instances")
+	}
+	// Output:
+	// least-loaded 8 instances
+	// packed 2 instances
 }

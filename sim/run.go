@@ -39,9 +39,12 @@ func Run(ctx context.Context, s *scenario.Scenario, opt Options) (*result.Result
 	return r.result(cluster, partial)
 }
 
-// Options are what a run needs beside its scenario; none of them changes a result.
+// Options are what a run needs beside its scenario. None of them changes a result but
+// those that stand in the place of something that the scenario names: Engine, Router.
 type Options struct {
 	plant.Source
+	// Router takes the place of the one that the scenario names; nil for that one.
+	Router *policy.Policy
 
 	// OnRequest is told of every request that completes, in the order in which they do.
 	OnRequest func(*metrics.Completion)
@@ -86,7 +89,9 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	}
 	built.Resolve()
 	r := &run{scenario: s, plant: built}
-	if r.policy, err = policy.Find(s.Router.Policy); err != nil {
+	if r.policy = opt.Router; r.policy != nil {
+		s.Router.Policy = r.policy.Name
+	} else if r.policy, err = policy.Find(s.Router.Policy); err != nil {
 		return nil, err
 	}
 	if r.load, err = open(s, opt); err != nil {
