@@ -128,6 +128,11 @@ func (d *Doc) Errorf(path, format string, args ...any) {
 	d.problems = append(d.problems, p)
 }
 
+// ErrorAt records a fault at a place that the caller has kept.
+func (d *Doc) ErrorAt(line, column int, path, format string, args ...any) {
+	d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: column, Path: path, Text: fmt.Sprintf(format, args...)})
+}
+
 // ErrorfUnlessFaulty is Errorf where nothing is known to be wrong yet: a fault at
 // the path, around it or within it leaves nothing to be said about the value. An
 // unknown key beside it does not.

@@ -1,0 +1,325 @@
+package recipe
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every shipped recipe loads, and no two that may fit the same row are without order.
+func TestShipped(t *testing.T) {
+	all, err := Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 60 {
+		t.Errorf("%d recipes ship", len(all))
+	}
+	for _, r := range all {
+		if !strings.Contains(r.Source, "@") && !strings.Contains(r.Source, "pull request") {
+			t.Errorf("%s: source %q names no version", r.Name, r.Source)
+		}
+		if r.Match.Engine == nil || r.Match.Benchmark == nil {
+			t.Errorf("%s: its match names no benchmark or no engine", r.Name)
+		}
+		if len(r.Set) == 0 {
+			t.Errorf("%s sets nothing", r.Name)
+		}
+	}
+}
+
+// A row that states what a recipe's match says gets it, so none lies behind another.
+func TestEveryRecipeIsFound(t *testing.T) {
+	all, err := Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range all {
+		found := false
+		for _, f := range examples(r) {
+			got, has, err := Find(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || has && got == r
+		}
+		if !found {
+			t.Errorf("%s is found by no row", r.Name)
+		}
+	}
+}
+
+// examples are rows that a recipe's match admits, one for each combination of its names.
+func examples(r *Recipe) []Facts {
+	facts := []Facts{{Precision: "fp8", Spec: "none", Chip: "some chip", Model: "some model"}}
+	for _, k := range r.Match.keys() {
+		if *k.names == nil {
+			continue
+		}
+		var next []Facts
+		for _, f := range facts {
+			for _, name := range *k.names {
+				with := f
+				v, _, _ := with.field(k.name)
+				v.SetString(name)
+				next = append(next, with)
+			}
+		}
+		facts = next
+	}
+	if r.Table == nil {
+		return facts
+	}
+	var out []Facts
+	for _, f := range facts {
+		for i := range r.Table.rows {
+			with := f
+			for j, name := range r.Table.Match {
+				with.learnFact(name, r.Table.rows[i].facts[j][0])
+			}
+			out = append(out, with)
+		}
+	}
+	return out
+}
+
+// learnFact sets a fact from its text.
+func (f *Facts) learnFact(name, text string) {
+	v, _, _ := f.field(name)
+	if v.CanInt() {
+		n := int64(0)
+		for _, digit := range text {
+			n = 10*n + int64(digit-'0')
+		}
+		v.SetInt(n)
+		return
+	}
+	v.SetString(text)
+}
+
+// load reads a recipe from a file with this text.
+func load(t *testing.T, text string, beside ...string) (*Recipe, error) {
+	t.Helper()
+	dir := t.TempDir()
+	for i := 0; i < len(beside); i += 2 {
+		if err := os.WriteFile(filepath.Join(dir, beside[i]), []byte(beside[i+1]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "mine.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return Load(file)
+}
+
+const head = "name: mine\ndescription: a script\nsource: a page\n"
+
+func apply(t *testing.T, text string, f Facts, beside ...string) map[string]string {
+	t.Helper()
+	r, err := load(t, text, beside...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, err := r.Apply(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, s := range settings {
+		if _, twice := out[s.Path]; twice {
+			t.Errorf("%s is set twice", s.Path)
+		}
+		out[s.Path] = s.Value
+	}
+	return out
+}
+
+func TestApply(t *testing.T) {
+	text := head + `set:
+  deployment.mode: aggregated
+  deployment.serve.max_sequences: "=max(1, div(clients, serve.dp))"
+  deployment.serve.max_tokens: "=max(8192, roundup(clients + input + 64, 64))"
+  deployment.decode.max_sequences: "=decode.dp"
+  seed: 7
+also:
+  - when: clients >= 16
+    set: {seed: 9, deployment.routing: uniform}
+  - when: clients >= 64 and chip == "b200"
+    set: {seed: 11}
+  - when: decode.dp > 1
+    set: {seed: 13}
+`
+	for _, x := range []struct {
+		facts                               Facts
+		sequences, tokens, seed, routing, n string
+	}{
+		{Facts{Clients: 4, Input: 1024, Chip: "b200", Serve: Pool{DP: 8}}, "1", "8192", "7", "", ""},
+		{Facts{Clients: 17, Input: 8192, Chip: "b200", Serve: Pool{DP: 8}}, "2", "8320", "9", "uniform", ""}, // 8273 in 64s
+		{Facts{Clients: 64, Input: 8192, Chip: "h200", Serve: Pool{DP: 1}}, "64", "8320", "9", "uniform", ""},
+		{Facts{Clients: 64, Input: 8193, Chip: "b200", Serve: Pool{DP: 1}}, "64", "8384", "11", "uniform", ""},
+	} {
+		got := apply(t, text, x.facts)
+		want := map[string]string{"deployment.mode": "aggregated", "deployment.serve.max_sequences": x.sequences, "deployment.serve.max_tokens": x.tokens, "seed": x.seed}
+		if x.routing != "" {
+			want["deployment.routing"] = x.routing
+		}
+		for path := range want {
+			if got[path] != want[path] {
+				t.Errorf("%+v: %s is %q, want %q", x.facts, path, got[path], want[path])
+			}
+		}
+		if len(got) != len(want) { // what is said of a decode pool is not for an aggregated run
+			t.Errorf("%+v: %v, want %v", x.facts, got, want)
+		}
+	}
+}
+
+// A fact that a value needs and the run does not state is named, with where it is stated.
+func TestMissingFacts(t *testing.T) {
+	for _, x := range []struct{ text, want string }{
+		{"set: {seed: =clients}", "needs clients, which the run does not state (workload.concurrency)"},
+		{"set: {seed: =serve.dp}", "needs serve.dp, which the run does not state (deployment.serve.dp)"},
+		{"set: {seed: 1}\nalso: [{when: input > 1024, set: {seed: 2}}]", `the condition "input > 1024" needs input`},
+		{"set: {seed: '=div(output, output - 1)'}", "want two whole numbers, the second above 0"},
+	} {
+		r, err := load(t, head+x.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Apply(Facts{Output: 1}); err == nil || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), "recipe mine") {
+			t.Errorf("%s: %v, want %q", x.text, err, x.want)
+		}
+	}
+	// Drafts are always known: none where nobody says so.
+	if got := apply(t, head+`set: {seed: "=drafts + 1"}`, Facts{}); got["seed"] != "1" {
+		t.Errorf("%v", got)
+	}
+}
+
+// What a recipe sets of the drafts is a fact for what follows, unless the run states them.
+func TestLearned(t *testing.T) {
+	text := head + `set: {deployment.serve.max_tokens: "=100 * (1 + drafts)", deployment.mtp.drafts: "=serve.dp > 1 ? 1 : 3", deployment.mode: aggregated}`
+	for _, x := range []struct {
+		dp, drafts int
+		want       string
+	}{{1, 0, "400"}, {8, 0, "200"}, {8, 2, "300"}} {
+		if got := apply(t, text, Facts{Serve: Pool{DP: x.dp}, Drafts: x.drafts}); got["deployment.serve.max_tokens"] != x.want {
+			t.Errorf("dp %d, %d drafts stated: %v, want %s tokens", x.dp, x.drafts, got, x.want)
+		}
+	}
+}
+
+const tableText = head + `match: {engine: sglang}
+table: {file: rows.csv, match: [chip, clients, decode.instances]}
+set: {deployment.mode: disaggregated, deployment.decode.max_sequences: "=div(512, decode.dp)"}
+`
+const tableRows = "chip,clients,decode.instances,deployment.decode.dp,seed\nh100,4 8,2,16,\nh200,4,0,8,5\n"
+
+func TestTable(t *testing.T) {
+	for _, x := range []struct {
+		facts           Facts
+		dp, places, set string
+	}{
+		{Facts{Chip: "h100", Clients: 8, Decode: Pool{Instances: 2, DP: 1}}, "16", "32", ""}, // the row's layout replaces what is stated
+		{Facts{Chip: "h200", Clients: 4}, "8", "64", "5"},                                    // 0: the number of instances is not stated
+	} {
+		got := apply(t, tableText, x.facts, "rows.csv", tableRows)
+		if got["deployment.decode.dp"] != x.dp || got["deployment.decode.max_sequences"] != x.places || got["seed"] != x.set {
+			t.Errorf("%+v: %v", x.facts, got)
+		}
+	}
+	r, err := load(t, tableText, "rows.csv", tableRows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Facts{Engine: "sglang", Chip: "h200", Clients: 8}
+	if _, err := r.Apply(f); err == nil || !strings.Contains(err.Error(), "no row of rows.csv is for this run: chip=h200, clients=8, decode.instances=0") {
+		t.Errorf("%v", err)
+	}
+	if r.fits(&f) {
+		t.Error("a recipe fits a run that its table has no row for")
+	}
+}
+
+// Of two recipes that fit, the one that admits less goes first, whatever their order.
+func TestNarrower(t *testing.T) {
+	any := &Recipe{Name: "any", Match: Match{Engine: Names{"vllm"}}}
+	chips := &Recipe{Name: "chips", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200", "b300"}}}
+	chip := &Recipe{Name: "chip", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200"}}}
+	version := &Recipe{Name: "version", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200"}, Version: Names{"0.19"}}}
+	patch := &Recipe{Name: "patch", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200"}, Version: Names{"0.19.1"}}}
+	table := &Recipe{Name: "table", Match: Match{Engine: Names{"vllm"}}, Table: &Table{}}
+	for i, pair := range [][2]*Recipe{{chips, any}, {chip, chips}, {version, chip}, {patch, version}, {table, any}} {
+		if !pair[0].narrower(pair[1]) || pair[1].narrower(pair[0]) {
+			t.Errorf("%d: %s does not go before %s alone", i, pair[0].Name, pair[1].Name)
+		}
+	}
+	if err := conflict([]*Recipe{any, chips, chip, version, patch}); err != nil {
+		t.Error(err)
+	}
+	model := &Recipe{Name: "model", Match: Match{Engine: Names{"vllm"}, Model: Names{"m"}}}
+	for _, two := range [][]*Recipe{{chips, model}, {model, {Match: model.Match}}, {table, chips}} {
+		if conflict(two) == nil {
+			t.Errorf("%s and the other may both fit, and neither is narrower", two[0].Name)
+		}
+	}
+	if err := conflict([]*Recipe{{Match: Match{Chip: Names{"a"}}}, {Match: Match{Chip: Names{"b"}, Model: Names{"m"}}}}); err != nil {
+		t.Errorf("recipes of different chips do not meet: %v", err)
+	}
+}
+
+func TestBase(t *testing.T) {
+	base := strings.Replace(head, "mine", "base", 1) + "match: {engine: vllm, chip: h200}\nset: {seed: 1, deployment.routing: uniform}\nalso: [{when: clients > 1, set: {seed: 2}}]\n"
+	r, err := load(t, head+"base: ./base.yaml\nmatch: {chip: b200}\nset: {seed: 3}\nalso: [{when: clients > 2, set: {seed: 4}}]\n", "base.yaml", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.Match.Engine, Names{"vllm"}) || !slices.Equal(r.Match.Chip, Names{"b200"}) || len(r.Also) != 2 || r.Name != "mine" {
+		t.Errorf("%+v", r)
+	}
+	for clients, want := range map[int]string{1: "3", 2: "2", 3: "4"} {
+		settings, err := r.Apply(Facts{Clients: clients})
+		if err != nil || settings[0].Value != want || settings[1].Value != "uniform" {
+			t.Errorf("%d clients: %v, %v, want a seed of %s", clients, settings, err, want)
+		}
+	}
+	if _, err := load(t, head+"base: ./mine.yaml\nset: {seed: 3}\n"); err == nil || !strings.Contains(err.Error(), "comes back to itself") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Faults name file, line, column and what was probably meant.
+func TestFaults(t *testing.T) {
+	for _, x := range []struct{ text, want string }{
+		{"sets: {seed: 1}", `mine.yaml:4:1: unknown key "sets"; did you mean "set"?`},
+		{"match: {chips: b200}\nset: {seed: 1}", `mine.yaml:4:9: match: unknown key "chips"; did you mean "chip"?`},
+		{"set:\n  seed: =client + 1", `mine.yaml:5:10: seed: unknown fact "client"; did you mean "clients"?`},
+		{"set:\n  seed: \"=1 + decode.pd\"", `mine.yaml:5:15: seed: unknown fact "decode.pd"; did you mean "decode.dp"?`},
+		{"set:\n  seed: =clients +", `mine.yaml:5:`},
+		{"set:\n  seed: '=clients + chip'", "mine.yaml:5:"},
+		{"set: {seed: 1}\nalso: [{when: clients, set: {seed: 2}}]", "also[0].when: expected bool, but got int"},
+		{"set: {seed: 1}\nalso: [{set: {seed: 2}}]", "also[0]: needs when"},
+		{"set: {seed: 1}\nalso: [{when: clients > 1}]", "also[0]: sets nothing"},
+		{"set: {seed: 1, seed: 2}", "seed"},
+		{"set: {seed: [1]}", "want one value"},
+		{"base: sglang-r1\nset: {}", `unknown recipe "sglang-r1"; did you mean`},
+		{"table: {file: none.csv, match: [chip]}\nset: {}", "none.csv"},
+		{"table: {file: rows.csv, match: [chp]}\nset: {}", `mine.yaml:4:33: table.match[0]: unknown fact "chp"; did you mean "chip"?`},
+		{"table: {file: rows.csv, match: [model]}\nset: {}", "rows.csv:1:1: model: column is missing"},
+		{"table: {file: rows.csv, match: [chip]}\nset: {}", "rows.csv:3:1: is for the same run as line 2: b200"},
+	} {
+		_, err := load(t, head+x.text, "rows.csv", "chip,seed\nb200,1\nb200,2\n")
+		if err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s:\n%v\nwant %q", x.text, err, x.want)
+		}
+	}
+	if _, err := Load("sglang-r1-fp8-blackwel"); err == nil || !strings.Contains(err.Error(), `did you mean "sglang-r1-fp8-blackwell"?`) {
+		t.Errorf("%v", err)
+	}
+	if _, err := load(t, "set: {seed: 1}"); err == nil || !strings.Contains(err.Error(), "source: must be given") {
+		t.Errorf("%v", err)
+	}
+}
