@@ -26,7 +26,7 @@ var mayImport = map[string]string{
 	"sim/kv":              "",
 	"sim/work":            "",
 	"sim/net":             "sim/des",
-	"sim/scenario":        "models sim/cost sim/route/policy sim/spec topologies traces",
+	"sim/scenario":        "models sim/cost sim/recipe sim/route/policy sim/spec topologies traces",
 	"sim/result":          "sim/cause sim/scenario sim/spec",
 	"sim/report":          "sim/cause sim/result sim/spec",
 	"sim/cost/law":        "sim/spec topologies",
@@ -39,9 +39,10 @@ var mayImport = map[string]string{
 	"sim":                 "models sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/route sim/route/policy sim/scenario sim/serve sim/spec topologies traces",
 	"sim/plan":            "models sim sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/scenario sim/spec sim/work topologies",
 	"sim/sweep":           "sim sim/plan sim/plant sim/result sim/scenario sim/spec sim/work",
-	"sim/validate":        "models sim sim/cause sim/cost sim/fit sim/metrics sim/plant sim/result sim/scenario sim/spec sim/work topologies traces",
+	"sim/validate":        "models sim sim/cause sim/cost sim/fit sim/metrics sim/plant sim/recipe sim/result sim/scenario sim/spec sim/work topologies traces",
 	"sim/calibrate":       "sim/cost/law sim/des sim/fit sim/spec sim/work topologies",
 	"sim/calibrate/bench": "models",
+	"sim/recipe":          "sim/spec",
 	"cmd/clustersim":      "*",
 }
 

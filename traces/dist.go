@@ -109,6 +109,17 @@ func (d Dist) Quantile(u float64) float64 {
 	return d.a
 }
 
+// Longest is the greatest length of a shape that has one.
+func (d Dist) Longest() (tokens int, bounded bool) {
+	switch d.kind {
+	case constant:
+		return int(d.a), true
+	case uniform:
+		return int(d.b), true
+	}
+	return 0, false
+}
+
 // Tokens is the length that uniform u draws, from 1 to MaxTokens.
 func (d Dist) Tokens(u float64) int32 { return wholeTokens(d.Quantile(u)) }
 

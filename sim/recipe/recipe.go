@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -111,6 +112,27 @@ func Load(ref string) (*Recipe, error) {
 		return all[i], nil
 	}
 	return nil, spec.UnknownName("recipe", ref, ShippedNames())
+}
+
+// Paths are the scenario paths that the recipe may set, sorted.
+func (r *Recipe) Paths() []string {
+	var paths []string
+	add := func(vs Values) {
+		for _, v := range vs {
+			paths = append(paths, cmp.Or(moved[v.Path], v.Path))
+		}
+	}
+	add(r.Set)
+	for _, a := range r.Also {
+		add(a.Set)
+	}
+	if r.Table != nil {
+		for _, row := range r.Table.rows {
+			add(row.set)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // disk opens any path, as os.Open does.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -89,9 +90,9 @@ func examples(r *Recipe) []Facts {
 func (f *Facts) learnFact(name, text string) {
 	v, _, _ := f.field(name)
 	if v.CanInt() {
-		n := int64(0)
-		for _, digit := range text {
-			n = 10*n + int64(digit-'0')
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			panic(err)
 		}
 		v.SetInt(n)
 		return
@@ -321,5 +322,53 @@ func TestFaults(t *testing.T) {
 	}
 	if _, err := load(t, "set: {seed: 1}"); err == nil || !strings.Contains(err.Error(), "source: must be given") {
 		t.Errorf("%v", err)
+	}
+}
+
+// The rows of the list of deployments are whole: a layout's degrees make the chips that
+// rows state, limits are in range, and there are places for the clients. One for far
+// fewer would say that columns were mixed up.
+func TestDeployments(t *testing.T) {
+	r, err := Load("srt-trtllm-r1-fp8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := 0
+	for _, row := range r.Table.rows {
+		var f Facts
+		for i, name := range r.Table.Match {
+			f.learnFact(name, row.facts[i][len(row.facts[i])-1])
+		}
+		stated := f
+		for _, v := range row.set {
+			f.learn(v.Path, v.Text, true)
+		}
+		value := func(path string) int {
+			i := slices.IndexFunc(row.set, func(v Value) bool { return v.Path == path })
+			if i < 0 {
+				return 0
+			}
+			n, err := strconv.Atoi(row.set[i].Text)
+			if err != nil {
+				t.Error(err)
+			}
+			return n
+		}
+		if f.Prefill.TP*f.Prefill.DP != stated.Prefill.Ranks || f.Decode.TP*f.Decode.DP != stated.Decode.Ranks || f.Prefill.DP != stated.Prefill.DP {
+			t.Errorf("%v: %+v", row.facts, f)
+		}
+		if tokens := value("deployment.prefill.max_tokens"); tokens < 2048 || tokens > 1<<15 {
+			t.Errorf("%v: a prefill step of %d tokens", row.facts, tokens)
+		}
+		if (f.Drafts > 0) != (stated.Spec == "mtp") || f.Drafts > 3 {
+			t.Errorf("%v: %d drafts", row.facts, f.Drafts)
+		}
+		if places := value("deployment.decode.max_sequences") * f.Decode.DP * stated.Decode.Instances; 4*places < f.Clients {
+			t.Errorf("%v: %d places", row.facts, places)
+		}
+		runs += len(row.keys())
+	}
+	if runs < 400 {
+		t.Errorf("%d deployments; the list has more", runs)
 	}
 }

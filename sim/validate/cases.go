@@ -6,7 +6,9 @@ import (
 	"math"
 	"slices"
 
+	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/recipe"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
@@ -45,7 +47,8 @@ type casePoint struct {
 
 // launch says that a deployment was started and loaded as InferenceX does it:
 // workload.concurrency clients, each ten requests one after the other, lengths
-// uniform in [0.8, 1.0] of isl and osl, and the script's choices of recipe.go.
+// uniform in [0.8, 1.0] of isl and osl, and the choices of the launch script: the recipe
+// that is named, or the one that is found by what stands here.
 type launch struct {
 	Framework string `yaml:"framework"` // as InferenceX names it, trtllm for trt
 	Version   string `yaml:"version,omitempty"`
@@ -53,6 +56,7 @@ type launch struct {
 	Spec      string `yaml:"spec"`      // none or mtp
 	ISL       int    `yaml:"isl"`
 	OSL       int    `yaml:"osl"`
+	Recipe    string `yaml:"recipe,omitempty"`
 }
 
 // caseVersion is the version of the case list.
@@ -196,6 +200,11 @@ func (c *caseItem) checkLaunch(doc *spec.Doc, path string, l *launch) {
 	if l.Spec != "none" && l.Spec != "mtp" {
 		doc.Errorf(at+".spec", "%v", spec.UnknownName("spec", l.Spec, []string{"mtp", "none"}))
 	}
+	if l.Recipe != "" {
+		if _, err := recipe.Load(l.Recipe); err != nil {
+			doc.Errorf(at+".recipe", "%v", err)
+		}
+	}
 	for _, n := range []struct {
 		name  string
 		value int
@@ -245,7 +254,7 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 		c.Engine = item.InferenceX.Framework
 	}
 	if err = c.place(o); err == nil && item.InferenceX != nil {
-		err = item.InferenceX.apply(&c)
+		err = item.InferenceX.apply(&c, o)
 	}
 	if err != nil {
 		s.Skipped = append(s.Skipped, Skipped{c.ID, oneLine(err)})
@@ -257,10 +266,10 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	s.Cases = append(s.Cases, c)
 }
 
-// apply puts the benchmark's workload and launch script into the scenario. Drafts
-// that the case states stay.
-func (l *launch) apply(c *Case) (err error) {
-	d, stated := &c.Scenario.Deployment, c.Scenario.Deployment.MTP
+// apply puts the benchmark's workload and launch script into the scenario. What the
+// case states stays.
+func (l *launch) apply(c *Case, o *ReadOptions) (err error) {
+	d := &c.Scenario.Deployment
 	if d.Engine == "" {
 		if d.Engine, err = profile(l.Framework); err != nil {
 			return err
@@ -270,20 +279,15 @@ func (l *launch) apply(c *Case) (err error) {
 	if c.Scenario.Workload, err = workload(clients, l.ISL, l.OSL, rangeRatio); err != nil {
 		return err
 	}
-	s := start{
-		engine: l.Framework, version: l.Version, chip: c.Hardware, model: c.Model, precision: l.Precision, spec: l.Spec,
-		clients: clients, input: l.ISL, output: l.OSL, tensorParallel: 1, dataParallel: 1,
+	m, err := models.Load(c.Scenario.Model, o.ModelDirs...)
+	if err != nil {
+		return err
 	}
-	if p := pool(d, Decode); p != nil {
-		s.dataParallel = max(1, p.DP)
-		s.tensorParallel = s.dataParallel * max(1, p.TP)
+	f := c.Scenario.Facts(m)
+	f.Benchmark, f.Engine, f.Version, f.Chip, f.Precision, f.Spec = "inferencex", l.Framework, l.Version, c.Hardware, l.Precision, l.Spec
+	script, err := launched(f, l.Recipe)
+	if err != nil {
+		return err
 	}
-	s.apply(d)
-	if c.Scenario.Router.Policy == "" {
-		c.Scenario.Router.Policy = s.router()
-	}
-	if stated.Drafts > 0 {
-		d.MTP = stated
-	}
-	return nil
+	return follow(c.Scenario, script, f)
 }

@@ -5,8 +5,10 @@
 //  1. A reader (inferencex.go, silicon.go, splitwise.go, replay.go, cases.go) takes a
 //     file whose header it knows and turns each row into a Case: a scenario made of
 //     what the row states before the run, and the figures that were measured. What a
-//     row does not state but its benchmark's published launch script does is in
-//     recipe*.go; what is stated nowhere and had to be chosen is in Case.Assumed, and
+//     row does not state but its benchmark's published launch script does is a recipe
+//     (package recipe), found by what the row states; what is known of the files
+//     themselves, names and rows that say other than was run, is in known.yaml; what is
+//     stated nowhere and had to be chosen is in Case.Assumed, and
 //     is printed.
 //  2. Run predicts everything that differs once, several at a time, and takes the
 //     figures from the results; equal input gives equal output whatever the number of
@@ -66,9 +68,9 @@
 //     rows from its own runs (source_file=local/…) are exact.
 //   - What InferenceX's disaggregated rows do not state is in the recipes that ran them:
 //     places of a decode rank, prompt tokens of a prefill step, drafts, and whether rows
-//     are dispatched to experts or gathered. TensorRT-LLM's are looked up by what the row
-//     states (dynamo_trtllm.csv), SGLang's by chip (recipe_pools.go). Where the list's
-//     attention DP is not the recipe's, the recipe is taken. TTFT is that of the first
+//     are dispatched to experts or gathered. TensorRT-LLM's have a table of deployments
+//     (srt-trtllm-r1.csv), SGLang's go by chip. Where the list's attention DP is not
+//     the recipe's, the recipe is taken. TTFT is that of the first
 //     token which the decode worker passes on: it contains the wait for a place there.
 //   - TP 1 and EP 1 for workers of several GPUs are placeholders of the lists of 2025;
 //     workers that the lists' comments name are laid out by them, others are skipped.
@@ -95,9 +97,9 @@
 // # MTP
 //
 // InferenceX's rows say mtp or none; aiconfigurator's do not, and Qwen3.5's on SGLang
-// 0.5.9 are told apart by the layouts of the benchmark's two configurations (spec in
-// silicon.go). None says how many drafts. The launch script's number is taken, and
-// the accepted length that is published for the model; see acceptedLengths.
+// 0.5.9 are told apart by the layouts of the benchmark's two configurations (rows in
+// known.yaml). None says how many drafts. The launch script's number is taken, and
+// the accepted length that is published for the model or that its recipe assumes.
 //
 // # Not modelled
 //
@@ -139,7 +141,8 @@
 //	  - {id: a-row, why: what it does not state}
 //
 // The scenario is complete: nothing is planned. With inferencex the workload and the
-// launch script's choices are that benchmark's. A scenario holds only what is known
+// launch script's choices are that benchmark's, of the recipe that it names (recipe:) or of
+// the one that is found. A scenario holds only what is known
 // before the run; a figure that was measured never decides on it. Who has to choose
 // something takes a documented default and says so under assumed; where a choice
 // decides the figure, the row belongs under skipped. A row is never left out for its

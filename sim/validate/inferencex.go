@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/recipe"
 	"github.com/clustersim/clustersim/sim/scenario"
 )
 
@@ -16,12 +17,6 @@ var inferenceXColumns = []string{
 	"num_prefill_gpu", "num_decode_gpu", "isl", "osl", "conc",
 	"median_ttft_s", "median_tpot_s", "tput_per_gpu", "output_tput_per_gpu",
 }
-
-// r1Experts are the routed experts of DeepSeek-R1's layers, the file's one model.
-const r1Experts = 256
-
-// inferenceXModels are the file's names of models.
-var inferenceXModels = map[string]string{"dsr1": "deepseek-r1"}
 
 // inferenceXRow is one row, read.
 type inferenceXRow struct {
@@ -104,20 +99,24 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, known := inferenceXModels[r.model]
+	point, err := findCheckpoint(known().InferenceX, r.model)
+	if err != nil {
+		return nil, err
+	}
 	switch {
-	case !known:
-		return nil, fmt.Errorf("unknown model %q", r.model)
 	case r.gpus == 0:
 		return nil, fmt.Errorf("layout unknown: the number of GPUs is not settled (gpus_best is empty)")
+	case r.spec != "none" && r.spec != "mtp":
+		return nil, fmt.Errorf("unknown speculative decoding %q", r.spec)
 	}
-	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: model}
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.Model}
 	if s.Deployment.Engine, err = profile(r.engine()); err != nil {
 		return nil, err
 	}
-	if s.Deployment.Precision, err = r.formats(); err != nil {
+	if s.Workload, err = workload(r.conc, r.isl, r.osl, rangeRatio); err != nil {
 		return nil, err
 	}
+	s.Deployment.Routing = routing
 	if r.disaggregated {
 		err = r.disaggregate(s, sys)
 	} else {
@@ -126,45 +125,23 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Workload, err = workload(r.conc, r.isl, r.osl, rangeRatio); err != nil {
-		return nil, err
+	switch d := &s.Deployment; {
+	case r.precision != point.Own && d.Precision.Weights == "":
+		return nil, fmt.Errorf("unknown precision %q: no recipe has such a checkpoint of %s on %s", r.precision, point.Model, r.hardware)
+	case r.spec == "mtp" && d.MTP.Drafts == 0:
+		return nil, fmt.Errorf("drafts unknown: no recipe of %s on %s drafts", r.engine(), r.hardware)
 	}
-	switch r.spec {
-	case "none", "mtp":
-	default:
-		return nil, fmt.Errorf("unknown speculative decoding %q", r.spec)
-	}
-	s.Deployment.Routing = routing
-	st := start{engine: r.engine(), chip: r.hardware, model: model, precision: r.precision, spec: r.spec, clients: r.conc, input: r.isl, output: r.osl, tensorParallel: r.gpus, dataParallel: 1}
-	for _, p := range []*scenario.Pool{s.Deployment.Serve, s.Deployment.Decode} {
-		if p != nil {
-			st.dataParallel = p.DP
-		}
-	}
-	st.apply(&s.Deployment)
-	s.Router.Policy = st.router()
 	if o.Engine != "" {
 		s.Deployment.Engine = o.Engine
 	}
 	return s, nil
 }
 
-// formats of DeepSeek-R1's checkpoints: FP8 in blocks is its own. The FP4 one of
-// NVIDIA's scripts (nvidia/DeepSeek-R1-0528-FP4-V2, model card) quantises all FFNs and,
-// of attention, the output projection alone; AMD's (amd/DeepSeek-R1-0528-MXFP4)
-// experts. The cache is FP8 in every launch script.
-func (r *inferenceXRow) formats() (p scenario.Precision, err error) {
-	switch r.precision {
-	case "fp8":
-	case "fp4":
-		p = scenario.Precision{Weights: models.NVFP4, Attention: models.BF16, AttentionOutput: models.NVFP4, Experts: models.NVFP4}
-		if strings.HasPrefix(r.hardware, "mi") {
-			p = scenario.Precision{Weights: models.BF16, Experts: models.MXFP4}
-		}
-	default:
-		err = fmt.Errorf("unknown precision %q", r.precision)
-	}
-	return p, err
+// facts are what a launch script may be told by, the pools apart.
+func (r *inferenceXRow) facts(s *scenario.Scenario) recipe.Facts {
+	f := s.Facts(nil)
+	f.Benchmark, f.Engine, f.Chip, f.Model, f.Precision, f.Spec = "inferencex", r.engine(), r.hardware, s.Model, r.precision, r.spec
+	return f
 }
 
 // aggregate lays out one instance. The declared GPU counts of rows with expert
@@ -176,28 +153,59 @@ func (r *inferenceXRow) aggregate(s *scenario.Scenario, sys *system) error {
 	}
 	s.Deployment.Mode, s.Deployment.Serve = "aggregated", &pool
 	s.Topology = sys.hold(r.gpus)
-	return nil
+	f := r.facts(s)
+	script, err := launched(f, "")
+	if err != nil {
+		return err
+	}
+	return follow(s, script, f)
 }
 
+// disaggregate lays out two pools: as the recipe says that has a table of deployments
+// and this one in it, otherwise as the row says.
 func (r *inferenceXRow) disaggregate(s *scenario.Scenario, sys *system) error {
 	if sum := r.prefill.gpus + r.decode.gpus; sum != r.gpus {
 		return fmt.Errorf("layout unknown: pools of %d and %d GPUs, %d in all", r.prefill.gpus, r.decode.gpus, r.gpus)
 	}
-	s.Deployment.Mode, s.Topology = "disaggregated", sys.hold(r.prefill.gpus, r.decode.gpus)
-	if known, ok := r.trtRecipe(); ok {
-		s.Deployment.Prefill, s.Deployment.Decode, s.Deployment.MTP.Drafts = &known.prefill, &known.decode, known.drafts
-		return nil
-	}
-	r.placeholders()
-	var err error
-	if s.Deployment.Prefill, err = r.prefill.instances("prefill"); err != nil {
+	d := &s.Deployment
+	d.Mode, s.Topology = "disaggregated", sys.hold(r.prefill.gpus, r.decode.gpus)
+	f := r.facts(s)
+	f.Prefill, f.Decode = r.prefill.facts(), r.decode.facts()
+	script, err := launched(f, "")
+	if err != nil {
 		return err
 	}
-	s.Deployment.Decode, err = r.decode.instances("decode")
-	return err
+	if script != nil && script.Table != nil {
+		d.Prefill, d.Decode = &scenario.Pool{Instances: r.prefill.workers}, &scenario.Pool{Instances: r.decode.workers}
+		return follow(s, script, f)
+	}
+	if d.Prefill, err = r.prefill.instances("prefill", s.Model); err != nil {
+		return err
+	}
+	if d.Decode, err = r.decode.instances("decode", s.Model); err != nil {
+		return err
+	}
+	return follow(s, script, f)
 }
 
-func (p *inferenceXPool) instances(name string) (*scenario.Pool, error) {
+// facts are what a row states of a pool. Degrees of 1 on several chips are placeholders
+// and state nothing.
+func (p *inferenceXPool) facts() recipe.Pool {
+	f := recipe.Pool{Instances: p.workers}
+	if p.workers > 0 && p.gpus%p.workers == 0 {
+		f.Ranks = p.gpus / p.workers
+	}
+	switch {
+	case p.tp <= 1 && p.ep <= 1 && f.Ranks > 1:
+	case p.dataParallel || p.tp == 1:
+		f.TP, f.DP, f.EP = 1, f.Ranks, p.ep
+	default:
+		f.TP, f.DP, f.EP = p.tp, 1, p.ep
+	}
+	return f
+}
+
+func (p *inferenceXPool) instances(name, model string) (*scenario.Pool, error) {
 	if p.workers < 1 || p.gpus%p.workers != 0 {
 		return nil, fmt.Errorf("layout unknown: %d %s workers on %d GPUs", p.workers, name, p.gpus)
 	}
@@ -206,9 +214,13 @@ func (p *inferenceXPool) instances(name string) (*scenario.Pool, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	pool.Instances = p.workers
-	// Experts must fall evenly on the ranks: EP 48 cannot do without 32 copies of
-	// R1's 256 experts. What a recipe has beyond that is not stated.
-	pool.Experts.Redundant = (pool.EP - r1Experts%pool.EP) % pool.EP
+	m, err := models.Load(model)
+	if err != nil {
+		return nil, err
+	}
+	// Experts must fall evenly on the ranks: EP 48 cannot do without 32 copies of 256
+	// experts. What a recipe has beyond that is not stated.
+	pool.Experts.Redundant = (pool.EP - int(m.Experts())%pool.EP) % pool.EP
 	return &pool, nil
 }
 

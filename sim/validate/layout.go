@@ -2,48 +2,25 @@ package validate
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/traces"
 )
-
-// system is the topology that rows on a chip ran on.
-type system struct {
-	name     string // as rows write it
-	topology string
-	node     int // the topology comes in multiples of this
-	chips    int // of the topology as it is named
-}
-
-// systems are boards of eight on InfiniBand or Ethernet, and racks.
-var systems = []system{
-	{"h100", "hgx-h100", 8, 8}, {"h200", "hgx-h200", 8, 8}, {"b200", "hgx-b200", 8, 8}, {"b300", "hgx-b300", 8, 8},
-	{"gb200", "gb200-nvl72", 4, 72}, {"gb300", "gb300-nvl72", 4, 72},
-	{"mi300x", "hgx-mi300x", 8, 8}, {"mi325x", "hgx-mi325x", 8, 8}, {"mi355x", "hgx-mi355x", 8, 8},
-}
-
-func findSystem(name string) (*system, error) {
-	if i := slices.IndexFunc(systems, func(s system) bool { return s.name == name }); i >= 0 {
-		return &systems[i], nil
-	}
-	return nil, fmt.Errorf("unknown chip %q", name)
-}
 
 // hold names a topology that has room for pools of so many chips, each pool on
 // nodes of its own.
 func (s *system) hold(pools ...int) string {
 	need := 0
 	for _, chips := range pools {
-		need += (chips + s.node - 1) / s.node * s.node
+		need += (chips + s.Node - 1) / s.Node * s.Node
 	}
-	if need <= s.chips {
-		return s.topology
+	if need <= s.Chips {
+		return s.Topology
 	}
-	if s.chips > s.node { // no worker is cut in two by the end of a rack
-		need = (need + s.chips - 1) / s.chips * s.chips
+	if s.Chips > s.Node { // no worker is cut in two by the end of a rack
+		need = (need + s.Chips - 1) / s.Chips * s.Chips
 	}
-	return fmt.Sprintf("%s:%d", s.topology, need)
+	return fmt.Sprintf("%s:%d", s.Topology, need)
 }
 
 // split is an instance's layout on so many chips, from the degrees that a row

@@ -1,52 +1,11 @@
 package validate
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim/scenario"
 )
-
-// Every line of the list reads: a chip of ours, workers, numbers, and no two lines for
-// one row.
-func TestTRTPools(t *testing.T) {
-	seen := map[string]bool{}
-	for _, c := range trtRows() {
-		if _, err := findSystem(c[0]); err != nil {
-			t.Errorf("%v: %v", c, err)
-		}
-		p, d := workers(c[4]), workers(c[6])
-		if tokens := whole(c[5]); p.Instances < 1 || tokens < 2048 || tokens > 1<<15 {
-			t.Errorf("%v: prefill %+v of %d tokens", c, p, tokens)
-		}
-		if n, drafts := whole(c[7]), whole(c[8]); d.Instances < 1 || n < 1 || n > 1024 || drafts > 3 {
-			t.Errorf("%v: decode %+v of %d sequences, %d drafts", c, d, n, drafts)
-		}
-		for _, clients := range strings.Fields(c[9]) {
-			key := strings.Join([]string{c[0], c[1], c[2], c[3], p2(&p), p2(&d), drafting(c[8]), clients}, " ")
-			if seen[key] {
-				t.Errorf("two recipes for %s", key)
-			}
-			seen[key] = true
-			// Places for far more sequences than clients would say that columns were mixed up.
-			if n := whole(c[7]) * d.DP * d.Instances; 4*n < whole(clients) {
-				t.Errorf("%v: %d places for %s clients", c, n, clients)
-			}
-		}
-	}
-	if len(seen) < 400 {
-		t.Errorf("%d deployments; the list has more", len(seen))
-	}
-}
-
-func drafting(cell string) string {
-	if cell == "0" {
-		return "none"
-	}
-	return "mtp"
-}
 
 func TestDisaggregatedRecipes(t *testing.T) {
 	trt := with(gb200, "framework", "dynamo-trt", "precision", "fp4", "isl", "8192", "gpus_best", "36",
@@ -136,6 +95,3 @@ func TestScriptedPlaceholders(t *testing.T) {
 		t.Errorf("%+v", set)
 	}
 }
-
-// p2 is a pool's workers, the chips of one, and whether its attention is data-parallel.
-func p2(p *scenario.Pool) string { return fmt.Sprintf("%dx%d %t", p.Instances, p.TP*p.DP, p.DP > 1) }

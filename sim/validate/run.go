@@ -216,7 +216,7 @@ func rows(c *Case, o *outcome) []Row {
 		p := metric.of(o.result, c.Phase)
 		out = append(out, Row{
 			ID: c.ID, Metric: m.Metric, Measured: m.Value, Predicted: p, Error: p/m.Value - 1,
-			Hardware: c.Hardware, Model: c.Model, Engine: c.Engine, Regime: o.regime, Family: family(c.Model), Mode: mode,
+			Hardware: c.Hardware, Model: c.Model, Engine: c.Engine, Regime: o.regime, Family: familyOf(c.Model), Mode: mode,
 			Assumed: c.Assumed, Note: joined(c.Note, o.doubt), kind: metric.kind, causes: o.causes,
 		})
 	}

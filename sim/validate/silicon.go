@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -20,47 +19,11 @@ var siliconColumns = []string{
 	"silicon_ttft_ms", "silicon_tpot_ms", "quality_flags",
 }
 
-// checkpoint is a model as the file names it. fp8 and fp4 are the formats of its
-// published quantised checkpoints (Hugging Face); a model without one refuses that
-// precision.
-type checkpoint struct {
-	path, model string
-	moe         bool
-	fp8, fp4    scenario.Precision
-	own         string // the precision that the model's own checkpoint has
-}
-
-var (
-	fp8Tensor = scenario.Precision{Weights: models.FP8}
-	fp8Dense  = scenario.Precision{Weights: models.FP8Block}
-	fp8Blocks = scenario.Precision{Weights: models.FP8Block, Experts: models.FP8Block}
-	nvfp4     = scenario.Precision{Weights: models.NVFP4}
-	// nvfp4Experts: NVIDIA's FP4 checkpoints of mixtures leave attention in BF16.
-	nvfp4Experts = scenario.Precision{Weights: models.BF16, Experts: models.NVFP4}
-)
-
-var checkpoints = []checkpoint{
-	{path: "meta-llama/Llama-3.1-8B-Instruct", model: "llama-3.1-8b", fp8: fp8Tensor, own: "bf16"},
-	{path: "nvidia/Llama-3.1-8B-Instruct-FP8", model: "llama-3.1-8b", fp8: fp8Tensor},
-	{path: "meta-llama/Llama-3.1-70B", model: "llama-3.1-70b", fp8: fp8Tensor, fp4: nvfp4, own: "bf16"},
-	{path: "Qwen/Qwen3-32B", model: "qwen3-32b", fp8: fp8Tensor, own: "bf16"},
-	{path: "nvidia/Qwen3-32B-NVFP4", model: "qwen3-32b", fp4: nvfp4},
-	{path: "Qwen/Qwen3-235B-A22B-FP8", model: "qwen3-235b-a22b", moe: true, fp8: fp8Blocks},
-	{path: "Qwen/Qwen3.5-397B-A17B", model: "qwen3.5-397b-a17b", moe: true, fp8: fp8Blocks, fp4: nvfp4Experts, own: "bf16"},
-	{path: "MiniMaxAI/MiniMax-M2.5", model: "minimax-m2.5", moe: true, fp8: fp8Blocks, fp4: nvfp4Experts, own: "fp8"},
-	{path: "moonshotai/Kimi-K2.5", model: "kimi-k2.5", moe: true, fp4: nvfp4Experts, own: "int4"},
-	{path: "zhipuai/GLM-5", model: "glm-5", moe: true, fp8: fp8Blocks, fp4: nvfp4Experts, own: "bf16"},
-	{path: "openai/gpt-oss-120b", model: "gpt-oss-120b", moe: true, own: "fp4"},
-}
-
-// unlabelledMTP is why DeepSeek rows are left out: of 28 that match InferenceX rows
-// exactly, 9 ran with MTP, and nothing in the file says which.
-const unlabelledMTP = "MTP is not labelled in this file's DeepSeek rows (9 of 28 matched ones ran with it); see InferenceX for them"
-
 // siliconRow is one row, read.
 type siliconRow struct {
 	source, engine, version, path, system, precision, mode, gemm string
 	flags                                                        string // why the file doubts the row
+	remark                                                       remark
 	isl, osl, batch, workers, prefillWorkers                     int
 	serve, prefill                                               siliconPool // serve: or decode
 }
@@ -75,7 +38,7 @@ func readSilicon(name string, data []byte, o *ReadOptions) (*Set, error) {
 	}
 	return t.cases(o, func(t *table) stated {
 		row := siliconRowOf(t)
-		c := Case{ID: cmp.Or(t.text("id"), t.at()), Engine: row.engine, Phase: All, Measures: t.measures(siliconMeasures), Note: row.note()}
+		c := Case{ID: cmp.Or(t.text("id"), t.at()), Engine: row.engine, Phase: All, Measures: t.measures(siliconMeasures), Note: row.remark.Note}
 		return stated{Case: c, scenario: row.scenario}
 	})
 }
@@ -92,8 +55,8 @@ func siliconRowOf(t *table) *siliconRow {
 	r := &siliconRow{
 		source: t.text("silicon_data_source"), engine: t.text("backend"), version: t.text("backend_version"), path: t.text("model_path"),
 		system: strings.TrimSuffix(t.text("system"), "_sxm"), precision: t.text("precision"), mode: t.text("mode"), gemm: t.text("gemm_quant_mode"),
-		flags: t.text("quality_flags"),
-		isl:   t.whole("isl", 1, 1<<24, false), osl: t.whole("osl", 1, 1<<24, false), batch: t.whole("batch_size", 0, most, true),
+		flags: t.text("quality_flags"), remark: t.remarks(),
+		isl: t.whole("isl", 1, 1<<24, false), osl: t.whole("osl", 1, 1<<24, false), batch: t.whole("batch_size", 0, most, true),
 	}
 	if r.mode == "disagg" {
 		r.prefill, r.serve = pool("prefill_"), pool("decode_")
@@ -130,19 +93,18 @@ func (r *siliconRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	if r.flags != "" {
 		return nil, fmt.Errorf("quality_flags: %s", r.flags)
 	}
-	if strings.Contains(r.path, "DeepSeek") {
-		return nil, errors.New(unlabelledMTP)
+	if r.remark.Skip != "" {
+		return nil, errors.New(r.remark.Skip)
 	}
-	i := slices.IndexFunc(checkpoints, func(c checkpoint) bool { return c.path == r.path })
-	if i < 0 {
-		return nil, fmt.Errorf("unknown model %q", r.path)
+	point, err := findCheckpoint(known().Silicon, r.path)
+	if err != nil {
+		return nil, err
 	}
-	point := &checkpoints[i]
 	sys, err := findSystem(r.system)
 	if err != nil {
 		return nil, err
 	}
-	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.model}
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.Model}
 	if s.Deployment.Engine, err = profile(r.engine); err != nil {
 		return nil, err
 	}
@@ -163,53 +125,33 @@ func (r *siliconRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	if s.Workload, err = workload(clients, r.isl, r.osl, share); err != nil {
 		return nil, err
 	}
-	if point.moe {
+	if point.MoE {
 		s.Deployment.Routing = routing
 	}
-	r.start(s, point, clients)
+	if err := r.start(s, clients); err != nil {
+		return nil, err
+	}
 	if o.Engine != "" {
 		s.Deployment.Engine = o.Engine
 	}
 	return s, nil
 }
 
-// start applies the launch script of rows that came from InferenceX. The project's
-// own runs keep the engine's defaults: SGLang looks at its queue at every step,
-// cuts prompts into 8192 tokens on parts below 160 GB (server_args.py@v0.5.6) and lets
-// 2048 requests run at least (model_runner.py, max_num_reqs).
-func (r *siliconRow) start(s *scenario.Scenario, point *checkpoint, clients int) {
-	d := &s.Deployment
+// start applies the launch script that the row ran with: InferenceX's, or the project's
+// own.
+func (r *siliconRow) start(s *scenario.Scenario, clients int) error {
+	f := s.Facts(nil)
+	f.Benchmark = "inferencex"
 	if r.local() {
-		if r.engine == "sglang" {
-			d.PollSteps = 1
-			if d.Serve != nil {
-				d.Serve.MaxTokens, d.Serve.MaxSequences = 8192, 2048
-			}
-		}
-		r.gapAnalysis(d, clients)
-		return
+		f.Benchmark = "aiconfigurator"
 	}
-	st := start{
-		engine: r.engine, version: r.version, snapshot: r.source, chip: r.system, model: point.model, precision: r.precision, spec: r.spec(),
-		clients: clients, input: r.isl, output: r.osl, tensorParallel: 1, dataParallel: 1,
+	f.Engine, f.Version, f.Snapshot, f.Chip, f.Model, f.Precision = r.engine, r.version, r.source, r.system, s.Model, r.precision
+	f.Spec, f.Clients, f.Input, f.Output = cmp.Or(r.remark.Spec, "none"), clients, r.isl, r.osl
+	script, err := launched(f, "")
+	if err != nil {
+		return err
 	}
-	if d.Serve != nil {
-		st.tensorParallel, st.dataParallel = d.Serve.TP*d.Serve.DP, d.Serve.DP
-	}
-	st.apply(d)
-}
-
-// spec tells rows that ran with MTP, which the file does not say. InferenceX@2ecc5ce
-// .github/configs/nvidia-master.yaml runs Qwen3.5 FP8 on SGLang 0.5.9 and Blackwell at
-// TP4 EP4 and TP8 EP1 without it, and at TP4 EP1 (image v0.5.9-cu130) in the entry with
-// it, where the rows have their clients: up to 256, twice what the other entry lets run.
-func (r *siliconRow) spec() string {
-	p := r.serve
-	if r.engine == "sglang" && r.version == "0.5.9" && r.path == "Qwen/Qwen3.5-397B-A17B" && r.precision == "fp8" &&
-		slices.Contains(blackwell, r.system) && p.tp == 4 && p.moeTP == 4 && p.moeEP == 1 {
-		return "mtp"
-	}
-	return "none"
+	return follow(s, script, f)
 }
 
 // formats are those of the checkpoint that was served. An empty precision is the
@@ -218,17 +160,17 @@ func (r *siliconRow) spec() string {
 func (r *siliconRow) formats(c *checkpoint) (scenario.Precision, error) {
 	var p scenario.Precision
 	switch {
-	case r.precision == "" || r.precision == c.own:
+	case r.precision == "" || r.precision == c.Own:
 		return p, nil
 	case r.precision == "fp8":
-		if p = c.fp8; !c.moe && p.Weights != "" && r.gemm == "fp8_block" {
-			p = fp8Dense
+		if p = c.FP8; !c.MoE && p.Weights != "" && r.gemm == "fp8_block" {
+			p = scenario.Precision{Weights: models.FP8Block}
 		}
 	case r.precision == "fp4":
-		p = c.fp4
+		p = c.FP4
 	}
 	if p == (scenario.Precision{}) {
-		return p, fmt.Errorf("precision unknown: no %s checkpoint of %s is known", r.precision, c.model)
+		return p, fmt.Errorf("precision unknown: no %s checkpoint of %s is known", r.precision, c.Model)
 	}
 	return p, nil
 }
@@ -267,7 +209,7 @@ func (r *siliconRow) deploy(s *scenario.Scenario, sys *system, c *checkpoint, cl
 
 // spread is what an instance takes of the topology: larger than a node, whole nodes.
 func spread(s *system, chips int) int {
-	if domain := max(s.node, s.chips); chips > domain {
+	if domain := max(s.Node, s.Chips); chips > domain {
 		return (chips + domain - 1) / domain * domain
 	}
 	return chips
@@ -304,7 +246,7 @@ func (p siliconPool) pool(c *checkpoint, local bool) (*scenario.Pool, error) {
 		return nil, fmt.Errorf("layout unknown: pp_size is %d in a file of single-stage rows", p.pp)
 	}
 	pool := &scenario.Pool{TP: p.tp, DP: p.dp, EP: 1}
-	if !c.moe {
+	if !c.MoE {
 		return pool, nil
 	}
 	if p.moeTP*p.moeEP != p.tp*p.dp {
@@ -312,17 +254,4 @@ func (p siliconPool) pool(c *checkpoint, local bool) (*scenario.Pool, error) {
 	}
 	pool.EP = p.moeEP
 	return pool, nil
-}
-
-// note tells what is doubtful about a measurement. No row is left out for it.
-func (r *siliconRow) note() string {
-	switch {
-	case r.engine == "vllm" && r.version == "0.12.0" && strings.HasPrefix(r.path, "Qwen/Qwen3-235B"):
-		return "measured TPOT is the same at every batch: eager, without CUDA graphs"
-	case r.engine == "vllm" && r.path == "nvidia/Llama-3.1-8B-Instruct-FP8":
-		return "measured prefill is beyond the fastest kernel: likely prefix-cache hits"
-	case r.system == "gb200" && r.path == "Qwen/Qwen3-32B":
-		return "measured TPOT jumps from 8 to 42 ms between one and two clients"
-	}
-	return ""
 }

@@ -74,7 +74,7 @@ func TestSiliconSpeculation(t *testing.T) {
 }
 
 func TestSiliconLayouts(t *testing.T) {
-	moe := &checkpoint{moe: true}
+	moe := &checkpoint{MoE: true}
 	for _, x := range []struct {
 		stated     siliconPool
 		tp, dp, ep int

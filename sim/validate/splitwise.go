@@ -16,9 +16,6 @@ var splitwiseColumns = []string{
 	"model", "hardware", "prompt_size", "batch_size", "token_size", "prompt_time", "token_time", "e2e_time", "tensor_parallel",
 }
 
-// splitwiseModels are the file's names of models, served in FP16.
-var splitwiseModels = map[string]string{"llama2-70b": "llama-2-70b"}
-
 // splitwiseAssumed is what the table does not state.
 var splitwiseAssumed = []string{"BF16 for FP16"}
 
@@ -67,17 +64,19 @@ func (r *splitwiseRow) early(c *Case) []Skipped {
 
 // scenario is one batch: all requests at once, all prompts in one step.
 func (r *splitwiseRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
-	model, known := splitwiseModels[r.model]
-	chip, _, _ := strings.Cut(r.hardware, "-")
-	switch {
-	case !known:
-		return nil, fmt.Errorf("unknown model %q", r.model)
-	case strings.HasSuffix(r.hardware, "-pcap"):
-		return nil, fmt.Errorf("%s is capped in power: its clock is not stated", r.hardware)
-	case chip != "a100" && chip != "h100":
-		return nil, fmt.Errorf("unknown chip %q", r.hardware)
+	point, err := findCheckpoint(known().Splitwise, r.model)
+	if err != nil {
+		return nil, err
 	}
-	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: model, Topology: "hgx-" + chip}
+	if strings.HasSuffix(r.hardware, "-pcap") {
+		return nil, fmt.Errorf("%s is capped in power: its clock is not stated", r.hardware)
+	}
+	chip, _, _ := strings.Cut(r.hardware, "-")
+	sys, err := findSystem(chip)
+	if err != nil {
+		return nil, err
+	}
+	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.Model, Topology: sys.Topology}
 	input, output := traces.Constant(r.prompt), traces.Constant(r.tokens)
 	s.Workload = &scenario.Workload{Concurrency: r.batch, Requests: int64(r.batch), InputTokens: &input, OutputTokens: &output}
 	s.Deployment = scenario.Deployment{

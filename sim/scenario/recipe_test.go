@@ -1,0 +1,123 @@
+package scenario
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/recipe"
+)
+
+// What shipped recipes set are paths of a scenario, and every constant reads there.
+func TestRecipesSetPaths(t *testing.T) {
+	all, err := recipe.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := Paths()
+	for _, r := range all {
+		for _, path := range r.Paths() {
+			if !slices.Contains(known, path) {
+				t.Errorf("%s sets %s: %v", r.Name, path, unknownPath(path))
+			}
+		}
+	}
+}
+
+// Every shipped recipe without a table applies to a run that states what it asks for,
+// and leaves a scenario without a fault.
+func TestRecipesApply(t *testing.T) {
+	all, err := recipe.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := recipe.Pool{Instances: 1, Ranks: 8, TP: 1, DP: 8, EP: 8}
+	for _, r := range all {
+		if r.Table != nil {
+			continue
+		}
+		for _, clients := range []int{1, 64, 4096} {
+			s := &Scenario{Version: Version, Model: "deepseek-r1", Topology: "hgx-h200"}
+			f := recipe.Facts{Chip: "h200", Model: s.Model, Clients: clients, Input: 1024, Output: 1024, Serve: pool, Prefill: pool, Decode: pool}
+			set, err := s.Follow(r, f, func(string) bool { return false })
+			if err != nil || len(set) == 0 {
+				t.Errorf("%s: %d values, %v", r.Name, len(set), err)
+				continue
+			}
+			for _, p := range []*Pool{s.Deployment.Serve, s.Deployment.Prefill, s.Deployment.Decode} {
+				if p != nil {
+					p.Instances, p.DP, p.EP = 1, 8, 8
+				}
+			}
+			if err := s.Validate(); err != nil {
+				t.Errorf("%s: %v", r.Name, err)
+			}
+		}
+	}
+}
+
+func TestFacts(t *testing.T) {
+	read := func(text string) *Scenario {
+		t.Helper()
+		s, err := Read("scenario.yaml", []byte("version: 1\nmodel: r1\ntopology: hgx-h200\n"+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	m, err := models.Load("r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := read(`workload: {concurrency: 32, input_tokens: "uniform(819,1024)", output_tokens: "lognormal(mean=100,p99=400)"}
+deployment: {serve: {instances: 1, dp: 8}, mtp: {drafts: 2, accepted_length: 2}}
+`)
+	want := recipe.Facts{
+		Mode: "aggregated", Model: "deepseek-r1", Clients: 32, Input: 1024, Drafts: 2, // answers have no longest
+		Serve: recipe.Pool{Instances: 1, Ranks: 8, TP: 1, DP: 8, EP: 8},
+	}
+	if f := s.Facts(m); f != want {
+		t.Errorf("%+v\nwant %+v", f, want)
+	}
+	// A layout that is to be searched states nothing, nor does a mode.
+	if f := read("deployment: {mode: auto}").Facts(m); f != (recipe.Facts{Model: "deepseek-r1"}) {
+		t.Errorf("%+v", f)
+	}
+	if f := read("deployment: {prefill: {instances: 1, tp: 8}, decode: {instances: 2, tp: 4}}").Facts(m); f.Mode != "disaggregated" || f.Decode.Ranks != 4 || f.Decode.EP != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestSays(t *testing.T) {
+	s := &Scenario{Model: "v3", Deployment: Deployment{Serve: &Pool{TP: 8}}}
+	for path, want := range map[string]bool{
+		"model": true, "deployment.serve.tp": true, "deployment.serve.dp": false, "deployment.decode.tp": false, "workload.rate": false, "deployment": true, "no.such.path": false,
+	} {
+		if s.Says(path) != want {
+			t.Errorf("%s: %t, want %t", path, !want, want)
+		}
+	}
+	if s.Workload != nil || s.Deployment.Decode != nil {
+		t.Error("asking made what was asked for")
+	}
+}
+
+// What is stated stays, and a fault of a recipe says where it stands.
+func TestFollow(t *testing.T) {
+	r, err := recipe.Load("sglang-r1-fp8-blackwell")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Scenario{Deployment: Deployment{Serve: &Pool{Instances: 1, TP: 8, MaxTokens: 100}}}
+	set, err := s.Follow(r, recipe.Facts{Mode: "aggregated", Clients: 4}, s.Says)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Deployment.Serve.MaxTokens != 100 || s.Deployment.Serve.MaxSequences != 128 {
+		t.Errorf("%+v", s.Deployment.Serve)
+	}
+	if slices.ContainsFunc(set, func(v recipe.Setting) bool { return strings.HasSuffix(v.Path, "max_tokens") }) {
+		t.Errorf("%v has what was stated", set)
+	}
+}
