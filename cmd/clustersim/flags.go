@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
@@ -66,6 +67,8 @@ func (g *given) Type() string       { return g.kind }
 type scenarioInput struct {
 	flags                   map[string]*given
 	sets                    *given
+	recipe                  string
+	file                    map[string]any // the scenario file as it is written
 	modelDirs, topologyDirs []string
 }
 
@@ -78,6 +81,7 @@ func addScenarioFlags(c *cobra.Command) *scenarioInput {
 		c.Flags().Var(g, f.name, f.usage)
 	}
 	c.Flags().Var(in.sets, "set", "set any path of the scenario or of what it names: deployment.decode.tp=4, chip.memory.bandwidth=x1.2, topology.tiers.*.bandwidth=400Gb/s, engine.poll_steps=1 (repeatable)")
+	addRecipeFlag(c, &in.recipe)
 	addModelDirs(c, &in.modelDirs)
 	addTopologyDirs(c, &in.topologyDirs)
 	c.Flags().SortFlags = false
@@ -90,13 +94,23 @@ func (in *scenarioInput) options(c *cobra.Command) sim.Options {
 	return sim.Options{Source: plant.Source{ModelDirs: in.modelDirs, TopologyDirs: in.topologyDirs}, Stdin: c.InOrStdin()}
 }
 
-// scenario reads the file, if one is given, and puts the flags on top of it. All
-// faults of the flags are reported together.
+// scenario reads the file, if one is given, and puts the flags on top of it and the
+// recipe beneath.
 func (in *scenarioInput) scenario(c *cobra.Command, args []string) (*scenario.Scenario, error) {
+	s, err := in.stated(c, args)
+	if err == nil {
+		_, err = in.follow(c, s, nil)
+	}
+	return s, err
+}
+
+// stated is the scenario of file and flags. All faults of the flags are reported
+// together.
+func (in *scenarioInput) stated(c *cobra.Command, args []string) (*scenario.Scenario, error) {
 	s := &scenario.Scenario{Version: scenario.Version, Seed: 1}
 	if len(args) > 0 {
 		var err error
-		if s, err = readScenarioFile(c, args[0]); err != nil {
+		if s, err = in.read(c, args[0]); err != nil {
 			return nil, err
 		}
 	}
@@ -132,23 +146,26 @@ func (in *scenarioInput) scenario(c *cobra.Command, args []string) (*scenario.Sc
 	return s, nil
 }
 
-// readScenarioFile reads a scenario; a name that is no file may be a mistyped command.
-func readScenarioFile(c *cobra.Command, name string) (*scenario.Scenario, error) {
+// read reads a scenario file; a name that is no file may be a mistyped command.
+func (in *scenarioInput) read(c *cobra.Command, name string) (*scenario.Scenario, error) {
+	var data []byte
+	var err error
 	if name == "-" {
-		data, err := io.ReadAll(c.InOrStdin())
-		if err != nil {
+		name = "standard input"
+		if data, err = io.ReadAll(c.InOrStdin()); err != nil {
 			return nil, failed(err)
 		}
-		return plant.Read("standard input", data)
+	} else if data, err = os.ReadFile(name); err != nil {
+		if spec.IsPath(name) {
+			return nil, fmt.Errorf("scenario: %w", err)
+		}
+		return nil, fmt.Errorf("%q is neither a scenario file nor a command: %w", name, unknownCommand(c.Root(), name))
 	}
-	data, err := os.ReadFile(name)
-	if err == nil {
-		return plant.Read(name, data)
+	s, err := plant.Read(name, data)
+	if err != nil {
+		return nil, err
 	}
-	if spec.IsPath(name) {
-		return nil, fmt.Errorf("scenario: %w", err)
-	}
-	return nil, fmt.Errorf("%q is neither a scenario file nor a command: %w", name, unknownCommand(c.Root(), name))
+	return s, failed(yaml.Load(data, &in.file))
 }
 
 // chooseWorkload lets flags of one kind of workload replace a scenario file's of

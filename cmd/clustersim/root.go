@@ -111,6 +111,7 @@ func commands() []*cobra.Command {
 		newChipCommand(),
 		newEngineCommand(),
 		newRouterCommand(),
+		newRecipeCommand(),
 		newTraceCommand(),
 		newReportCommand(),
 		newValidateCommand(),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,7 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	base, err := f.scenario.scenario(c, args)
+	base, err := f.scenario.stated(c, args)
 	if err != nil {
 		return err
 	}
@@ -73,12 +74,7 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	opt := f.scenario.options(c)
-	if f.fixLayout {
-		if base, err = sweep.Fix(c.Context(), base, opt); err != nil {
-			return err
-		}
-	}
-	points, err := sweep.Grid(base, axes)
+	points, err := f.points(c, base, axes)
 	if err != nil {
 		return err
 	}
@@ -89,6 +85,44 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 		Run: opt, Workers: f.workers, FindCapacity: f.findCapacity, Done: f.counter(c, len(points)),
 	})
 	return f.deliver(c, base, out, write)
+}
+
+// points are the grid over the base. A recipe goes by what each point states; where the
+// points share the layout of the base they share what the recipe sets there too.
+func (f *sweepFlags) points(c *cobra.Command, base *scenario.Scenario, axes []sweep.Axis) ([]sweep.Point, error) {
+	if !f.fixLayout {
+		points, err := sweep.Grid(base, axes)
+		for i := range points {
+			if _, follow := f.scenario.follow(c, points[i].Scenario, axes); err == nil && follow != nil {
+				err = fmt.Errorf("point %d: %w", points[i].ID, follow)
+			}
+		}
+		return points, err
+	}
+	stated := base.Clone()
+	set, err := f.scenario.follow(c, base, axes)
+	if err != nil {
+		return nil, err
+	}
+	fixed, err := sweep.Fix(c.Context(), base, f.scenario.options(c))
+	if err != nil {
+		return nil, err
+	}
+	*base = *fixed
+	alone, err := sweep.Grid(stated, axes)
+	if err != nil {
+		return nil, err
+	}
+	for i := range alone {
+		own, err := f.scenario.follow(c, alone[i].Scenario, axes)
+		if err == nil && !slices.Equal(own, set) {
+			err = fmt.Errorf("--recipe %s sets other values than in the base: leave out --fix-layout", f.scenario.recipe)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("point %d: %w", alone[i].ID, err)
+		}
+	}
+	return sweep.Grid(base, axes)
 }
 
 // axes takes what has several values, or is --set, out of the flags: the axes are

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,10 +14,10 @@ type Setting struct {
 }
 
 // Apply computes what the recipe sets in a run with these facts, one value a path. What
-// the user has said goes before it, which is for the caller to see to. It is an error
-// when a fact is needed that is not known.
-func (r *Recipe) Apply(f Facts) ([]Setting, error) {
-	a := application{recipe: r, facts: f}
+// the run states stays, be it zero: stated reports it of a path; nil is of none. It is an
+// error when a fact is needed that is not known.
+func (r *Recipe) Apply(f Facts, stated func(path string) bool) ([]Setting, error) {
+	a := application{recipe: r, run: f, facts: f, stated: stated}
 	if r.Table != nil {
 		row := r.Table.find(&f)
 		if row == nil {
@@ -29,9 +30,7 @@ func (r *Recipe) Apply(f Facts) ([]Setting, error) {
 			return nil, err
 		}
 	}
-	if err := a.set(a.table); err != nil {
-		return nil, err
-	}
+	a.laid()
 	for i := range r.Also {
 		holds, err := a.holds(&r.Also[i])
 		if err != nil {
@@ -52,6 +51,21 @@ func (r *Recipe) Apply(f Facts) ([]Setting, error) {
 	return a.settings, nil
 }
 
+// Beside says how a run differs from those that the recipe is for, as far as it states
+// what its match names.
+func (r *Recipe) Beside(f Facts) (notes []string) {
+	for _, k := range r.Match.keys() {
+		if has := k.of(&f); has != "" && !k.admits(has) {
+			notes = append(notes, fmt.Sprintf("is for %s %s, the run has %s", k.name, strings.Join(*k.names, " or "), has))
+		}
+	}
+	i := slices.IndexFunc(r.Set, func(v Value) bool { return v.Path == "deployment.mode" })
+	if i >= 0 && f.Mode != "" && f.Mode != r.Set[i].Text {
+		notes = append(notes, fmt.Sprintf("starts %s servers: what it says of their pools is left out of a run that is %s", r.Set[i].Text, f.Mode))
+	}
+	return notes
+}
+
 // moved are paths that a scenario has under another name.
 var moved = map[string]string{
 	"engine.poll_steps":       "deployment.poll_steps",
@@ -67,22 +81,36 @@ var moved = map[string]string{
 // application is a recipe being applied.
 type application struct {
 	recipe   *Recipe
-	facts    Facts
+	run      Facts // as they are stated
+	facts    Facts // with those that the recipe sets
+	stated   func(path string) bool
 	table    Values // of the run's row
 	settings []Setting
+}
+
+// given reports that the run states a path: a fact that it states by other fields, such
+// as the mode by its pools, is stated too.
+func (a *application) given(path string) bool {
+	v, fact := a.run.at(path)
+	return a.says(path) || fact && !v.IsZero()
+}
+
+func (a *application) says(path string) bool {
+	return a.stated != nil && a.stated(cmp.Or(moved[path], path))
 }
 
 // learn takes what the table and then what set says of the mode, the drafts and the
 // pools' degrees for facts: those of the table in place of the run's.
 func (a *application) learn(set Values) error {
 	for i := range a.table {
-		a.facts.learn(a.table[i].Path, a.table[i].Text, true)
+		if v := &a.table[i]; !a.says(v.Path) {
+			a.facts.learn(v.Path, v.Text)
+		}
 	}
 	for _, computed := range []bool{false, true} { // the mode, before what hangs on a pool
 		for i := range set {
 			v := &set[i]
-			probe := a.facts
-			if (v.expr != nil) != computed || !probe.learn(v.Path, "", false) {
+			if _, fact := a.facts.at(v.Path); !fact || (v.expr != nil) != computed || a.given(v.Path) || a.inTable(v.Path) {
 				continue
 			}
 			text, skip, err := a.value(v)
@@ -90,32 +118,51 @@ func (a *application) learn(set Values) error {
 				return err
 			}
 			if !skip {
-				a.facts.learn(v.Path, text, false)
+				a.facts.learn(v.Path, text)
 			}
 		}
 	}
 	return nil
 }
 
-// set gives values to paths.
+func (a *application) inTable(path string) bool {
+	return slices.ContainsFunc(a.table, func(v Value) bool { return v.Path == path })
+}
+
+// set gives values to paths of which the run states nothing.
 func (a *application) set(set Values) error {
 	for i := range set {
 		v := &set[i]
+		if a.given(v.Path) || a.inTable(v.Path) {
+			continue
+		}
 		text, skip, err := a.value(v)
 		if err != nil {
 			return err
 		}
-		if skip {
-			continue
+		if !skip {
+			a.put(Setting{v.Path, text, v.at()})
 		}
-		s := Setting{v.Path, text, v.at()}
-		if j := slices.IndexFunc(a.settings, func(s Setting) bool { return s.Path == v.Path }); j >= 0 {
-			a.settings[j] = s
-			continue
-		}
-		a.settings = append(a.settings, s)
 	}
 	return nil
+}
+
+// laid gives the values of the run's row in the table.
+func (a *application) laid() {
+	for i := range a.table {
+		if v := &a.table[i]; !a.says(v.Path) {
+			a.put(Setting{v.Path, v.Text, v.at()})
+		}
+	}
+}
+
+// put replaces an earlier value of the path.
+func (a *application) put(s Setting) {
+	if j := slices.IndexFunc(a.settings, func(o Setting) bool { return o.Path == s.Path }); j >= 0 {
+		a.settings[j] = s
+		return
+	}
+	a.settings = append(a.settings, s)
 }
 
 // value is a value's text; one of a pool that the deployment has not is skipped.

@@ -25,9 +25,10 @@
 // set holds values as they stand in a scenario. One that begins with = is an expression
 // of github.com/expr-lang/expr over the facts, with two functions besides its own:
 // div(a, b) is a/b rounded down, and roundup(a, b) the least multiple of b that holds a.
-// A later value of the same path replaces an earlier one: set, then the table's, then
-// also. What a recipe sets of the mode, the drafts or a pool's degrees counts as a fact
-// in the other expressions: from a table always, otherwise where the run states none.
+// A later value of the same path replaces an earlier one: set, then also; what a table
+// says of a path goes before both. What the run states goes before all of it. What a
+// recipe sets of the mode, the drafts or a pool's degrees counts as a fact in the other
+// expressions: a table's in place of the row's, otherwise where the run states none.
 //
 // base names a recipe, by name or by a path from the file's folder, whose match, table,
 // set and also hold where the file says nothing else: a script that differs in three

@@ -93,23 +93,25 @@ func (f *Facts) text(name string) string {
 	return v.String()
 }
 
-// learn takes a value that the recipe sets for the fact at its path: in place of what
-// the run states, or where it states nothing. It reports whether the path is a fact.
-func (f *Facts) learn(path, value string, replace bool) bool {
+// at finds the fact that a scenario path states.
+func (f *Facts) at(path string) (v reflect.Value, found bool) {
 	name := strings.TrimPrefix(strings.TrimPrefix(path, "deployment."), "mtp.")
 	v, stated, found := f.field(name)
-	if !found || stated != path {
-		return false
-	}
-	if !v.IsZero() && !replace {
-		return true
-	}
-	if v.Kind() == reflect.String {
+	return v, found && stated == path
+}
+
+// learn takes a value that the recipe sets for the fact at its path.
+func (f *Facts) learn(path, value string) {
+	v, found := f.at(path)
+	switch {
+	case !found:
+	case v.Kind() == reflect.String:
 		v.SetString(value)
-	} else if n, err := strconv.ParseInt(value, 10, 32); err == nil {
-		v.SetInt(n)
+	default:
+		if n, err := strconv.ParseInt(value, 10, 32); err == nil {
+			v.SetInt(n)
+		}
 	}
-	return true
 }
 
 // lacks reports that the deployment is known to have no pool of this name.

@@ -29,7 +29,7 @@ type Recipe struct {
 	Base        string `yaml:"base,omitempty"`
 	Description string `yaml:"description"`
 	Source      string `yaml:"source"`
-	Match       Match  `yaml:"match,omitempty"`
+	Match       Match  `yaml:"match,flow,omitempty"`
 	Table       *Table `yaml:"table,omitempty"`
 	Set         Values `yaml:"set"`
 	Also        []Also `yaml:"also,omitempty"`
@@ -80,7 +80,7 @@ func (ns Names) MarshalYAML() (any, error) {
 // shipped are the recipes that ship, by name.
 var shipped = sync.OnceValues(func() ([]*Recipe, error) {
 	var all []*Recipe
-	for _, name := range spec.YAMLNames(files, folder) {
+	for _, name := range ShippedNames() {
 		r, err := read(files, path.Join(folder, name+".yaml"), nil)
 		if err != nil {
 			return nil, err
@@ -97,7 +97,11 @@ var shipped = sync.OnceValues(func() ([]*Recipe, error) {
 func Shipped() ([]*Recipe, error) { return shipped() }
 
 // ShippedNames lists their names, sorted.
-func ShippedNames() []string { return spec.YAMLNames(files, folder) }
+func ShippedNames() []string {
+	names := spec.YAMLNames(files, folder)
+	slices.Sort(names)
+	return names
+}
 
 // Load finds a shipped recipe by name, or reads one by the path of its YAML file.
 func Load(ref string) (*Recipe, error) {
@@ -111,7 +115,24 @@ func Load(ref string) (*Recipe, error) {
 	if i := slices.IndexFunc(all, func(r *Recipe) bool { return r.Name == ref }); i >= 0 {
 		return all[i], nil
 	}
-	return nil, spec.UnknownName("recipe", ref, ShippedNames())
+	return nil, unknown(ref)
+}
+
+// unknown is the error for a name that no recipe has; all names would fill a screen.
+func unknown(name string) error {
+	var near []string
+	for _, n := range ShippedNames() {
+		if name != "" && strings.HasPrefix(n, name) && len(near) < 5 {
+			near = append(near, n)
+		}
+	}
+	if n := spec.Nearest(name, ShippedNames()); len(near) == 0 && n != "" {
+		near = []string{n}
+	}
+	if len(near) == 0 {
+		return fmt.Errorf("unknown recipe %q (recipe list has all)", name)
+	}
+	return fmt.Errorf("unknown recipe %q; did you mean %s? (recipe list has all)", name, strings.Join(near, ", "))
 }
 
 // Paths are the scenario paths that the recipe may set, sorted.
@@ -178,7 +199,7 @@ func (r *Recipe) base(from fs.FS, line []string) (*Recipe, error) {
 		ref = path.Join(path.Dir(filepath.ToSlash(r.file)), ref)
 	case !spec.IsPath(ref):
 		if !slices.Contains(ShippedNames(), ref) {
-			return nil, spec.UnknownName("recipe", ref, ShippedNames())
+			return nil, unknown(ref)
 		}
 		from, ref = files, path.Join(folder, ref+".yaml")
 	}

@@ -124,7 +124,7 @@ func apply(t *testing.T, text string, f Facts, beside ...string) map[string]stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings, err := r.Apply(f)
+	settings, err := r.Apply(f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestMissingFacts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.Apply(Facts{Output: 1}); err == nil || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), "recipe mine") {
+		if _, err := r.Apply(Facts{Output: 1}, nil); err == nil || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), "recipe mine") {
 			t.Errorf("%s: %v, want %q", x.text, err, x.want)
 		}
 	}
@@ -209,6 +209,35 @@ func TestLearned(t *testing.T) {
 	}{{1, 0, "400"}, {8, 0, "200"}, {8, 2, "300"}} {
 		if got := apply(t, text, Facts{Serve: Pool{DP: x.dp}, Drafts: x.drafts}); got["deployment.serve.max_tokens"] != x.want {
 			t.Errorf("dp %d, %d drafts stated: %v, want %s tokens", x.dp, x.drafts, got, x.want)
+		}
+	}
+}
+
+// What the run states stays, be it zero, and values that hang on it go by it.
+func TestStated(t *testing.T) {
+	r, err := load(t, head+`set: {deployment.mode: aggregated, deployment.mtp.drafts: 2, seed: 7, deployment.serve.max_tokens: "=100 * (1 + drafts)"}
+also: [{when: drafts == 2, set: {deployment.mtp.accepted_length: 2}}, {when: clients > 1, set: {seed: 8}}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := func(f Facts, stated ...string) string {
+		settings, err := r.Apply(f, func(path string) bool { return slices.Contains(stated, path) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, s := range settings {
+			out = append(out, s.Path+"="+s.Value)
+		}
+		return strings.Join(out, " ")
+	}
+	for _, x := range []struct{ got, want string }{
+		{paths(Facts{Clients: 1}), "deployment.mode=aggregated deployment.mtp.drafts=2 seed=7 deployment.serve.max_tokens=300 deployment.mtp.accepted_length=2"},
+		{paths(Facts{Clients: 2}, "seed", "deployment.mtp.drafts"), "deployment.mode=aggregated deployment.serve.max_tokens=100"},
+		{paths(Facts{Clients: 2, Mode: "disaggregated"}, "seed"), "deployment.mtp.drafts=2 deployment.mtp.accepted_length=2"}, // its pools say the mode
+	} {
+		if x.got != x.want {
+			t.Errorf("%s\nwant %s", x.got, x.want)
 		}
 	}
 }
@@ -237,7 +266,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := Facts{Engine: "sglang", Chip: "h200", Clients: 8}
-	if _, err := r.Apply(f); err == nil || !strings.Contains(err.Error(), "no row of rows.csv is for this run: chip=h200, clients=8, decode.instances=0") {
+	if _, err := r.Apply(f, nil); err == nil || !strings.Contains(err.Error(), "no row of rows.csv is for this run: chip=h200, clients=8, decode.instances=0") {
 		t.Errorf("%v", err)
 	}
 	if r.fits(&f) {
@@ -272,6 +301,26 @@ func TestNarrower(t *testing.T) {
 	}
 }
 
+func TestBeside(t *testing.T) {
+	r, err := load(t, head+"match: {engine: sglang, chip: [b200, b300], model: deepseek-r1}\nset: {deployment.mode: aggregated}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		facts Facts
+		want  string
+	}{
+		{Facts{Chip: "b300", Model: "deepseek-r1", Mode: "aggregated"}, ""},
+		{Facts{}, ""}, // what is not stated differs from nothing
+		{Facts{Chip: "h200", Model: "deepseek-r1"}, "is for chip b200 or b300, the run has h200"},
+		{Facts{Chip: "b200", Mode: "disaggregated"}, "starts aggregated servers: what it says of their pools is left out of a run that is disaggregated"},
+	} {
+		if got := strings.Join(r.Beside(x.facts), "; "); got != x.want {
+			t.Errorf("%+v: %q, want %q", x.facts, got, x.want)
+		}
+	}
+}
+
 func TestBase(t *testing.T) {
 	base := strings.Replace(head, "mine", "base", 1) + "match: {engine: vllm, chip: h200}\nset: {seed: 1, deployment.routing: uniform}\nalso: [{when: clients > 1, set: {seed: 2}}]\n"
 	r, err := load(t, head+"base: ./base.yaml\nmatch: {chip: b200}\nset: {seed: 3}\nalso: [{when: clients > 2, set: {seed: 4}}]\n", "base.yaml", base)
@@ -282,7 +331,7 @@ func TestBase(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for clients, want := range map[int]string{1: "3", 2: "2", 3: "4"} {
-		settings, err := r.Apply(Facts{Clients: clients})
+		settings, err := r.Apply(Facts{Clients: clients}, nil)
 		if err != nil || settings[0].Value != want || settings[1].Value != "uniform" {
 			t.Errorf("%d clients: %v, %v, want a seed of %s", clients, settings, err, want)
 		}
@@ -306,7 +355,7 @@ func TestFaults(t *testing.T) {
 		{"set: {seed: 1}\nalso: [{when: clients > 1}]", "also[0]: sets nothing"},
 		{"set: {seed: 1, seed: 2}", "seed"},
 		{"set: {seed: [1]}", "want one value"},
-		{"base: sglang-r1\nset: {}", `unknown recipe "sglang-r1"; did you mean`},
+		{"base: sglang-r1\nset: {}", `mine.yaml:4:7: base: unknown recipe "sglang-r1"; did you mean sglang-r1-fp4-blackwell, `},
 		{"table: {file: none.csv, match: [chip]}\nset: {}", "none.csv"},
 		{"table: {file: rows.csv, match: [chp]}\nset: {}", `mine.yaml:4:33: table.match[0]: unknown fact "chp"; did you mean "chip"?`},
 		{"table: {file: rows.csv, match: [model]}\nset: {}", "rows.csv:1:1: model: column is missing"},
@@ -317,7 +366,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s:\n%v\nwant %q", x.text, err, x.want)
 		}
 	}
-	if _, err := Load("sglang-r1-fp8-blackwel"); err == nil || !strings.Contains(err.Error(), `did you mean "sglang-r1-fp8-blackwell"?`) {
+	if _, err := Load("sglang-r1-fp8-blackwel"); err == nil || !strings.Contains(err.Error(), `did you mean sglang-r1-fp8-blackwell, sglang-r1-fp8-blackwell-mtp? (recipe list has all)`) {
 		t.Errorf("%v", err)
 	}
 	if _, err := load(t, "set: {seed: 1}"); err == nil || !strings.Contains(err.Error(), "source: must be given") {
@@ -341,7 +390,7 @@ func TestDeployments(t *testing.T) {
 		}
 		stated := f
 		for _, v := range row.set {
-			f.learn(v.Path, v.Text, true)
+			f.learn(v.Path, v.Text)
 		}
 		value := func(path string) int {
 			i := slices.IndexFunc(row.set, func(v Value) bool { return v.Path == path })

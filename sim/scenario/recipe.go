@@ -3,11 +3,13 @@ package scenario
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/recipe"
+	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/traces"
 )
 
@@ -69,25 +71,24 @@ func nominal(d *traces.Dist) int {
 // Follow sets what a recipe says for a run with these facts. What is stated stays:
 // stated reports whether a path is. It returns what it set.
 func (s *Scenario) Follow(r *recipe.Recipe, f recipe.Facts, stated func(path string) bool) ([]recipe.Setting, error) {
-	settings, err := r.Apply(f)
+	settings, err := r.Apply(f, stated)
 	if err != nil {
 		return nil, err
 	}
-	var set []recipe.Setting
 	for _, v := range settings {
-		if stated(v.Path) {
-			continue
-		}
 		if err := s.Set(v.Path, v.Value); err != nil {
 			return nil, fmt.Errorf("recipe %s: %s: %w", r.Name, v.At, err)
 		}
-		set = append(set, v)
 	}
-	return set, nil
+	return settings, nil
 }
 
-// Says reports whether the scenario has a value at a dotted path, other than zero.
+// Says reports whether the scenario has a value at a dotted path, other than zero, or a
+// patch of it.
 func (s *Scenario) Says(path string) bool {
+	if IsPatch(path) {
+		return slices.ContainsFunc(s.Patches, func(p spec.Patch) bool { return p.Path == path })
+	}
 	v := reflect.ValueOf(s)
 	for part := range strings.SplitSeq(path, ".") {
 		for v.Kind() == reflect.Pointer {

@@ -1,12 +1,15 @@
 package scenario
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/recipe"
+	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // What shipped recipes set are paths of a scenario, and every constant reads there.
@@ -15,7 +18,7 @@ func TestRecipesSetPaths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := Paths()
+	known := paths("engine", reflect.TypeFor[cost.Engine](), Paths())
 	for _, r := range all {
 		for _, path := range r.Paths() {
 			if !slices.Contains(known, path) {
@@ -90,9 +93,10 @@ deployment: {serve: {instances: 1, dp: 8}, mtp: {drafts: 2, accepted_length: 2}}
 }
 
 func TestSays(t *testing.T) {
-	s := &Scenario{Model: "v3", Deployment: Deployment{Serve: &Pool{TP: 8}}}
+	s := &Scenario{Model: "v3", Deployment: Deployment{Serve: &Pool{TP: 8}}, Patches: spec.Patches{{Path: "engine.poll_steps", Value: "0"}}}
 	for path, want := range map[string]bool{
 		"model": true, "deployment.serve.tp": true, "deployment.serve.dp": false, "deployment.decode.tp": false, "workload.rate": false, "deployment": true, "no.such.path": false,
+		"engine.poll_steps": true, "engine.graph_tokens": false,
 	} {
 		if s.Says(path) != want {
 			t.Errorf("%s: %t, want %t", path, !want, want)
