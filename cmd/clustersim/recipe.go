@@ -32,11 +32,11 @@ func (in *scenarioInput) follow(c *cobra.Command, s *scenario.Scenario, axes []s
 	if err != nil {
 		return nil, fmt.Errorf("--recipe: %w", err)
 	}
-	m, err := models.Load(s.Model, in.modelDirs...)
+	m, err := models.Source{Dirs: in.modelDirs, Patches: s.Patches.Under("model")}.Load(s.Model)
 	if err != nil {
 		return nil, err
 	}
-	t, err := topologies.Load(s.Topology, in.topologyDirs...)
+	t, err := topologies.NewSource(in.topologyDirs, s.Patches).Load(s.Topology)
 	if err != nil {
 		return nil, err
 	}

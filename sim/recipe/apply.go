@@ -96,7 +96,7 @@ func (a *application) given(path string) bool {
 }
 
 func (a *application) says(path string) bool {
-	return a.stated != nil && a.stated(cmp.Or(moved[path], path))
+	return a.stated != nil && (a.stated(path) || a.stated(cmp.Or(moved[path], path)))
 }
 
 // learn takes what the table and then what set says of the mode, the drafts and the

@@ -234,6 +234,7 @@ also: [{when: drafts == 2, set: {deployment.mtp.accepted_length: 2}}, {when: cli
 	for _, x := range []struct{ got, want string }{
 		{paths(Facts{Clients: 1}), "deployment.mode=aggregated deployment.mtp.drafts=2 seed=7 deployment.serve.max_tokens=300 deployment.mtp.accepted_length=2"},
 		{paths(Facts{Clients: 2}, "seed", "deployment.mtp.drafts"), "deployment.mode=aggregated deployment.serve.max_tokens=100"},
+		{paths(Facts{Clients: 1}, "seed", "deployment.serve.max_tokens", "deployment.mode"), "deployment.mtp.drafts=2 deployment.mtp.accepted_length=2"},
 		{paths(Facts{Clients: 2, Mode: "disaggregated"}, "seed"), "deployment.mtp.drafts=2 deployment.mtp.accepted_length=2"}, // its pools say the mode
 	} {
 		if x.got != x.want {
