@@ -68,6 +68,7 @@ type scenarioInput struct {
 	flags                   map[string]*given
 	sets                    *given
 	recipe                  string
+	noted                   []string       // what has been said of how the run differs from the recipe's
 	file                    map[string]any // the scenario file as it is written
 	modelDirs, topologyDirs []string
 }

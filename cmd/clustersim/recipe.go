@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -47,7 +48,10 @@ func (in *scenarioInput) follow(c *cobra.Command, s *scenario.Scenario, axes []s
 		return nil, err
 	}
 	for _, text := range r.Beside(f) {
-		fmt.Fprintf(c.ErrOrStderr(), "note: recipe %s %s\n", r.Name, text)
+		if !slices.Contains(in.noted, text) { // a sweep has many points
+			in.noted = append(in.noted, text)
+			fmt.Fprintf(c.ErrOrStderr(), "note: recipe %s %s\n", r.Name, text)
+		}
 	}
 	return set, nil
 }

@@ -93,8 +93,8 @@ func (f *sweepFlags) points(c *cobra.Command, base *scenario.Scenario, axes []sw
 	if !f.fixLayout {
 		points, err := sweep.Grid(base, axes)
 		for i := range points {
-			if _, follow := f.scenario.follow(c, points[i].Scenario, axes); err == nil && follow != nil {
-				err = fmt.Errorf("point %d: %w", points[i].ID, follow)
+			if _, err := f.scenario.follow(c, points[i].Scenario, axes); err != nil {
+				return nil, fmt.Errorf("point %d: %w", points[i].ID, err)
 			}
 		}
 		return points, err
