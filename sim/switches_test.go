@@ -82,7 +82,7 @@ func TestSwitches(t *testing.T) {
 			engine: []string{"decode_launch: eager", "fitted: {eager_kernel_us: 50}"}, difference: true, low: 6, high: 20},
 		// Twenty steps pass between looks, so that a request waits for ten on average.
 		{name: "polling makes requests wait for half an interval", base: batch, of: func(r *result.Result) float64 { return ttft(r) / tpot(r) },
-			set: []string{"deployment.poll_steps=20"}, difference: true, low: 7, high: 16},
+			set: []string{"engine.poll_steps=20"}, difference: true, low: 7, high: 16},
 		// 1,000 prompt tokens in steps of 100 instead of one: at least nine decode-like steps more.
 		{name: "chunks lengthen a prompt", base: single, of: ttft,
 			set: []string{"deployment.serve.max_tokens=100"}, difference: true, low: 9 * 4, high: 10 * 12},

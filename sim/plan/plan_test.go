@@ -127,7 +127,7 @@ func TestWhatIsFixedStays(t *testing.T) {
 			t.Errorf("an aggregated candidate where pools are fixed: %s", c.Text)
 		}
 	}
-	s.Deployment = scenario.Deployment{PollSteps: 7, Overlap: "two-batch", Routing: "power-law(1.01)", Engine: "sglang",
+	s.Deployment = scenario.Deployment{Overlap: "two-batch", Routing: "power-law(1.01)", Engine: "sglang",
 		MTP: scenario.MTP{Drafts: 1}, Precision: scenario.Precision{KV: "bf16"}}
 	out, _ = complete(t, s, Options{LayoutOnly: true})
 	got := out.Deployment

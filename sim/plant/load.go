@@ -67,7 +67,6 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 	if in.Engine, err = engineOf(s, t.Chip, from.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
-	tune(&s.Deployment, in.Engine)
 	if in.own, in.Substituted, err = in.on(t); err != nil {
 		return nil, err
 	}
@@ -126,26 +125,6 @@ func engineOf(s *scenario.Scenario, chip *topologies.Chip, instead *cost.Engine)
 		return instead.Patched(patches)
 	}
 	return cost.EngineFor(s.Deployment.Engine, chip, patches...)
-}
-
-// tune puts the deployment's own choices in the engine's place.
-func tune(d *scenario.Deployment, e *cost.Engine) {
-	if d.PollSteps > 0 {
-		e.PollSteps = d.PollSteps
-	}
-	if d.MemoryFraction > 0 {
-		e.MemoryFraction = d.MemoryFraction
-	}
-	if d.GraphTokens > 0 {
-		e.GraphTokens = d.GraphTokens
-	}
-	e.DependentLaunch = e.DependentLaunch || d.DependentLaunch
-	if d.BatchWait.Steps > 0 {
-		e.BatchWait = d.BatchWait
-	}
-	if d.Balance.Steps > 0 {
-		e.Balance = d.Balance
-	}
 }
 
 // Stepper is the cost model of a pool's instances in a role.

@@ -131,3 +131,23 @@ func TestPatchesPrintAndReadBack(t *testing.T) {
 		t.Errorf("%v\n%s\n%s", err, text, twice)
 	}
 }
+
+// Options of the engine that the deployment once copied are refused, with the path that
+// they have now.
+func TestMovedPathsSayWhere(t *testing.T) {
+	for key, value := range map[string]string{
+		"poll_steps": "5", "memory_fraction": "0.9", "graph_tokens": "64", "dependent_launch": "true", "batch_wait": "{steps: 3, share: 0.5}", "balance": "{steps: 3, gather: 1}",
+	} {
+		_, err := Read("s.yaml", []byte("version: 1\nmodel: v4\ntopology: supernode8912\ndeployment:\n  "+key+": "+value+"\n"))
+		if want := "s.yaml:5:3: deployment: unknown key \"" + key + "\": it is engine." + key + ", under patches"; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", key, err, want)
+		}
+		s := &scenario.Scenario{}
+		if err := s.Set("deployment."+key, value); err == nil || !strings.Contains(err.Error(), "engine."+key) {
+			t.Errorf("%s: %v", key, err)
+		}
+		if err := with(t, two).Set("engine."+key, value); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}

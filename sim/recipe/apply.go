@@ -1,7 +1,6 @@
 package recipe
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,11 +42,6 @@ func (r *Recipe) Apply(f Facts, stated func(path string) bool) ([]Setting, error
 			return nil, err
 		}
 	}
-	for i := range a.settings {
-		if now, moved := moved[a.settings[i].Path]; moved {
-			a.settings[i].Path = now
-		}
-	}
 	return a.settings, nil
 }
 
@@ -64,18 +58,6 @@ func (r *Recipe) Beside(f Facts) (notes []string) {
 		notes = append(notes, fmt.Sprintf("starts %s servers: what it says of their pools is left out of a run that is %s", r.Set[i].Text, f.Mode))
 	}
 	return notes
-}
-
-// moved are paths that a scenario has under another name.
-var moved = map[string]string{
-	"engine.poll_steps":       "deployment.poll_steps",
-	"engine.memory_fraction":  "deployment.memory_fraction",
-	"engine.graph_tokens":     "deployment.graph_tokens",
-	"engine.dependent_launch": "deployment.dependent_launch",
-	"engine.batch_wait.steps": "deployment.batch_wait.steps",
-	"engine.batch_wait.share": "deployment.batch_wait.share",
-	"engine.balance.steps":    "deployment.balance.steps",
-	"engine.balance.gather":   "deployment.balance.gather",
 }
 
 // application is a recipe being applied.
@@ -96,7 +78,7 @@ func (a *application) given(path string) bool {
 }
 
 func (a *application) says(path string) bool {
-	return a.stated != nil && (a.stated(path) || a.stated(cmp.Or(moved[path], path)))
+	return a.stated != nil && a.stated(path)
 }
 
 // learn takes what the table and then what set says of the mode, the drafts and the

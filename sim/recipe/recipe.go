@@ -1,7 +1,6 @@
 package recipe
 
 import (
-	"cmp"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -140,7 +139,7 @@ func (r *Recipe) Paths() []string {
 	var paths []string
 	add := func(vs Values) {
 		for _, v := range vs {
-			paths = append(paths, cmp.Or(moved[v.Path], v.Path))
+			paths = append(paths, v.Path)
 		}
 	}
 	add(r.Set)

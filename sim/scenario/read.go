@@ -23,6 +23,7 @@ type Check func(s *Scenario, fault Fault)
 func Read(name string, data []byte, checks ...Check) (*Scenario, error) {
 	s := &Scenario{}
 	doc := spec.Parse(name, data, s)
+	doc.Explain(moved)
 	// What could not be read is zero: only what could is checked beside it.
 	fault := doc.ErrorfUnlessFaulty
 	if s.Version != Version {
@@ -265,21 +266,6 @@ func (d *Deployment) check(fault Fault) {
 	}
 	if d.Serve != nil && (d.Prefill != nil || d.Decode != nil) {
 		fault("deployment.serve", "stands beside prefill or decode; give either serve or those two")
-	}
-	if d.PollSteps < 0 || d.PollSteps > 1<<24 {
-		fault("deployment.poll_steps", "must be between 0 and %d, got %d", 1<<24, d.PollSteps)
-	}
-	if !(d.MemoryFraction >= 0 && d.MemoryFraction <= 1) {
-		fault("deployment.memory_fraction", "must be between 0 and 1, got %g", d.MemoryFraction)
-	}
-	if d.GraphTokens < 0 || d.GraphTokens > 1<<24 {
-		fault("deployment.graph_tokens", "must be between 0 and %d, got %d", 1<<24, d.GraphTokens)
-	}
-	if err := d.BatchWait.Check(); err != nil {
-		fault("deployment.batch_wait", "%v", err)
-	}
-	if err := d.Balance.Check(); err != nil {
-		fault("deployment.balance", "%v", err)
 	}
 	if d.MTP.Drafts < 0 || d.MTP.Drafts > 16 {
 		fault("deployment.mtp.drafts", "must be between 0 and 16, got %d", d.MTP.Drafts)

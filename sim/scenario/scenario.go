@@ -14,7 +14,6 @@ package scenario
 
 import (
 	"github.com/clustersim/clustersim/models"
-	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 	"github.com/clustersim/clustersim/traces"
@@ -77,18 +76,6 @@ type Deployment struct {
 	MTP       MTP       `yaml:"mtp,omitempty" json:"mtp"`
 	Overlap   string    `yaml:"overlap,omitempty" json:"overlap"` // none, two-batch, wave; empty is the engine's own
 	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a), histogram FILE
-	// PollSteps is how many decode steps pass between two looks at what has arrived; 0
-	// leaves it to the engine.
-	PollSteps int `yaml:"poll_steps,omitempty" json:"poll_steps,omitempty"`
-	// MemoryFraction is the engine's own option of that name, and GraphTokens the most
-	// rows of a step with prompts that it has captured a graph for; 0 leaves either to the engine.
-	MemoryFraction float64 `yaml:"memory_fraction,omitempty" json:"memory_fraction,omitempty"`
-	GraphTokens    int     `yaml:"graph_tokens,omitempty" json:"graph_tokens,omitempty"`
-	// DependentLaunch turns on the engine's programmatic dependent launch.
-	DependentLaunch bool `yaml:"dependent_launch,omitempty" json:"dependent_launch,omitempty"`
-	// BatchWait and Balance replace the engine's when their steps are above 0.
-	BatchWait cost.BatchWait `yaml:"batch_wait,omitempty" json:"batch_wait,omitzero"`
-	Balance   cost.Balance   `yaml:"balance,omitempty" json:"balance,omitzero"`
 	// Why is how the layout was chosen when a search chose it.
 	Why string `yaml:"why,omitempty" json:"why,omitempty"`
 }

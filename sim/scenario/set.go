@@ -152,6 +152,9 @@ func decode(value string, into reflect.Value, path string) error {
 // unknownPath names the path that was probably meant: one that ends in what was
 // written, or else the nearest.
 func unknownPath(path string) error {
+	if where, ok := moved[path]; ok {
+		return fmt.Errorf("unknown scenario path %q: %s", path, where)
+	}
 	all := Paths()
 	var ends []string
 	for _, p := range all {

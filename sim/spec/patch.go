@@ -35,6 +35,21 @@ func (ps Patches) With(path, value string) Patches {
 	return out
 }
 
+// Without is the same patches but the one of a path.
+func (ps Patches) Without(path string) Patches {
+	return slices.DeleteFunc(slices.Clone(ps), func(p Patch) bool { return p.Path == path })
+}
+
+// Of is the value that a path is given, if it is.
+func (ps Patches) Of(path string) (value string, ok bool) {
+	for _, p := range ps {
+		if p.Path == path {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
 // Under are the patches of one description, with its root cut off their paths:
 // those of "chips.h100" where one is chips.h100.memory.bandwidth. Errors still call
 // them by their whole path.

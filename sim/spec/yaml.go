@@ -169,6 +169,18 @@ func (d *Doc) Wrap(path string, err error) {
 	}
 }
 
+// Explain says where unknown keys have gone, by their dotted paths.
+func (d *Doc) Explain(gone map[string]string) {
+	for i := range d.problems {
+		p := &d.problems[i]
+		rest, unknown := strings.CutPrefix(p.Text, unknownKey+` "`)
+		key, _, _ := strings.Cut(rest, `"`)
+		if text, ok := gone[strings.TrimPrefix(p.Path+"."+key, ".")]; unknown && ok {
+			p.Text = fmt.Sprintf("%s %q: %s", unknownKey, key, text)
+		}
+	}
+}
+
 // Err returns every fault found, or nil.
 func (d *Doc) Err() error {
 	if len(d.problems) == 0 {

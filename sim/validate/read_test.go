@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -118,10 +119,11 @@ func TestInferenceXLaunchScripts(t *testing.T) {
 		{with(h200, "spec", "mtp"), 0, 3, 1152, 4, 2.49},
 		{with(h200, "hardware", "mi355x", "framework", "atom", "spec", "mtp"), 0, 1, 0, 0, 0},
 	} {
-		d := onlyCase(t, inferenceXColumns, x.row).Scenario.Deployment
-		if d.PollSteps != x.poll || d.MTP.Drafts != x.drafts || d.MTP.AcceptedLength != x.accepted || d.Serve.MaxTokens != x.tokens || d.Serve.MaxSequences != x.sequences {
-			t.Errorf("%s %s %s at %s: poll %d, mtp %+v, chunk %d, sequences %d; want %+v", x.row["hardware"], x.row["framework"], x.row["spec"], x.row["conc"],
-				d.PollSteps, d.MTP, d.Serve.MaxTokens, d.Serve.MaxSequences, x)
+		s := onlyCase(t, inferenceXColumns, x.row).Scenario
+		d := s.Deployment
+		if int(engineNumber(s, "poll_steps")) != x.poll || d.MTP.Drafts != x.drafts || d.MTP.AcceptedLength != x.accepted || d.Serve.MaxTokens != x.tokens || d.Serve.MaxSequences != x.sequences {
+			t.Errorf("%s %s %s at %s: poll %g, mtp %+v, chunk %d, sequences %d; want %+v", x.row["hardware"], x.row["framework"], x.row["spec"], x.row["conc"],
+				engineNumber(s, "poll_steps"), d.MTP, d.Serve.MaxTokens, d.Serve.MaxSequences, x)
 		}
 	}
 }
@@ -358,4 +360,11 @@ func shared(t *testing.T, name string) []byte {
 		t.Skipf("no measurements: %v", err)
 	}
 	return data
+}
+
+// engineNumber is what a scenario's patches say of a number of the engine, 0 for nothing.
+func engineNumber(s *scenario.Scenario, path string) float64 {
+	text, _ := s.Patches.Of("engine." + path)
+	v, _ := strconv.ParseFloat(text, 64)
+	return v
 }

@@ -64,8 +64,9 @@ func TestLowLatencyChunks(t *testing.T) {
 		row := with(gb200, "hardware", x.chip, "precision", x.precision, "isl", x.input, "gpus_best", "8",
 			"prefill_tp", "4", "prefill_ep", "1", "prefill_dp_attn", "False", "prefill_workers", "1", "num_prefill_gpu", "4",
 			"decode_tp", "4", "decode_ep", "1", "decode_dp_attn", x.decodeDP, "decode_workers", "1", "num_decode_gpu", "4")
-		if d := onlyCase(t, inferenceXColumns, row).Scenario.Deployment; d.Prefill.MaxTokens != x.want || d.MemoryFraction != x.memory {
-			t.Errorf("%+v: %d tokens a step, %g of memory", x, d.Prefill.MaxTokens, d.MemoryFraction)
+		s := onlyCase(t, inferenceXColumns, row).Scenario
+		if d := s.Deployment; d.Prefill.MaxTokens != x.want || engineNumber(s, "memory_fraction") != x.memory {
+			t.Errorf("%+v: %d tokens a step, %g of memory", x, d.Prefill.MaxTokens, engineNumber(s, "memory_fraction"))
 		}
 	}
 }

@@ -35,9 +35,11 @@ func TestTensorRTLaunchScripts(t *testing.T) {
 		{"R1, DP", inferenceXColumns, with(r1, "decode_ep", "8", "decode_dp_attn", "True", "isl", "8192"), 8320, 0, models.FP8, 0.8, cost.BatchWait{}, cost.Balance{Steps: 60}},
 		{"R1, H200", inferenceXColumns, with(r1, "hardware", "h200"), 8192, 0, models.FP8, 0.75, cost.BatchWait{}, cost.Balance{}},
 	} {
-		d := onlyCase(t, x.columns, x.row).Scenario.Deployment
+		s := onlyCase(t, x.columns, x.row).Scenario
+		d := s.Deployment
 		if p := d.Serve; p.MaxTokens != x.tokens || p.MaxSequences != x.sequences || d.Precision.KV != x.kv ||
-			d.MemoryFraction != x.memory || d.BatchWait != x.wait || d.Balance != x.balance {
+			engineNumber(s, "memory_fraction") != x.memory || engineNumber(s, "batch_wait.steps") != float64(x.wait.Steps) ||
+			engineNumber(s, "batch_wait.share") != x.wait.Share || engineNumber(s, "balance.steps") != float64(x.balance.Steps) || engineNumber(s, "balance.gather") != float64(x.balance.Gather) {
 			t.Errorf("%s: %+v, %+v", x.name, d, p)
 		}
 	}
@@ -71,8 +73,9 @@ func TestGapAnalysisRuns(t *testing.T) {
 		tokens int
 		memory float64
 	}{"trtllm": {16 + 1024 + 1500, 0.8}, "vllm": {16 + 1024 + 1500, 0}, "sglang": {8192, 0}} {
-		d := onlyCase(t, siliconColumns, with(local, "backend", engine)).Scenario.Deployment
-		if d.Serve.MaxTokens != want.tokens || d.MemoryFraction != want.memory {
+		s := onlyCase(t, siliconColumns, with(local, "backend", engine)).Scenario
+		d := s.Deployment
+		if d.Serve.MaxTokens != want.tokens || engineNumber(s, "memory_fraction") != want.memory {
 			t.Errorf("%s: %+v, %+v", engine, d, d.Serve)
 		}
 	}

@@ -243,7 +243,10 @@ func (m *replayMetaDoc) scenario(c *replayConfigDoc, o *ReadOptions) (*scenario.
 	}
 	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Topology: topology, Model: strings.ToLower(path.Base(m.Model))}
 	s.Trace = &scenario.Trace{File: "-", Format: "clustersim"}
-	s.Deployment = scenario.Deployment{Mode: "aggregated", Serve: pool, Engine: cmp.Or(o.Engine, "vllm"), MemoryFraction: memory}
+	s.Deployment = scenario.Deployment{Mode: "aggregated", Serve: pool, Engine: cmp.Or(o.Engine, "vllm")}
+	if memory > 0 {
+		s.Patches = s.Patches.With("engine.memory_fraction", strconv.FormatFloat(memory, 'g', -1, 64))
+	}
 	switch e.DType {
 	case "bfloat16", "float16", "auto", "":
 		s.Deployment.Precision.Weights = models.BF16

@@ -40,11 +40,11 @@ func TestSiliconRowFromInferenceX(t *testing.T) {
 
 func TestSiliconLocalRow(t *testing.T) {
 	c := onlyCase(t, siliconColumns, local)
-	d := c.Scenario.Deployment
+	d, s := c.Scenario.Deployment, c.Scenario
 	if w := c.Scenario.Workload; w.Concurrency != 16 || w.InputTokens.String() != "1024" || w.OutputTokens.String() != "128" {
 		t.Errorf("%+v %v %v, want exact lengths", w, w.InputTokens, w.OutputTokens)
 	}
-	if d.Precision.Weights != "" || d.PollSteps != 1 || d.Serve.TP != 2 || d.Serve.MaxTokens != 8192 {
+	if d.Precision.Weights != "" || int(engineNumber(s, "poll_steps")) != 1 || d.Serve.TP != 2 || d.Serve.MaxTokens != 8192 {
 		t.Errorf("%+v, want the checkpoint's BF16, a poll each step, TP2", d)
 	}
 	// Clients over several replicas: 448 clients, 14 each.
@@ -67,8 +67,9 @@ func TestSiliconSpeculation(t *testing.T) {
 		{with(qwen, "moe_tp_size", "1", "moe_ep_size", "4"), 0},
 		{with(qwen, "moe_tp_size", "4", "moe_ep_size", "1", "backend_version", "0.5.10.post1"), 0},
 	} {
-		if d := onlyCase(t, siliconColumns, x.row).Scenario.Deployment; d.MTP.Drafts != x.drafts || d.PollSteps != 30 {
-			t.Errorf("moe tp %s of %s: %+v, poll %d; want %d drafts", x.row["moe_tp_size"], x.row["backend_version"], d.MTP, d.PollSteps, x.drafts)
+		s := onlyCase(t, siliconColumns, x.row).Scenario
+		if d := s.Deployment; d.MTP.Drafts != x.drafts || int(engineNumber(s, "poll_steps")) != 30 {
+			t.Errorf("moe tp %s of %s: %+v, poll %g; want %d drafts", x.row["moe_tp_size"], x.row["backend_version"], d.MTP, engineNumber(s, "poll_steps"), x.drafts)
 		}
 	}
 }
@@ -179,8 +180,9 @@ func TestSiliconRecipesOfVLLM(t *testing.T) {
 		{"0.17.0", "source_file=2026-03-25.csv", "", "", 0.95, 0, 0},
 	} {
 		row := with(minimax, "backend_version", x.version, "silicon_data_source", x.source+"; silicon_concurrency=32")
-		d := onlyCase(t, siliconColumns, row).Scenario.Deployment
-		if d.Precision.KV != x.kv || d.Precision.Router != x.router || d.MemoryFraction != x.memory || d.Serve.MaxTokens != x.chunk || d.GraphTokens != x.graphTokens {
+		s := onlyCase(t, siliconColumns, row).Scenario
+		d := s.Deployment
+		if d.Precision.KV != x.kv || d.Precision.Router != x.router || engineNumber(s, "memory_fraction") != x.memory || d.Serve.MaxTokens != x.chunk || int(engineNumber(s, "graph_tokens")) != x.graphTokens {
 			t.Errorf("v%s: %+v, serve %+v", x.version, d, d.Serve)
 		}
 	}

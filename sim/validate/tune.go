@@ -197,7 +197,7 @@ func (t *tuning) split(sets []*Set) (map[string]float64, error) {
 // groupOf is a hash of what a deployment is but for its load.
 func groupOf(c *Case) (uint64, error) {
 	s := *c.Scenario
-	s.Deployment.PollSteps = 0
+	s.Patches = s.Patches.Without("engine.poll_steps") // launch scripts choose it by the load
 	if s.Workload != nil {
 		load := *s.Workload
 		load.Concurrency, load.Requests, load.Rate = 0, 0, 0
