@@ -13,7 +13,8 @@ type design struct {
 	build       func(*builder, *attentionDoc) *Attention
 }
 
-// designs is the table of attention designs; a new one is a file and a line here.
+// designs is the table of attention designs; a new one is a file and a line here, and
+// the law that prices it (forms.go of sim/cost says which).
 var designs = []design{
 	{"gqa", "grouped-query or multi-head attention, over all tokens or a sliding window",
 		"heads kv_heads head_dim", "window qk_norm bias sinks output_gate", (*builder).gqa},
@@ -29,6 +30,23 @@ var designs = []design{
 		"heads head_dim rope_dim q_rank o_groups o_rank", "window", (*builder).window},
 	{"linear", "constant-size state: gated delta rule, channel-wise gated delta (KDA) or lightning attention",
 		"heads head_dim rule", "key_heads key_dim conv", (*builder).linear},
+}
+
+// Design is what others may know of an attention design: its name, what it is, and the
+// parameters that it needs and can have.
+type Design struct {
+	Name, About string
+	Need, May   []string
+}
+
+// Designs lists the attention designs. Each must have a law: sim/cost prices every one
+// of them in a test, and refuses a design that it does not know.
+func Designs() []Design {
+	out := make([]Design, len(designs))
+	for i, d := range designs {
+		out[i] = Design{d.name, d.about, strings.Fields(d.need), strings.Fields(d.may)}
+	}
+	return out
 }
 
 func findDesign(name string) *design {

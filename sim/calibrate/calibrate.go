@@ -64,7 +64,11 @@ type Slice struct {
 // with the context's error.
 func Run(ctx context.Context, chip *topologies.Chip, rows *Rows, o Options) (*Report, error) {
 	flat := chip.Flat()
-	if _, err := law.New(flat); err != nil {
+	set, err := law.New(flat)
+	if err == nil {
+		err = set.Complete()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w\nname a chip as ancestor, whose constants stand where no timing decides", err)
 	}
 	if err := checkSources(rows, o.Sources); err != nil {

@@ -47,20 +47,26 @@ type attention struct {
 // wholeBlock says that the design's law covers projections and small kernels.
 func (k *attention) wholeBlock() bool { return k.form > linearForm }
 
-func (s *Stepper) addAttention(list *[]attention, a *models.Attention) {
+func (s *Stepper) addAttention(list *[]attention, a *models.Attention) error {
 	for i := range *list {
 		if k := &(*list)[i]; k.a == a || reflect.DeepEqual(k.a, a) {
 			k.count++
-			return
+			return nil
 		}
 	}
-	*list = append(*list, s.newAttention(a))
+	k, err := s.newAttention(a)
+	*list = append(*list, k)
+	return err
 }
 
-func (s *Stepper) newAttention(a *models.Attention) attention {
+func (s *Stepper) newAttention(a *models.Attention) (attention, error) {
+	form, err := formOf(a)
+	if err != nil {
+		return attention{}, err
+	}
 	tp := int64(s.config.Layout.TP)
 	k := attention{
-		label: a.Label, form: formOf(a), count: 1, a: a,
+		label: a.Label, form: form, count: 1, a: a,
 		linears: shardLinears(a.Linears, int(tp), s.config.Chip),
 		heads:   float64(ceilDiv(a.Heads, tp)), kv: float64(ceilDiv(a.KVHeads, tp)),
 		small: float64(a.SmallKernels),
@@ -75,9 +81,13 @@ func (s *Stepper) newAttention(a *models.Attention) attention {
 	k.pieces(headShare)
 	for _, l := range k.linears {
 		k.linearFlops, k.linearAtPeak = k.linearFlops+l.flops, k.linearAtPeak+l.atPeak
-		if l.name == "kv_b" { // projects a cached prefix again
-			k.projects8, k.projectedAtPeak = l.precision != topologies.BF16, l.atPeak/l.flops
-		}
+	}
+	again, err := k.reprojects()
+	if err != nil {
+		return attention{}, err
+	}
+	if again != nil {
+		k.projects8, k.projectedAtPeak = again.precision != topologies.BF16, again.atPeak/again.flops
 	}
 	k.decodeRows = -1
 	k.indexPrecision = s.indexPrecision(&k)
@@ -85,12 +95,12 @@ func (s *Stepper) newAttention(a *models.Attention) attention {
 	k.decode = law.Decode{Heads: k.heads, KVHeads: k.kv, HeadDim: float64(a.HeadDim), KV8: k.kv8}
 	k.prefixFlops = float64(a.PrefixFlops) * headShare
 	k.stateBytes = float64(a.StateRead)
-	if a.Design == "linear" {
+	if k.form == linearForm {
 		k.stateBytes *= headShare
 		k.recurrence(headShare)
 	}
 	k.stateFlops, k.stateChunkFlops = float64(a.StateFlops)*headShare, float64(a.PrefillStateFlops)*headShare
-	return k
+	return k, nil
 }
 
 // activations sets the bytes a row moves between the kernels of a block.
@@ -123,44 +133,6 @@ func (k *attention) recurrence(headShare float64) {
 	}
 }
 
-// form is the law that prices a design. Those above linearForm cover the whole
-// attention block, projections and small kernels included.
-type form int
-
-const (
-	gqaForm form = iota
-	linearForm
-	mlaForm
-	dsaForm
-	csaForm
-	hcaForm
-	denseForm
-)
-
-// formOf picks the law of a design: V4's window-only layers run the HCA form
-// without compressed entries; its uncompressed ones have that form's projections
-// and floors around dense attention of many heads on one shared entry a token,
-// which gathers nothing and decodes as the absorbed MLA kernel does; plain windows
-// are GQA, and latent attention with a cache of its own per head runs the GQA kernel.
-func formOf(a *models.Attention) form {
-	perHead := len(a.Pieces) > 0 && a.Pieces[0].PerHead
-	switch {
-	case a.Design == "linear":
-		return linearForm
-	case perHead:
-		return gqaForm
-	case a.Design == "mla":
-		return mlaForm
-	case a.Design == "window" && a.Window == 0:
-		return denseForm
-	case a.Design == "dsa":
-		return dsaForm
-	case a.Design == "csa":
-		return csaForm
-	}
-	return hcaForm
-}
-
 // pieces turns cache pieces into coefficients. A sparse gather (entries chosen by
 // an indexer) reads one set a query row, everything else is read once a sequence.
 func (k *attention) pieces(headShare float64) {
@@ -179,7 +151,7 @@ func (k *attention) pieces(headShare float64) {
 			k.scoreBytes[p.Break] += 4 / stride
 			continue
 		}
-		k.kv8 = p.Format != models.BF16 && p.Format != models.FP32
+		k.kv8, _ = eightBit(p.Format) // refused by formOf
 		k.kvBytes[p.Break] += bytes / stride
 		k.readBytes[p.Break] += bytes / stride
 		k.entries[p.Break] += 1 / stride
@@ -193,9 +165,6 @@ func (k *attention) pieces(headShare float64) {
 		}
 	}
 	k.window = float64(k.a.Window)
-	if len(k.a.Pieces) > 1 || k.a.TopK > 0 {
-		k.window = 0
-	}
 }
 
 // sparse multiplies the gathers of chosen entries by the rows of a verify step.

@@ -144,7 +144,7 @@ func (s *Stepper) caches(m *Memory) {
 		for _, layer := range layers {
 			a := layer.Attention
 			kv, state := ceilDiv(a.KVHeads, int64(l.TP)), int64(1)
-			if a.Design == "linear" {
+			if form, err := formOf(a); err == nil && form == linearForm {
 				state = int64(l.TP)
 			}
 			c.add(a, kv, max(1, a.KVHeads), 1, state)

@@ -90,9 +90,8 @@ type arithmetic struct {
 }
 
 // arithmeticOf maps a stored format, and the precision of the product where the
-// model names another, to a kernel variant.
+// model names another, to a kernel variant; one without a variant has no kernel.
 func arithmeticOf(stored, compute models.Format, chip *topologies.Chip) arithmetic {
-	wide := arithmetic{variant: law.BF16, precision: topologies.BF16}
 	// CANN multiplies V4's grouped output projection in MXFP8, where the reference
 	// widens it to BF16 (cann-recipes-infer@fbc225d).
 	widened := compute == models.BF16 && stored != models.BF16 && stored != models.FP32
@@ -100,6 +99,8 @@ func arithmeticOf(stored, compute models.Format, chip *topologies.Chip) arithmet
 		return arithmetic{variant: law.W8A16, precision: topologies.BF16}
 	}
 	switch stored {
+	case models.BF16:
+		return arithmetic{variant: law.BF16, precision: topologies.BF16}
 	case models.FP32:
 		return arithmetic{variant: law.FP32, precision: topologies.BF16}
 	case models.FP8, models.FP8Block:
@@ -132,7 +133,7 @@ func arithmeticOf(stored, compute models.Format, chip *topologies.Chip) arithmet
 		}
 		return arithmetic{variant: law.W4A16, precision: topologies.BF16}
 	}
-	return wide
+	return arithmetic{}
 }
 
 // fourBit is MXFP4 × FP8 where there are FP8 units, FP4 weights widened to BF16

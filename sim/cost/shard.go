@@ -51,7 +51,7 @@ func block(ls []linear) law.Linears {
 			sum.Flops16 += l.flops
 		case topologies.FP4:
 			sum.Flops4 += l.flops
-		default:
+		case topologies.FP8, topologies.INT8:
 			sum.Flops8 += l.flops
 		}
 		switch {

@@ -48,7 +48,15 @@ func New(c Config) (*Stepper, error) {
 	if !c.Engine.FusesSmallKernels {
 		s.smallKernel = laws.SmallKernel()
 	}
-	s.main, s.draft = s.stacks()
+	if err := s.formats(); err != nil {
+		return nil, err
+	}
+	if err := s.stacks(); err != nil {
+		return nil, err
+	}
+	if err := s.priced(); err != nil {
+		return nil, err
+	}
 	for i := range s.main.ffns {
 		s.mixed = s.mixed || s.main.ffns[i].moe != nil
 	}
@@ -100,27 +108,33 @@ func (c *Config) fill() error {
 }
 
 // stacks groups the layers of the main model and of the draft module.
-func (s *Stepper) stacks() (main, draft stack) {
+func (s *Stepper) stacks() error {
 	m := s.config.Model
+	var errs []error
 	for _, l := range m.Layers {
-		s.addLayer(&main, l)
-	}
-	for i := range main.attentions {
-		main.attentions[i].sparse(s.verify, m.Breaks)
+		errs = append(errs, s.addLayer(&s.main, l))
 	}
 	for i := range s.config.Drafts {
-		s.addLayer(&draft, m.MTP[min(i, len(m.MTP)-1)])
+		errs = append(errs, s.addLayer(&s.draft, m.MTP[min(i, len(m.MTP)-1)]))
+	}
+	for _, err := range errs {
+		if err != nil { // the first of a design; every layer of it says the same
+			return fmt.Errorf("model %s: %w", m.Name, err)
+		}
+	}
+	for i := range s.main.attentions {
+		s.main.attentions[i].sparse(s.verify, m.Breaks)
 	}
 	if s.config.Drafts > 0 {
-		draft.linears = shardLinears(m.MTPLinears, 1, s.config.Chip)
+		s.draft.linears = shardLinears(m.MTPLinears, 1, s.config.Chip)
 	}
-	return main, draft
+	return nil
 }
 
-func (s *Stepper) addLayer(st *stack, l models.Layer) {
-	s.addAttention(&st.attentions, l.Attention)
+func (s *Stepper) addLayer(st *stack, l models.Layer) error {
 	s.addFFN(&st.ffns, l.FFN)
 	st.layers++
+	return s.addAttention(&st.attentions, l.Attention)
 }
 
 // Memory is the account of one rank's HBM.
@@ -133,43 +147,6 @@ func (s *Stepper) Config() Config { return s.config }
 // collectives take from elsewhere, one sentence each.
 func (s *Stepper) Assumptions() []string {
 	return append(s.laws.Assumptions(s.classes()...), s.comms.assumptions()...)
-}
-
-// formClasses are the operator classes that price an attention form, by form.
-var formClasses = [...][]string{
-	gqaForm:    {"gqa_decode", "gqa_prefill"},
-	linearForm: {"gated_delta"},
-	mlaForm:    {"mla_decode", "mla_prefill"},
-	dsaForm:    {"dsa_decode", "dsa_prefill"},
-	csaForm:    {"csa_decode", "csa_prefill"},
-	hcaForm:    {"hca_decode", "hca_prefill"},
-	denseForm:  {"hca_decode", "hca_prefill", "mla_kernel_decode"},
-}
-
-// classes are the operator classes that this configuration is priced by.
-func (s *Stepper) classes() []string {
-	classes := []string{"gemm", "small_kernel"}
-	for _, k := range s.main.attentions {
-		classes = append(classes, formClasses[k.form]...)
-	}
-	for _, f := range s.main.ffns {
-		if f.moe != nil && f.moe.m.Gate.Format == models.FP32 {
-			classes = append(classes, "gemm_fp32")
-		}
-		switch {
-		case f.moe == nil:
-		case s.config.Layout.Overlap == Wave:
-			classes = append(classes, "megamoe", "moe_dispatched")
-		case s.dispatched():
-			classes = append(classes, "moe_dispatched")
-		default:
-			classes = append(classes, "moe")
-		}
-	}
-	if s.config.Model.HC > 1 {
-		classes = append(classes, "mhc")
-	}
-	return classes
 }
 
 // Ranks is how many ranks one instance takes: dies on dual-die chips.

@@ -16,6 +16,8 @@ type source struct {
 	chip        *topologies.Chip
 	floors      float64  // on times; of an ancestor's constants
 	kernels     []string // preferred, best first
+	missing     map[slot]string
+	known       map[string][]string // variants that some form reads, by class
 	errs        []error
 	assumptions []assumption
 }
@@ -32,10 +34,35 @@ type values struct {
 // find is the first of the variants of a class that the chip or an ancestor has,
 // those of preferred kernels before the others.
 func (src *source) find(class string, variants ...string) (*values, bool) {
+	src.knows(class, variants...)
 	if v, ok := src.preferred(class, variants...); ok {
 		return v, true
 	}
 	return src.first(class, variants...)
+}
+
+// knows notes that forms read these variants of a class, whether or not the chip's do.
+func (src *source) knows(class string, variants ...string) {
+	for _, v := range variants {
+		if !slices.Contains(src.known[class], v) {
+			src.known[class] = append(src.known[class], v)
+		}
+	}
+}
+
+// unread refuses the chip's blocks of constants that no form would ever read.
+func (src *source) unread() {
+	for _, class := range slices.Sorted(maps.Keys(src.chip.Operators)) {
+		if !slices.Contains(classes, class) {
+			src.fail("operators.%s: %v", class, spec.UnknownName("operator class", class, classes))
+			continue
+		}
+		for _, v := range slices.Sorted(maps.Keys(src.chip.Operators[class])) {
+			if !slices.Contains(src.known[class], v) {
+				src.fail("operators.%s.%s: %v", class, v, spec.UnknownName("variant", v, src.known[class]))
+			}
+		}
+	}
 }
 
 // preferred is find among the variants of preferred kernels alone.
@@ -66,26 +93,34 @@ func (src *source) first(class string, variants ...string) (*values, bool) {
 	return nil, false
 }
 
-// need is find for a class that every chip must have.
-func (src *source) need(class string, variants ...string) *values {
+// need is find for the constants of form i of a class. Where there are none, the form
+// has no price (NaN), and Set.Need says what is missing to a caller that would use it.
+func (src *source) need(class string, i int, variants ...string) *values {
 	if v, ok := src.find(class, variants...); ok {
 		return v
 	}
-	src.fail("no constants for operators.%s.%s, and no ancestor has them", class, strings.Join(variants, " or "))
+	src.missing[slot{class, i}] = fmt.Sprintf("operators.%s.%s", class, strings.Join(variants, " or "))
 	return &values{src: src, name: class}
 }
 
 func (src *source) fail(format string, args ...any) {
-	src.errs = append(src.errs, fmt.Errorf("chip %s: %s", src.chip.Name, fmt.Sprintf(format, args...)))
+	err := fmt.Errorf("chip %s: %s", src.chip.Name, fmt.Sprintf(format, args...))
+	for _, said := range src.errs { // several variants may read one block
+		if said.Error() == err.Error() {
+			return
+		}
+	}
+	src.errs = append(src.errs, err)
 }
 
-// number reads one constant; a missing one is an error, said with its neighbours.
+// number reads one constant; one that is missing among others is an error, and of a
+// class that the chip has not at all there is none.
 func (v *values) number(key string, low, high float64) float64 {
 	v.read = append(v.read, key)
 	x, ok := v.c.Values[key]
 	switch {
 	case v.c.Values == nil:
-		return 1 // already reported as missing altogether
+		return math.NaN()
 	case !ok:
 		v.src.fail("operators.%s: %s is missing", v.name, key)
 		return 1
@@ -104,9 +139,11 @@ func (v *values) ns(key string) float64 { return v.number(key, 0, 1e9) * 1e-9 * 
 func (v *values) log(key string) float64 { return v.us(key) * math.Log2E }
 
 // share is an efficiency on compulsory work: at most 1, so that nothing beats the peak.
+// A fit may state a little more, which is its error.
 func (v *values) share(key string) float64 { return min(v.number(key, 1e-4, 2), 1) }
 
-// cached is an efficiency on traffic that caches may serve: it may exceed 1.
+// cached is an efficiency on traffic that caches may serve: it may exceed 1, and a
+// check against the peaks must leave that traffic out.
 func (v *values) cached(key string) float64 { return v.number(key, 1e-4, 100) }
 
 // has tells an optional constant.

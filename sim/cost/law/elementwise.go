@@ -13,18 +13,18 @@ type smallForm struct{ floor, byte float64 }
 
 func (s *Set) compileSmall(src *source) {
 	s.compileDelta(src)
-	v := src.need("mhc", "bfloat16")
+	v := src.need("mhc", 0, "bfloat16")
 	s.mhc = mhcForm{
 		preFloor: v.us("pre_floor_us"), pre: v.us("pre_us"), preByte: 1 / (s.hbm * v.share("e_pre")),
 		postFloor: v.us("post_floor_us"), post: v.us("post_us"), postByte: 1 / (s.hbm * v.share("e_post")),
 	}
 	v.done()
-	v = src.need("indexer_logits", "fp8")
+	v = src.need("indexer_logits", 0, "fp8")
 	s.logits = logitsForm{
 		floor: v.us("t0_us"), flop: 1 / (s.fp8 * v.share("ec")), byte: 1 / (s.hbm * v.cached("em")), row: v.ns("row_ns"),
 	}
 	v.done()
-	v = src.need("small_kernel", "any")
+	v = src.need("small_kernel", 0, "any")
 	s.small = smallForm{floor: v.us("t0_us"), byte: 1 / (s.hbm * v.share("em"))}
 	v.done()
 }

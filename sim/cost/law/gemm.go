@@ -44,34 +44,39 @@ const splitRows = 16
 
 func (s *Set) compileGEMM(src *source) {
 	for i := range gemmSources {
-		s.gemm[i] = s.gemmForm(src, &gemmSources[i])
+		class := "gemm"
+		if gemmSources[i].v == FP32 {
+			class = "gemm_fp32"
+		}
+		src.knows(class, gemmSources[i].names...)
+		s.gemm[i] = s.gemmForm(src, i, &gemmSources[i])
 	}
 }
 
-// gemmForm compiles one variant. 8-bit floats without FP8 units are stored in 8
+// gemmForm compiles one variant into form i. 8-bit floats without FP8 units are stored in 8
 // bits and computed in BF16; FP4 without FP4 units, or without timings of them in
 // the chip's ancestry, is W4A8; FP32 without timings costs what BF16 does.
-func (s *Set) gemmForm(src *source, g *gemmSource) gemmForm {
+func (s *Set) gemmForm(src *source, i int, g *gemmSource) gemmForm {
 	class, names, w, a, quant, peak := "gemm", g.names, g.w, g.a, g.quant, s.bf16
 	switch {
 	case g.v == NVFP4:
 		if _, timed := src.chip.Constants("gemm", names[0]); !timed || !s.nativeFP4 {
-			return s.gemmForm(src, &gemmSources[W4A8.index()])
+			return s.gemmForm(src, i, &gemmSources[W4A8.index()])
 		}
 		peak = s.fp4
 	case g.v == FP32:
 		class = "gemm_fp32"
 		if _, timed := src.chip.Constants(class, names[0]); !timed {
-			return s.gemmForm(src, &gemmSources[0])
+			return s.gemmForm(src, i, &gemmSources[BF16.index()])
 		}
 	case g.float8 && !s.nativeFP8:
-		return s.gemmForm(src, &gemmSources[W8A16.index()])
+		return s.gemmForm(src, i, &gemmSources[W8A16.index()])
 	case g.v == INT8:
 		peak = s.int8
 	case quant > 0:
 		peak = s.fp8
 	}
-	v := src.need(class, names...)
+	v := src.need(class, i, names...)
 	f := gemmForm{
 		floor: v.us("t0_us"), rootK: v.number("k_power", 0.5, 1) < 1,
 		flop: 1 / (peak * v.share("ec")), byte: 1 / (s.hbm * v.share("em")), p: v.number("p", 0.1, 16),

@@ -24,13 +24,13 @@ type gqaPrefillForm struct {
 
 func (s *Set) compileGQA(src *source) {
 	for i, name := range kvFormats {
-		v := src.need("gqa_decode", name)
+		v := src.need("gqa_decode", i, name)
 		s.gqaDecode[i] = gqaDecodeForm{
 			floor: v.us("t0_us"), byte: 1 / (s.hbm * v.share("em")), cta: v.us("cta_us") / s.cores,
 			log: v.log("log_us"), query: 1 / (s.hbm * v.cached("eq")), seq: v.us("row_us"),
 		}
 		v.done()
-		v = src.need("gqa_prefill", gqaMath[i]...)
+		v = src.need("gqa_prefill", i, gqaMath[i]...)
 		peak := s.bf16
 		if i == 1 && s.nativeFP8 {
 			peak = s.fp8

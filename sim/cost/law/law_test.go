@@ -192,15 +192,53 @@ func TestBadConstants(t *testing.T) {
 	delete(v, "ec")
 	v["eq"] = -1
 	v["t_us"] = 3
-	delete(c.Operators, "mhc")
+	c.Operators["gem"] = c.Operators["gemm"]
+	c.Operators["moe"]["fp8_blok/triton"] = c.Operators["moe"]["fp8_block/triton"]
 	_, err := New(c)
 	if err == nil {
 		t.Fatal("want an error")
 	}
-	for _, want := range []string{"operators.gemm.fp8: ec is missing", "eq: must be within", `unknown constant "t_us"`, "t0_us", "no constants for operators.mhc"} {
+	for _, want := range []string{"operators.gemm.fp8: ec is missing", "eq: must be within", `unknown constant "t_us"`, "t0_us", `operators.gem: unknown operator class "gem"; did you mean "gemm"?`,
+		`operators.moe.fp8_blok/triton: unknown variant "fp8_blok/triton"; did you mean "fp8_block/triton"?`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
+	}
+}
+
+// A chip needs no class that nobody prices by; one that is missing has no price.
+func TestMissingClasses(t *testing.T) {
+	c := load(t, "h100")
+	delete(c.Operators, "csa_decode")
+	delete(c.Operators, "moe_dispatched")
+	delete(c.Operators["moe"], "fp8_block/triton")
+	s := compile(t, c)
+	if got := s.CSADecode(&Decode{Batch: 1, Rows: 1}).Total(); !math.IsNaN(got) {
+		t.Errorf("a block without constants costs %g s", got)
+	}
+	if err := s.Need(Use{Class: "hca_decode"}, Use{Class: "gemm", Variant: FP8Block}, Use{Class: "moe", Variant: BF16}, Use{Class: "gqa_decode", KV8: true}); err != nil {
+		t.Error(err)
+	}
+	for _, u := range []struct {
+		use  Use
+		want string
+	}{
+		{Use{Class: "csa_decode"}, "chip h100: no constants for operators.csa_decode.all, and no ancestor has them"},
+		{Use{Class: "moe", Variant: FP8Block}, "operators.moe.fp8_block/trtllm or fp8_block/triton"},
+		{Use{Class: "moe_dispatched", Variant: FP8}, "operators.moe.fp8_block/trtllm or fp8_block/triton"},
+		{Use{Class: "gemm", Variant: "fp9"}, `unknown variant of gemm "fp9"; did you mean "fp8"?`},
+		{Use{Class: "csa_decod"}, `did you mean "csa_decode"?`},
+		{Use{Class: "mla_decode"}, `unknown variant of mla_decode ""`},
+	} {
+		if err := s.Need(u.use); err == nil || !strings.Contains(err.Error(), u.want) {
+			t.Errorf("%+v: %v, want %q in it", u.use, err, u.want)
+		}
+	}
+	if err := s.Complete(); err == nil || strings.Contains(err.Error(), "hca_decode") || !strings.Contains(err.Error(), "csa_decode") {
+		t.Errorf("got %v", err)
+	}
+	if err := compile(t, load(t, "l40s")).Complete(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -13,7 +13,7 @@ type deltaForm struct {
 }
 
 func (s *Set) compileDelta(src *source) {
-	v := src.need("gated_delta", "bfloat16")
+	v := src.need("gated_delta", 0, "bfloat16")
 	s.delta = deltaForm{
 		update: v.us("update_us"), conv: v.us("conv_us"), state: 1 / (s.hbm * v.share("e_state")),
 		convByte: 1 / (s.hbm * v.cached("e_conv")), chunk: v.us("chunk_us"), prefillConv: v.us("scan_us"),

@@ -22,13 +22,13 @@ func (s *Set) compileMLA(src *source) {
 		if i == 1 {
 			peak = s.fp8
 		}
-		v := src.need("mla_kernel_decode", name)
+		v := src.need("mla_kernel_decode", i, name)
 		s.mlaKernel[i] = mlaKernelForm{
 			floor: v.us("t0_us"), flop: 1 / (peak * v.share("ec")), byte: 1 / (s.hbm * v.share("em")),
 			tile: v.us("tile_us") / (128 * s.cores), log: v.log("log_us"), row: v.us("row_us"),
 		}
 		v.done()
-		v = src.need("mla_kernel_prefill", name)
+		v = src.need("mla_kernel_prefill", i, name)
 		s.mlaTile[i] = mlaTileForm{
 			floor: v.us("t0_us"), flop: 1 / (s.bf16 * v.share("ec")), long: s.cores / (s.bf16 * v.cached("e_long")),
 			byte: 1 / (s.hbm * v.cached("e_io")), cta: v.us("cta_us") / s.cores,
@@ -36,11 +36,11 @@ func (s *Set) compileMLA(src *source) {
 		v.done()
 	}
 	for i, names := range blockFormats {
-		v := src.need("mla_decode", names...)
+		v := src.need("mla_decode", i, names...)
 		s.mlaDecode[i] = s.decodeBlock(v, s.bf16)
 		s.mlaDecode[i].log, s.mlaDecode[i].logScale = v.log("log_us"), 1.0/256
 		v.done()
-		v = src.need("mla_prefill", names...)
+		v = src.need("mla_prefill", i, names...)
 		s.mlaPrefill[i] = blockForm{
 			floor: v.us("t0_us"), weight: 1 / (s.hbm * v.share("ew")), linear: 1 / v.share("el"),
 			flop: 1 / (s.bf16 * v.share("ec")), act: 1 / (s.hbm * v.cached("e_act")),
@@ -53,14 +53,18 @@ func (s *Set) compileMLA(src *source) {
 // found first: a chip without FP4 kernels runs the 8-bit block.
 var blockFormats = [3][]string{{"bfloat16"}, {"fp8_block", "bfloat16"}, {"nvfp4", "fp8_block", "bfloat16"}}
 
+// blockFormat is the form of a block by its projections, -1 for a variant that no
+// block has.
 func blockFormat(v Variant) int {
 	switch v {
-	case BF16, W8A16, W4A16, "":
+	case BF16, W8A16, W4A16, FP32:
 		return 0
+	case FP8, FP8Block, INT8, MXFP8, W4A8:
+		return 1
 	case NVFP4:
 		return 2
 	}
-	return 1
+	return -1
 }
 
 // MLAKernelDecode is the absorbed MLA kernel alone:

@@ -40,37 +40,43 @@ var moeSources = [numVariants]moeSource{
 
 func (s *Set) compileMoE(src *source) {
 	for i := range moeSources {
-		s.moe[i], s.dispatched[i] = s.moeForms(src, &moeSources[i])
+		src.knows("moe", moeSources[i].moe...)
+		src.knows("moe_dispatched", moeSources[i].dispatched...)
+		src.knows("moe_dispatched", moeSources[i].asked...)
+		s.moe[i], s.dispatched[i] = s.moeForms(src, i, &moeSources[i])
 	}
-	v := src.need("megamoe", "w4a8")
+	v := src.need("megamoe", 0, "w4a8")
 	s.mega = megaForm{
 		floor: v.us("t0_us"), flop: 1 / (s.fp8 * v.share("ec")), byte: 1 / (s.hbm * v.share("em")), wire: v.share("en"),
 	}
 	v.done()
 }
 
-// moeForms compiles one variant; the substitutions are those of gemmForm.
-func (s *Set) moeForms(src *source, m *moeSource) (all, dispatched moeForm) {
+// moeForms compiles one variant into forms i; the substitutions are those of gemmForm.
+func (s *Set) moeForms(src *source, i int, m *moeSource) (all, dispatched moeForm) {
 	peak := s.fp8
 	switch {
 	case m.v == NVFP4:
 		if _, timed := src.chip.Constants("moe", m.moe[0]); !timed || !s.nativeFP4 {
-			return s.moeForms(src, &moeSources[W4A8.index()])
+			return s.moeForms(src, i, &moeSources[W4A8.index()])
 		}
 		peak = s.fp4
 	case (m.v == FP8 || m.v == FP8Block || m.v == MXFP8) && !s.nativeFP8:
-		return s.moeForms(src, &moeSources[W8A16.index()])
+		return s.moeForms(src, i, &moeSources[W8A16.index()])
 	case m.v == INT8:
 		peak = s.int8
 	case m.v == BF16 || m.v == W4A16 || m.v == W8A16 || m.v == FP32:
 		peak = s.bf16
 	}
-	all = s.moeForm(src.need("moe", m.moe...), peak, m.w)
+	all = s.moeForm(src.need("moe", i, m.moe...), peak, m.w)
 	if v, ok := src.preferred("moe_dispatched", m.asked...); ok {
 		return all, s.moeForm(v, peak, m.w)
 	}
 	if v, ok := src.find("moe_dispatched", m.dispatched...); ok && (m.v != W4A8 || all.allPairs || v.variant == "w4a8") {
 		return all, s.moeForm(v, peak, m.w)
+	}
+	if text, none := src.missing[slot{"moe", i}]; none {
+		src.missing[slot{"moe_dispatched", i}] = text
 	}
 	return all, all
 }

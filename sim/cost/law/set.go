@@ -27,10 +27,12 @@ const (
 
 const numVariants = 10
 
-// index is the place of a variant in compiled tables; a name that is none of them
-// counts as BF16, the widest.
+// index is the place of a variant in compiled tables, -1 for a name that is none of
+// them: Set.Need refuses it, and a price by it is a fault of the program.
 func (v Variant) index() int {
 	switch v {
+	case BF16:
+		return 0
 	case FP8:
 		return 1
 	case FP8Block:
@@ -50,7 +52,7 @@ func (v Variant) index() int {
 	case FP32:
 		return 9
 	}
-	return 0
+	return -1
 }
 
 // Linears are the projections inside an attention block on one rank for one step:
@@ -134,29 +136,32 @@ type Set struct {
 	logits      logitsForm
 	small       smallForm
 	chip        string
+	missing     map[slot]string // forms without constants, and what they would have been
 	assumptions []assumption
 }
 
 // New compiles the constants of a chip (or of its ancestors, with the chip's own
 // peaks) for one rank: a die of a package. Where a chip has several kernels of a
 // class (variants such as fp8_block/triton), those named come first: "triton", or a
-// whole variant. Errors name the class and the constant.
+// whole variant. Errors name the class and the constant. A class that neither the chip
+// nor an ancestor has is no error: it has no price (NaN), and Need refuses its use.
 func New(chip *topologies.Chip, kernels ...string) (*Set, error) {
 	p, err := rankPeaks(chip)
 	if err != nil {
 		return nil, err
 	}
 	s := &Set{peaks: p, chip: chip.Name}
-	src := &source{chip: chip, kernels: kernels, floors: chip.Inherited().Floors}
+	src := &source{chip: chip, kernels: kernels, floors: chip.Inherited().Floors, missing: map[slot]string{}, known: map[string][]string{}}
 	s.compileGEMM(src)
 	s.compileMoE(src)
 	s.compileGQA(src)
 	s.compileMLA(src)
 	s.compileSparse(src)
 	s.compileSmall(src)
+	src.unread()
 	if err := errors.Join(src.errs...); err != nil {
 		return nil, err
 	}
-	s.assumptions = src.assumptions
+	s.assumptions, s.missing = src.assumptions, src.missing
 	return s, nil
 }

@@ -4,30 +4,30 @@ import "math"
 
 func (s *Set) compileSparse(src *source) {
 	for i, name := range kvFormats {
-		v := src.need("dsa_decode", name)
+		v := src.need("dsa_decode", i, name)
 		f := s.decodeBlock(v, s.bf16)
 		f.log, f.logScale = v.log("log_us"), 1.0/128
 		f.indexFloor, f.index = v.us("index_us"), 1/(s.hbm*v.cached("e_index"))
 		f.topk, f.key, f.tile = v.us("topk_us"), v.ns("key_ns"), v.us("tile_us")/128
 		v.done()
 		s.dsaDecode[i] = f
-		v = src.need("dsa_prefill", dsaKernels[i]...)
+		v = src.need("dsa_prefill", i, dsaKernels[i]...)
 		s.dsaPrefill[i] = s.sparsePrefill(v, true)
 		v.done()
 	}
-	v := src.need("csa_decode", "all")
+	v := src.need("csa_decode", 0, "all")
 	s.csaDecode = s.decodeBlock(v, s.bf16)
 	s.csaDecode.index, s.csaDecode.topk = 1/(s.hbm*v.cached("e_index")), v.us("topk_us")
 	s.csaDecode.row, s.csaDecode.tile = v.us("row_us"), v.us("tile_us")/128
 	v.done()
-	v = src.need("hca_decode", "all")
+	v = src.need("hca_decode", 0, "all")
 	s.hcaDecode = s.decodeBlock(v, s.bf16)
 	s.hcaDecode.row, s.hcaDecode.log, s.hcaDecode.logScale = v.us("row_us"), v.log("log_us"), 1.0/64
 	v.done()
-	v = src.need("csa_prefill", "all")
+	v = src.need("csa_prefill", 0, "all")
 	s.csaPrefill = s.sparsePrefill(v, true)
 	v.done()
-	v = src.need("hca_prefill", "all")
+	v = src.need("hca_prefill", 0, "all")
 	s.hcaPrefill = s.sparsePrefill(v, false)
 	v.done()
 }
