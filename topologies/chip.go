@@ -17,22 +17,39 @@ const (
 	INT8 Precision = "int8"
 )
 
+// CoreKind says what one of a chip's cores is, for laws with costs per thread block.
+type CoreKind string
+
+// SM is a core that runs thread blocks as one of an NVIDIA GPU does: laws count the
+// cores that the file lists. OtherCore is larger or smaller than that: a chip of them
+// counts as many SMs as its BF16 peak is worth.
+const (
+	SM        CoreKind = "sm"
+	OtherCore CoreKind = "other"
+)
+
+// Silicon is what a chip's file says of the package itself. A field added here is a key
+// of the file and a line of `chip show`, and a law can read it (sim/cost/law).
+type Silicon struct {
+	Vendor  string                     `yaml:"vendor" json:"vendor"`
+	Family  string                     `yaml:"family" json:"family"` // generation, by which libraries choose constants: hopper, blackwell, davinci …
+	Year    int                        `yaml:"year" json:"year"`
+	Dies    int                        `yaml:"dies" json:"dies"`           // ranks a package has: 2 for Ascend 910C, otherwise 1
+	Cores   int                        `yaml:"cores" json:"cores"`         // SMs, CUs or AI cores of the package; 0 when not published
+	Core    CoreKind                   `yaml:"core" json:"core,omitempty"` // what one is; must be said where cores are given
+	Peak    map[Precision]spec.Compute `yaml:"peak" json:"peak"`           // dense, of the package
+	Memory  Memory                     `yaml:"memory" json:"memory"`
+	DieLink DieLink                    `yaml:"die_link" json:"die_link,omitzero"` // between the dies of a package; zero when Dies is 1
+	Power   spec.Power                 `yaml:"power" json:"power"`                // TDP, 0 when not published
+}
+
 // Chip is one package: peaks, memory, links, and the constants of its operator laws.
 type Chip struct {
+	Silicon
 	Name        string
 	Aliases     []string
-	Vendor      string
-	Family      string // generation, by which libraries choose constants: hopper, blackwell, davinci …
-	Year        int
 	Source      string
 	Confidence  string
-	Dies        int                        // ranks a package has: 2 for Ascend 910C, otherwise 1
-	Cores       int                        // SMs, CUs or AI cores of the package
-	Peak        map[Precision]spec.Compute // dense, of the package
-	Memory      Memory
-	DieLink     DieLink    // between the dies of a package; zero when Dies is 1
-	Power       spec.Power // TDP, 0 when not published
-	Efficiency  map[string]float64
 	Assumptions []string
 	// Ancestor names the chip whose operator constants this one inherits, scaled
 	// by its own peaks; empty when it has constants of its own.
@@ -42,20 +59,52 @@ type Chip struct {
 	// Operators holds fitted constants by operator class and variant. Which
 	// classes there are, their forms and their constants' names is cost's business.
 	Operators map[string]map[string]Constants
+	// Software is what runs on the chip, its own or the nearest ancestor's.
+	Software
 	// Parent is what Ancestor names, loaded.
 	Parent *Chip
 }
 
+// Software is what of a chip its software decides: the engine that serves on it where
+// none is named, the libraries that communicate, and what kernels multiply in. A file
+// that leaves a key out has its ancestor's; the chip's assumptions say so.
+type Software struct {
+	Engine     string           `yaml:"engine" json:"engine"`
+	Libraries  map[Domain]Stack `yaml:"libraries" json:"libraries"`
+	Arithmetic *Arithmetic      `yaml:"arithmetic" json:"arithmetic,omitempty"`
+}
+
+// Arithmetic is what kernels on a chip multiply in where its peaks do not say it.
+type Arithmetic struct {
+	// Integers: INT8 is multiplied (W8A8, W4A8). Otherwise it is a way to store
+	// weights, which are multiplied in BF16.
+	Integers bool `yaml:"integers" json:"integers"`
+	// MXFP8: blocks of FP8 weights are multiplied in MXFP8, a weight that the
+	// reference widens to BF16 among them.
+	MXFP8 bool `yaml:"mxfp8" json:"mxfp8"`
+	// WideIndexKeys: FP4 index keys are kept in FP8, though the chip has FP4 units.
+	WideIndexKeys bool `yaml:"wide_index_keys" json:"wide_index_keys"`
+}
+
+// Multiplies is the chip's arithmetic; where neither the file nor an ancestor says any,
+// what its peaks say holds.
+func (c *Chip) Multiplies() Arithmetic {
+	if c.Arithmetic == nil {
+		return Arithmetic{}
+	}
+	return *c.Arithmetic
+}
+
 // Memory is a package's HBM.
 type Memory struct {
-	Capacity  spec.Bytes
-	Bandwidth spec.Bandwidth
+	Capacity  spec.Bytes     `yaml:"capacity" json:"capacity"`
+	Bandwidth spec.Bandwidth `yaml:"bandwidth" json:"bandwidth"`
 }
 
 // DieLink joins the dies of one package.
 type DieLink struct {
-	Bandwidth spec.Bandwidth // per die, one direction
-	Tau       spec.Duration  // one way, small message
+	Bandwidth spec.Bandwidth `yaml:"bandwidth" json:"bandwidth"` // per die, one direction
+	Tau       spec.Duration  `yaml:"tau" json:"tau"`             // one way, small message
 }
 
 // Constants are the fitted numbers of one operator class and variant, with where

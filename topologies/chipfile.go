@@ -12,29 +12,15 @@ import (
 
 // chipFile is a chip as its YAML writes it.
 type chipFile struct {
-	Name       string                     `yaml:"name"`
-	Aliases    []string                   `yaml:"aliases"`
-	Vendor     string                     `yaml:"vendor"`
-	Family     string                     `yaml:"family"`
-	Year       int                        `yaml:"year"`
-	Source     string                     `yaml:"source"`
-	Confidence string                     `yaml:"confidence"`
-	Dies       int                        `yaml:"dies"`
-	Cores      int                        `yaml:"cores"`
-	Peak       map[Precision]spec.Compute `yaml:"peak"`
-	Memory     struct {
-		Capacity  spec.Bytes     `yaml:"capacity"`
-		Bandwidth spec.Bandwidth `yaml:"bandwidth"`
-	} `yaml:"memory"`
-	DieLink struct {
-		Bandwidth spec.Bandwidth `yaml:"bandwidth"`
-		Tau       spec.Duration  `yaml:"tau"`
-	} `yaml:"die_link"`
-	Power       spec.Power         `yaml:"power"`
-	Efficiency  map[string]float64 `yaml:"efficiency"`
-	Ancestor    string             `yaml:"ancestor"`
-	Transfer    Transfer           `yaml:"transfer"`
-	Assumptions []assumptionFile   `yaml:"assumptions"`
+	Name        string   `yaml:"name"`
+	Aliases     []string `yaml:"aliases"`
+	Source      string   `yaml:"source"`
+	Confidence  string   `yaml:"confidence"`
+	Silicon     `yaml:",inline"`
+	Software    `yaml:",inline"`
+	Ancestor    string           `yaml:"ancestor"`
+	Transfer    Transfer         `yaml:"transfer"`
+	Assumptions []assumptionFile `yaml:"assumptions"`
 	// Operators: class → variant → constants and their metadata side by side.
 	Operators map[string]map[string]map[string]any `yaml:"operators"`
 }
@@ -60,15 +46,15 @@ func (s *Source) parseChip(name string, data []byte, own bool, descendants []str
 	}
 	f.check(doc)
 	c := &Chip{
-		Name: f.Name, Aliases: f.Aliases, Vendor: f.Vendor, Family: f.Family, Year: f.Year,
-		Source: f.Source, Confidence: f.Confidence, Dies: max(f.Dies, 1), Cores: f.Cores, Peak: f.Peak,
-		Memory: Memory(f.Memory), DieLink: DieLink(f.DieLink), Power: f.Power, Efficiency: f.Efficiency,
+		Silicon: f.Silicon, Software: f.Software, Name: f.Name, Aliases: f.Aliases, Source: f.Source, Confidence: f.Confidence,
 		Ancestor: f.Ancestor, Transfer: f.Transfer, Operators: f.operators(doc),
 		Assumptions: readAssumptions(doc, f.Name, f.Assumptions),
 	}
+	c.Dies = max(c.Dies, 1)
 	if f.Ancestor != "" {
 		c.Parent = s.ancestorOf(doc, c, descendants)
 	}
+	c.inheritSoftware()
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -113,10 +99,19 @@ func (f *chipFile) check(doc *spec.Doc) {
 	} else if f.DieLink.Bandwidth != 0 || f.DieLink.Tau != 0 {
 		doc.Errorf("die_link", "is for a chip of several dies; dies is %d", max(f.Dies, 1))
 	}
-	for _, k := range slices.Sorted(maps.Keys(f.Efficiency)) {
-		if v := f.Efficiency[k]; !(v > 0 && v <= 1) {
-			doc.Errorf("efficiency."+k, "must be above 0 and at most 1, got %v", v)
-		}
+	f.checkCore(doc)
+	checkStacks(doc, f.Libraries)
+}
+
+func (f *chipFile) checkCore(doc *spec.Doc) {
+	kinds := []string{string(SM), string(OtherCore)}
+	switch {
+	case f.Core != "" && !slices.Contains(kinds, string(f.Core)):
+		doc.Errorf("core", "%v", spec.UnknownName("kind of core", string(f.Core), kinds))
+	case f.Cores > 0 && f.Core == "":
+		doc.Errorf("cores", "core must say what one is: %s, which runs thread blocks as an NVIDIA GPU's does, or %s, of which the chip counts as many as its BF16 peak is worth", SM, OtherCore)
+	case f.Cores == 0 && f.Core == SM:
+		doc.Errorf("core", "cores must say how many there are")
 	}
 }
 

@@ -83,16 +83,7 @@ func (t *Topology) tierLevel(i int, ranks, inside, below float64, stride int) le
 		port: bw / tier.Oversubscription, shares: i > 0 && tier.SharesPorts,
 		near: tier.Tau.after(1) / 1e9,
 	}
-	switch tier.Shape {
-	case FullMesh:
-		l.mesh(tier, bw, t.memberStride(i, stride))
-	case Torus:
-		l.inner = true
-		l.torus(t, i, bw, ranks)
-	default:
-		l.far, l.spread, l.ring = l.near, l.port, l.port
-		l.steps, l.merged = l.members-1, l.members
-	}
+	l = tier.joined().meet(l, t, i, bw, ranks, stride)
 	l.spread, l.ring = min(l.spread, l.port), min(l.ring, l.port)
 	return l
 }

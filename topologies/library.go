@@ -93,54 +93,22 @@ func (ls Libraries) Assumptions() []string {
 	return out
 }
 
-// choice is what a vendor's engines use; rack is a scale-up domain of more than
-// a node, bus a box without scale-up links.
-type choice struct {
-	vendor, domain                                          string
-	allReduce, collective, decode, prefill, transfer, fused string
-}
-
-var choices = []choice{
-	{"NVIDIA", "node", "custom-allreduce", "nccl", "deepep-ll", "deepep-normal", "mooncake", "megamoe"},
-	{"NVIDIA", "rack", "custom-allreduce", "nccl", "trtllm-alltoall", "trtllm-alltoall", "mooncake", "megamoe"},
-	{"NVIDIA", "bus", "nccl-pcie", "nccl-pcie", "nccl-pcie", "nccl-pcie", "mooncake", ""},
-	{"AMD", "node", "rccl", "rccl", "deepep-ll", "deepep-normal", "mooncake", ""},
-	{"Google", "node", "ici", "ici", "ici", "ici", "ici", ""},
-	{"Huawei", "node", "cann", "cann", "cann", "cann", "cann", ""},
-	{"", "node", "nccl", "nccl", "deepep-ll", "deepep-normal", "mooncake", ""},
-}
-
-// DefaultLibraries chooses by the chip's vendor and the innermost tier.
+// DefaultLibraries are those that the chip's engines use in the system's innermost tier.
 func (t *Topology) DefaultLibraries() (Libraries, error) {
-	domain := "node"
-	switch inner := &t.Tiers[0]; {
-	case inner.Fabric == "pcie":
-		domain = "bus"
-	case inner.Fabric == "nvlink" && inner.Size > 16:
-		domain = "rack"
-	}
-	c := choices[len(choices)-1]
-	for _, x := range choices {
-		if strings.EqualFold(x.vendor, t.Chip.Vendor) && (x.domain == domain || domain != "bus" && x.domain == "node" && c.vendor == "") {
-			c = x
-		}
+	stack, err := t.stack()
+	if err != nil {
+		return Libraries{}, err
 	}
 	var out Libraries
-	for _, want := range []struct {
-		name string
-		into **Library
-	}{
-		{c.allReduce, &out.AllReduce}, {c.collective, &out.Collective}, {c.decode, &out.Decode},
-		{c.prefill, &out.Prefill}, {c.transfer, &out.Transfer}, {c.fused, &out.Fused},
-	} {
-		if want.name == "" {
+	for _, want := range stack.named() {
+		if *want.name == "" {
 			continue
 		}
-		l, err := t.Library(want.name)
+		l, err := t.Library(*want.name)
 		if err != nil {
-			return Libraries{}, err
+			return Libraries{}, fmt.Errorf("chip %s: libraries.%s: %w", t.Chip.Name, want.key, err)
 		}
-		*want.into = l
+		*want.into(&out) = l
 	}
 	if out.Fused != nil && !out.Fused.Fused.timed { // no kernel of that kind runs on the chip's generation
 		out.Fused = nil
@@ -257,6 +225,9 @@ func perChip[T any](byChip map[string]T, c *Chip) (v T, own, ok bool) {
 
 func (f *libraryFile) check(doc *spec.Doc) {
 	checkHead(doc, f.Name, f.Source, f.Confidence)
+	for i, fabric := range f.Fabrics {
+		checkFabric(doc, fmt.Sprintf("fabrics[%d]", i), fabric)
+	}
 	if f.Ring == nil && f.Shot == nil && len(f.Dispatch) == 0 && f.Transfer == nil && f.Fused == nil {
 		doc.Errorf("", "has no law: want ring, shot, dispatch and combine, transfer or fused")
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -170,7 +171,7 @@ func TestConstantsInherit(t *testing.T) {
 	write("chips/new.yaml", "name: new\nancestor: old\n"+base+"operators: {moe: {bf16: {t0_us: 9, source: tables}}}\n")
 	write("chips/knot.yaml", "name: knot\nancestor: loop\n"+base)
 	write("chips/loop.yaml", "name: loop\nancestor: knot\n"+base)
-	write("mine.yaml", "name: mine\naliases: [own]\nsource: x\nconfidence: low\nchip: new\nchips: 2\ntiers: [{name: n, shape: switch, bandwidth: 1GB/s, tau: {hops: [{switch: 1ns}]}}]\n")
+	write("mine.yaml", "name: mine\naliases: [own]\nsource: x\nconfidence: low\nchip: new\nchips: 2\ntiers: [{name: n, shape: switch, bandwidth: 1GB/s, fabric: ub, tau: {hops: [{switch: 1ns}]}}]\n")
 	x, err := Load("own", dir)
 	if err != nil {
 		t.Fatal(err)
@@ -191,8 +192,8 @@ func TestConstantsInherit(t *testing.T) {
 	if _, err := Load(filepath.Join(dir, "mine.yaml"), dir); err != nil {
 		t.Error(err)
 	}
-	if _, err := x.DefaultLibraries(); err != nil {
-		t.Errorf("a vendor without libraries of its own: %v", err)
+	if _, err := x.DefaultLibraries(); err == nil || !strings.Contains(err.Error(), "chip new says no communication libraries for a node, which tier n of mine is by its fabric ub: write libraries: {node: {all_reduce: …") {
+		t.Errorf("a chip without libraries: %v", err)
 	}
 }
 
@@ -202,8 +203,8 @@ confidence: high
 chip: h100
 chips: 64
 tiers:
-  - {name: node, size: 8, shape: switch, bandwidth: 450GB/s, tau: {endpoint: 1ns, hops: [{switch: 1ns}]}}
-  - {name: pod, size: 64, shape: full-mesh, dims: [2, 4], bandwidth: 50GB/s, tau: {hops: [{switch: 1ns, metres: 2}]}}
+  - {name: node, size: 8, shape: switch, bandwidth: 450GB/s, fabric: nvlink, tau: {endpoint: 1ns, hops: [{switch: 1ns}]}}
+  - {name: pod, size: 64, shape: full-mesh, dims: [2, 4], bandwidth: 50GB/s, fabric: ub, tau: {hops: [{switch: 1ns, metres: 2}]}}
 assumptions:
   - {path: "tiers[1].bandwidth", because: guess}
 `
@@ -218,6 +219,9 @@ func TestTopologyErrors(t *testing.T) {
 		{"bandwidth: 450GB/s", "bandwith: 450GB/s", `did you mean "bandwidth"`},
 		{"chip: h100", "chip: h10", `did you mean "h100"`},
 		{"shape: switch", "shape: swich", `did you mean "switch"`},
+		{"shape: switch", "shape: dragonfly", `tiers[0].shape: unknown shape "dragonfly" (known: fat-tree, full-mesh, switch, torus)`},
+		{"fabric: nvlink", "fabric: nvlnk", `x.yaml:7:70: tiers[0].fabric: unknown fabric "nvlnk"; did you mean "nvlink"?`},
+		{"fabric: nvlink, ", "", "tiers[0].fabric: must name the kind of link: nvlink, xgmi,"},
 		{"dims: [2, 4]", "dims: [2, 3]", "multiply to 6, but the tier joins 8 members"},
 		{"dims: [2, 4]", "dims: [2, -4]", "extents must be 1 to"},
 		{"dims: [2, 4]", "dims: []", "needs 1 to 6 extents"},
@@ -393,6 +397,68 @@ func TestTransfer(t *testing.T) {
 		"ancestor: h100\noperators: {gemm: {fp8: {t0_us: 1, source: s}}}\ntransfer: {floors: 2, source: s}\n": "has its own in operators",
 	} {
 		if _, err := chip(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A shape that the table does not say everything of cannot be loaded, and a tier that
+// no file was checked for has no price.
+func TestShapesAreWhole(t *testing.T) {
+	table := append(slices.Clone(joinings), joining{shape: "dragonfly", path: switchedPath, worst: switchedWorst, delays: switchedDelays})
+	if _, err := shapeIn(table, "dragonfly"); err == nil || !strings.Contains(err.Error(), `shape "dragonfly" has no cut, meet in the table`) {
+		t.Errorf("got %v", err)
+	}
+	for _, j := range joinings {
+		if _, err := shapeIn(joinings, j.shape); err != nil {
+			t.Error(err)
+		}
+	}
+	x := *system(t, "hgx-h100:16")
+	x.Tiers = slices.Clone(x.Tiers)
+	x.Tiers[1].Shape = "dragonfly"
+	defer func() {
+		if recover() == nil {
+			t.Error("a tier of a shape that nobody knows has a delay")
+		}
+	}()
+	x.TierDelays(1)
+}
+
+// What a chip's software decides is said in its file or in an ancestor's, which the
+// assumptions then name; what is said of cores is said whole.
+func TestSoftwareOfChips(t *testing.T) {
+	const head = "name: x\nvendor: Acme\nsource: s\nconfidence: low\npeak: {bf16: 1PFLOPS}\nmemory: {capacity: 1GiB, bandwidth: 1TB/s}\n"
+	for _, name := range ChipNames() {
+		c, err := LoadChip(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Engine == "" || c.Libraries[Node] == (Stack{}) || c.Core == "" || strings.Contains(strings.Join(c.Assumptions, "\n"), "assumed as on its ancestor") {
+			t.Errorf("%s: engine %q, core %q, libraries %v, %q", name, c.Engine, c.Core, c.Libraries, c.Assumptions)
+		}
+	}
+	c, err := ParseChip("x.yaml", []byte(head+"ancestor: ascend910c\nengine: vllm\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Engine != "vllm" || c.Libraries[Node].Dispatch != "cann" || !c.Multiplies().Integers || c.Core != "" {
+		t.Errorf("%+v", c.Software)
+	}
+	if all := strings.Join(c.Assumptions, "\n"); all != "x: communication libraries and arithmetic assumed as on its ancestor ascend910c" {
+		t.Errorf("assumptions %q", all)
+	}
+	for text, want := range map[string]string{
+		"cores: 8\n":                             "x.yaml:7:8: cores: core must say what one is: sm,",
+		"core: smm\ncores: 8\n":                  `unknown kind of core "smm"; did you mean "sm"?`,
+		"core: sm\n":                             "core: cores must say how many there are",
+		"efficiency: {hbm: 0.8}\n":               `unknown key "efficiency"`,
+		"libraries: {nod: {all_reduce: nccl}}\n": `unknown domain "nod"; did you mean "node"?`,
+		"libraries: {node: {all_reduce: nccl, transfer: a}}\n":   "libraries.node.dispatch: must name a communication library",
+		"arithmetic: {integer: true}\n":                          `did you mean "integers"?`,
+		"core: other\ncores: 8\nlibraries: {bus: {reduce: x}}\n": `unknown key "reduce"`,
+	} {
+		if _, err := ParseChip("x.yaml", []byte(head+text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}

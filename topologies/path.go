@@ -26,28 +26,7 @@ func (t *Topology) Path(a, b int) Path {
 		return Path{Tier: -1}
 	}
 	i := t.meetingTier(a, b)
-	tier := &t.Tiers[i]
-	p := Path{Tier: i, Hops: len(tier.Tau.Hops), Tau: tier.Tau.Path(), Bandwidth: tier.usable()}
-	switch tier.Shape {
-	case FullMesh:
-		differ, lanes := t.meshDistance(i, a, b)
-		p.Hops = differ
-		p.Tau = spec.Duration(math.Round(tier.Tau.after(float64(differ))))
-		p.Bandwidth = tier.Bandwidth * spec.Bandwidth(float64(lanes)/float64(tier.lanes()))
-	case Torus:
-		r := t.torus(i)
-		ns := float64(tier.Tau.Endpoint + tier.Tau.Software)
-		turns := 0
-		p.Hops = 0
-		for d := range tier.Dims {
-			n, cost := r.distance(d, r.position(t, d, a), r.position(t, d, b))
-			p.Hops, ns = p.Hops+n, ns+cost
-			turns += min(n, 1)
-		}
-		p.Tau = spec.Duration(math.Round(ns))
-		p.Bandwidth = tier.link() * spec.Bandwidth(turns)
-	}
-	return p
+	return t.Tiers[i].joined().path(t, i, a, b)
 }
 
 // meetingTier is the innermost tier that has both chips in one domain.
@@ -176,22 +155,7 @@ func (r rings) crossed(d, p int) int {
 
 // worst is the delay in s of the longest traversal of tier i.
 func (t *Topology) worst(i int) float64 {
-	tier := &t.Tiers[i]
-	switch tier.Shape {
-	case FullMesh:
-		turns := 0.0
-		for _, d := range tier.Dims {
-			turns += float64(min(d-1, 1))
-		}
-		return tier.Tau.after(turns) / 1e9
-	case Torus:
-		r, ns := t.torus(i), float64(tier.Tau.Endpoint+tier.Tau.Software)
-		for d := range tier.Dims {
-			ns += r.line(d, r.extent(d, i), 2)
-		}
-		return ns / 1e9
-	}
-	return tier.Tau.after(1) / 1e9
+	return t.Tiers[i].joined().worst(t, i)
 }
 
 // Delays are the path delays between chips of one domain, or of a system.
@@ -204,18 +168,10 @@ type Delays struct {
 // tier i that meet there; for a torus, over every two of the domain, whose way
 // may be any of its rings. A domain is taken as full.
 func (t *Topology) TierDelays(i int) Delays {
-	tier := &t.Tiers[i]
-	switch tier.Shape {
-	case FullMesh:
-		return t.meshDelays(i)
-	case Torus:
-		return t.torusDelays(i)
-	}
-	hops := float64(len(tier.Tau.Hops))
-	return Delays{Worst: tier.Tau.Path(), Mean: tier.Tau.Path(), WorstHops: hops, MeanHops: hops}
+	return t.Tiers[i].joined().delays(t, i)
 }
 
-func (t *Topology) meshDelays(i int) Delays {
+func meshDelays(t *Topology, i int) Delays {
 	tier := &t.Tiers[i]
 	members, mean, worst := 1, 0.0, 0.0
 	for _, d := range tier.Dims {
@@ -236,7 +192,7 @@ func (t *Tier) delays(worst, mean float64) Delays {
 	}
 }
 
-func (t *Topology) torusDelays(i int) Delays {
+func torusDelays(t *Topology, i int) Delays {
 	r, tier := t.torus(i), &t.Tiers[i]
 	base := float64(tier.Tau.Endpoint + tier.Tau.Software)
 	out, worstNs, meanNs, chips := Delays{}, base, 0.0, 1.0
@@ -301,24 +257,7 @@ func (t *Topology) pairsWithin(size int) float64 {
 func (t *Topology) Bisection() spec.Bandwidth {
 	i := len(t.Tiers) - 1
 	tier := &t.Tiers[i]
-	least := math.Inf(1)
-	switch tier.Shape {
-	case FullMesh:
-		members := (t.Chips + t.below(i) - 1) / t.below(i)
-		lane := float64(tier.Bandwidth) * float64(t.below(i)) / float64(tier.lanes())
-		for _, d := range tier.Dims {
-			if d > 1 {
-				least = min(least, lane*float64(members/d*(d/2)*((d+1)/2)))
-			}
-		}
-	case Torus:
-		r := t.torus(i)
-		for d := range tier.Dims {
-			if n := r.extent(d, i); n > 1 {
-				least = min(least, 2*float64(t.Chips/n)*float64(tier.link()))
-			}
-		}
-	}
+	least := tier.joined().cut(t, i)
 	if math.IsInf(least, 1) {
 		return tier.usable() * spec.Bandwidth(t.Chips) / 2
 	}

@@ -83,17 +83,6 @@ func TestWithTau(t *testing.T) {
 	}
 }
 
-func TestOpticsPresetsCarryEnergy(t *testing.T) {
-	o, _ := ParseTau("cpo")
-	x, err := system(t, "supernode8912").WithTau(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if x.Tiers[1].OpticsEnergy != 3.5 || x.Tiers[0].OpticsEnergy != 0 {
-		t.Errorf("optics %v and copper %v pJ a bit, want 3.5 and none", x.Tiers[1].OpticsEnergy, x.Tiers[0].OpticsEnergy)
-	}
-}
-
 func TestTauErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"optcs=10ns":             `did you mean "optics"`,

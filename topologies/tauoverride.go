@@ -35,22 +35,21 @@ type TauOverride struct {
 type TauOverrides []TauOverride
 
 type tauPreset struct {
-	part   string
-	ns     float64
-	energy float64 // pJ a bit and pass, for optics
+	part string
+	ns   float64
 }
 
 // Optics are a pass through one module, path presets a whole traversal
-// (facts: ECOC 2026 talks by Huawei and Ciena; NCCL tuning.cc; He Tingbo,
+// (16, 6, 5 and 3.5 pJ a bit, which nothing reads; facts: ECOC 2026 talks by Huawei and Ciena; NCCL tuning.cc; He Tingbo,
 // ChinaXiv:202605.00224, for the 100 ns that system-level τ aspires to).
 var tauPresets = map[string]tauPreset{
-	"pluggable":   {"optics", 100, 16},
-	"lpo":         {"optics", 20, 6},
-	"npo":         {"optics", 10, 5},
-	"cpo":         {"optics", 5, 3.5},
-	"tcp":         {"path", 25_000, 0},
-	"rdma":        {"path", 2_500, 0},
-	"aspire100ns": {"path", 100, 0},
+	"pluggable":   {"optics", 100},
+	"lpo":         {"optics", 20},
+	"npo":         {"optics", 10},
+	"cpo":         {"optics", 5},
+	"tcp":         {"path", 25_000},
+	"rdma":        {"path", 2_500},
+	"aspire100ns": {"path", 100},
 }
 
 var tauParts = []string{"endpoint", "software", "switch", "serdes", "fec", "optics", "metre", "metres", "path"}
@@ -261,9 +260,6 @@ func (t *Topology) override(o TauOverride) error {
 		case o.Tier == "" && o.Part == "path" && i == 0 && len(t.Tiers) > 1:
 		default:
 			done = tier.Tau.replace(o) || done
-			if p := tauPresets[o.Preset]; p.energy > 0 && tier.OpticsEnergy > 0 {
-				tier.OpticsEnergy = p.energy
-			}
 		}
 	}
 	if !done {

@@ -40,7 +40,7 @@ type Tier struct {
 	Bandwidth        spec.Bandwidth // per chip, one direction
 	Oversubscription float64        // ≥ 1; what leaves the tier below is divided by it
 	Medium           string
-	// Fabric names the kind of link (nvlink, infiniband, ub, pcie, ici, xgmi …).
+	// Fabric names the kind of link, one of the list in software.go: nvlink, ub, pcie …
 	Fabric string
 	// SharesPorts says that the tier below leaves by the same ports: what crosses
 	// either counts against one bandwidth (CloudMatrix384's UB plane). Without it
@@ -49,10 +49,7 @@ type Tier struct {
 	// Detours says that a full mesh also sends by way of the members outside a
 	// group (UB-Mesh's all-path routing), a relayed byte taking two links.
 	Detours bool
-	// OpticsEnergy is that of one pass through this tier's optical modules, in
-	// picojoules a bit; 0 when not stated.
-	OpticsEnergy float64
-	Tau          Tau
+	Tau     Tau
 }
 
 // Tau is the delay budget of one traversal of a tier, one way, for a small message.

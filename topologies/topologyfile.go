@@ -36,7 +36,6 @@ type tierFile struct {
 	Fabric           string         `yaml:"fabric"`
 	SharesPorts      bool           `yaml:"shares_ports"`
 	Detours          bool           `yaml:"detours"`
-	OpticsEnergy     float64        `yaml:"optics_energy"`
 	Tau              tauFile        `yaml:"tau"`
 }
 
@@ -150,7 +149,7 @@ func (f *topologyFile) assumptions(doc *spec.Doc) []string {
 func (t *tierFile) tier() Tier {
 	out := Tier{
 		Name: t.Name, Size: t.Size, Shape: t.Shape, Dims: t.Dims, Bandwidth: t.Bandwidth, Oversubscription: 1,
-		Medium: t.Medium, Fabric: t.Fabric, SharesPorts: t.SharesPorts, Detours: t.Detours, OpticsEnergy: t.OpticsEnergy,
+		Medium: t.Medium, Fabric: t.Fabric, SharesPorts: t.SharesPorts, Detours: t.Detours,
 		Tau: Tau{Endpoint: t.Tau.Endpoint, Software: t.Tau.Software, NsPerMetre: fibre},
 	}
 	if t.Oversubscription != nil {
@@ -240,7 +239,7 @@ func (f *topologyFile) checkNesting(doc *spec.Doc, path string, i int) {
 	case below > 0 && t.Size%below != 0 && !(last && (f.Partial || f.Unit != nil)):
 		doc.Errorf(path+".size", "must be whole domains of the tier below (%d chips each), got %d; partial: true lets the last be partly filled", below, t.Size)
 	}
-	if t.Shape == FullMesh || t.Shape == Torus {
+	if t.extents() {
 		t.checkDims(doc, path, (t.Size+below-1)/max(below, 1))
 	} else if len(t.Dims) > 0 {
 		doc.Errorf(path+".dims", "are for a full mesh or a torus, not for a %s", t.Shape)
@@ -268,27 +267,29 @@ func (t *tierFile) checkDims(doc *spec.Doc, path string, members int) {
 	}
 }
 
-var shapes = []string{string(Switch), string(FullMesh), string(Torus), string(FatTree)}
+// extents says that the shape's members stand in rows; of an unknown one nothing is known.
+func (t *tierFile) extents() bool {
+	j, err := shapeIn(joinings, t.Shape)
+	return err == nil && j.extents
+}
 
 func (t *tierFile) check(doc *spec.Doc, path string) {
 	if t.Name == "" || strings.ContainsAny(t.Name, " .,=/:") || slices.Contains(reservedNames(), t.Name) {
 		doc.Errorf(path+".name", "must be a word without dots, commas or spaces that is no part or preset of --tau, got %q", t.Name)
 	}
-	if !slices.Contains(shapes, string(t.Shape)) {
-		doc.Errorf(path+".shape", "%v", spec.UnknownName("shape", string(t.Shape), shapes))
+	if _, err := shapeIn(joinings, t.Shape); err != nil {
+		doc.Errorf(path+".shape", "%v", err)
 	}
 	checkPositive(doc, path+".bandwidth", float64(t.Bandwidth))
+	checkFabric(doc, path+".fabric", t.Fabric)
 	if o := t.Oversubscription; o != nil && !(*o >= 1 && *o <= 1e6) {
 		doc.Errorf(path+".oversubscription", "must be 1 (none) to 1000000, got %v", *o)
 	}
-	if !(t.OpticsEnergy >= 0 && t.OpticsEnergy <= 1e6) {
-		doc.Errorf(path+".optics_energy", "must be 0 to 1000000 pJ a bit, got %v", t.OpticsEnergy)
-	}
-	t.Tau.check(doc, path+".tau", t.Shape)
+	t.Tau.check(doc, path+".tau", t.Shape, t.extents())
 }
 
-func (t *tauFile) check(doc *spec.Doc, path string, shape Shape) {
-	switch oneLink := shape == FullMesh || shape == Torus; {
+func (t *tauFile) check(doc *spec.Doc, path string, shape Shape, oneLink bool) {
+	switch {
 	case len(t.Hops) < 1 || len(t.Hops) > maxHops:
 		doc.Errorf(path+".hops", "must be 1 to %d links, got %d", maxHops, len(t.Hops))
 	case oneLink && len(t.Hops) != 1:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -77,22 +78,18 @@ func newTransferShown(c *topologies.Chip) transferShown {
 
 // chipShown is the JSON of chip show, a stable surface.
 type chipShown struct {
-	Name            string                                `json:"name"`
-	Aliases         []string                              `json:"aliases"`
-	Vendor          string                                `json:"vendor"`
-	Year            int                                   `json:"year"`
-	Confidence      string                                `json:"confidence"`
-	Source          string                                `json:"source"`
-	Lineage         []string                              `json:"lineage"` // itself, then whose operator constants it inherits
-	Inherited       transferShown                         `json:"inherited"`
-	Dies            int                                   `json:"dies"`
-	Cores           int                                   `json:"cores"`
-	Peak            map[topologies.Precision]spec.Compute `json:"peak"`
-	MemoryBytes     int64                                 `json:"memory_bytes"`
-	MemoryBandwidth spec.Bandwidth                        `json:"memory_bandwidth"`
-	Power           spec.Power                            `json:"power"`
-	Operators       []operatorShown                       `json:"operators"`
-	Assumptions     []string                              `json:"assumptions"`
+	Name               string   `json:"name"`
+	Aliases            []string `json:"aliases"`
+	topologies.Silicon          // every key of the file about the package, under its own name
+	Confidence         string   `json:"confidence"`
+	Source             string   `json:"source"`
+	Lineage            []string `json:"lineage"` // itself, then whose operator constants it inherits
+	topologies.Software
+	Inherited       transferShown   `json:"inherited"`
+	MemoryBytes     int64           `json:"memory_bytes"`
+	MemoryBandwidth spec.Bandwidth  `json:"memory_bandwidth"`
+	Operators       []operatorShown `json:"operators"`
+	Assumptions     []string        `json:"assumptions"`
 }
 
 type operatorShown struct {
@@ -108,9 +105,9 @@ type operatorShown struct {
 
 func newChipShown(c *topologies.Chip) chipShown {
 	s := chipShown{
-		Name: c.Name, Aliases: append([]string{}, c.Aliases...), Vendor: c.Vendor, Year: c.Year, Confidence: c.Confidence, Source: c.Source,
-		Lineage: c.Lineage(), Inherited: newTransferShown(c), Dies: c.Dies, Cores: c.Cores, Peak: c.Peak, MemoryBytes: int64(c.Memory.Capacity),
-		MemoryBandwidth: c.Memory.Bandwidth, Power: c.Power, Operators: []operatorShown{}, Assumptions: append([]string{}, c.Assumptions...),
+		Name: c.Name, Aliases: append([]string{}, c.Aliases...), Silicon: c.Silicon, Software: c.Software, Confidence: c.Confidence, Source: c.Source,
+		Lineage: c.Lineage(), Inherited: newTransferShown(c), MemoryBytes: int64(c.Memory.Capacity),
+		MemoryBandwidth: c.Memory.Bandwidth, Operators: []operatorShown{}, Assumptions: append([]string{}, c.Assumptions...),
 	}
 	for _, class := range slices.Sorted(maps.Keys(c.Operators)) {
 		for _, variant := range slices.Sorted(maps.Keys(c.Operators[class])) {
@@ -156,6 +153,8 @@ func (s chipShown) constantsOf() string {
 func (s chipShown) print(w io.Writer) {
 	printChips(w, []chipShown{s})
 	fmt.Fprintf(w, "\nsource: %s\n", s.Source)
+	fmt.Fprintf(w, "package: %s\n", facts(reflect.ValueOf(s.Silicon), ""))
+	fmt.Fprintf(w, "software: %s\n", facts(reflect.ValueOf(s.Software), ""))
 	if s.Dies > 1 {
 		fmt.Fprintf(w, "%d dies, each a rank\n", s.Dies)
 	}
@@ -171,6 +170,32 @@ func (s chipShown) print(w io.Writer) {
 		t.Flush()
 	}
 	printAssumptions(w, s.Assumptions)
+}
+
+// facts writes what of a description is said, key by key as its file has it.
+func facts(v reflect.Value, path string) string {
+	for v.Kind() == reflect.Pointer && !v.IsNil() {
+		v = v.Elem()
+	}
+	var parts []string
+	_, text := v.Interface().(fmt.Stringer)
+	switch {
+	case v.IsZero():
+	case v.Kind() == reflect.Struct && !text:
+		for i := range v.NumField() {
+			key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			parts = append(parts, facts(v.Field(i), path+"."+key))
+		}
+	case v.Kind() == reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, k := range keys {
+			parts = append(parts, facts(v.MapIndex(k), path+"."+k.String()))
+		}
+	default:
+		return fmt.Sprintf("%s %v", strings.TrimPrefix(path, "."), v)
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }
 
 func (o operatorShown) timings() string {

@@ -67,12 +67,19 @@ func TestDefaults(t *testing.T) {
 	if m := s.Memory(); m.Capacity != 64<<30 {
 		t.Errorf("a die has %d bytes", m.Capacity)
 	}
-	for vendor, want := range map[string]string{"Huawei": "cann", "NVIDIA": "vllm", "Google": "vllm"} {
-		e, err := DefaultEngine(&topologies.Chip{Vendor: vendor})
-		if err != nil || e.Name != want {
-			t.Errorf("%s: %v, %v", vendor, e, err)
+	for name, want := range map[string]string{"ascend910b": "cann", "h20": "vllm", "tpu-v5p": "vllm"} {
+		chip, err := topologies.LoadChip(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := DefaultEngine(chip); err != nil || e.Name != want {
+			t.Errorf("%s: %v, %v", name, e, err)
 		}
 	}
+	_, err := DefaultEngine(&topologies.Chip{Name: "mine"})
+	says(t, err, "chip mine names no engine", "write engine: NAME in its file, one of cann,")
+	_, err = DefaultEngine(&topologies.Chip{Name: "mine", Software: topologies.Software{Engine: "vlm"}})
+	says(t, err, "chip mine: engine:", `did you mean "vllm"?`)
 	if len(s.Assumptions()) == 0 {
 		t.Error("a chip without kernel tables assumes nothing")
 	}

@@ -228,12 +228,17 @@ func EngineFor(ref string, chip *topologies.Chip, patches ...spec.Patch) (*Engin
 	return e.Patched(patches)
 }
 
-// DefaultEngine is the profile of a chip's usual engine.
+// DefaultEngine is the profile that the chip's file names.
 func DefaultEngine(chip *topologies.Chip) (*Engine, error) {
-	if strings.EqualFold(chip.Vendor, "Huawei") {
-		return LoadEngine("cann")
+	if chip.Engine == "" {
+		return nil, fmt.Errorf("chip %s names no engine that serves on it where none is asked for: write engine: NAME in its file, one of %s, or ask for one",
+			chip.Name, strings.Join(EngineNames(), ", "))
 	}
-	return LoadEngine("vllm")
+	e, err := LoadEngine(chip.Engine)
+	if err != nil {
+		return nil, fmt.Errorf("chip %s: engine: %w", chip.Name, err)
+	}
+	return e, nil
 }
 
 // parseEngine reads a profile; file is what errors call it and where the path of a

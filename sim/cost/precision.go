@@ -2,21 +2,16 @@ package cost
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost/law"
 	"github.com/clustersim/clustersim/topologies"
 )
 
-// integerUnits are chips whose engines multiply in INT8 (W8A8, W4A8), by CANN's
-// published recipes. Elsewhere INT8 is a way to store weights only.
-var integerUnits = []string{"ascend910c"}
-
 func has(chip *topologies.Chip, p topologies.Precision) bool { return chip.Peak[p] > 0 }
 
 func multipliesIntegers(chip *topologies.Chip) bool {
-	return slices.Contains(integerUnits, chip.Name) && has(chip, topologies.INT8)
+	return chip.Multiplies().Integers && has(chip, topologies.INT8)
 }
 
 // Substitute gives the model in formats that a chip has, and says in words what
@@ -40,7 +35,7 @@ func Substitute(m *models.Model, chip *topologies.Chip) (*models.Model, []string
 	float4 := func(f models.Format) bool { return f == models.NVFP4 || f == models.MXFP4 }
 	switch {
 	case has(chip, topologies.FP8):
-		if float4(want.Indexer) && (!has(chip, topologies.FP4) || chip.Vendor == "Huawei") {
+		if float4(want.Indexer) && (!has(chip, topologies.FP4) || chip.Multiplies().WideIndexKeys) {
 			change("index keys", &want.Indexer, models.FP8, chip.Name+" has no published FP4 indexer")
 		}
 		if float4(want.KV) && !has(chip, topologies.FP4) {
@@ -95,7 +90,7 @@ func arithmeticOf(stored, compute models.Format, chip *topologies.Chip) arithmet
 	// CANN multiplies V4's grouped output projection in MXFP8, where the reference
 	// widens it to BF16 (cann-recipes-infer@fbc225d).
 	widened := compute == models.BF16 && stored != models.BF16 && stored != models.FP32
-	if widened && !(chip.Vendor == "Huawei" && has(chip, topologies.FP8)) {
+	if widened && !(chip.Multiplies().MXFP8 && has(chip, topologies.FP8)) {
 		return arithmetic{variant: law.W8A16, precision: topologies.BF16}
 	}
 	switch stored {
@@ -109,7 +104,7 @@ func arithmeticOf(stored, compute models.Format, chip *topologies.Chip) arithmet
 		}
 		v := law.FP8Block
 		switch {
-		case chip.Vendor == "Huawei":
+		case chip.Multiplies().MXFP8:
 			v = law.MXFP8
 		case stored == models.FP8:
 			v = law.FP8

@@ -37,8 +37,8 @@
 //
 // No share of compulsory traffic or of arithmetic exceeds 1, so that nothing beats
 // the peaks. Fractions of activation, score and gather traffic may: caches serve part
-// of it. Costs per thread block are those of an NVIDIA SM; a chip of another vendor
-// counts as many SMs as its BF16 peak is worth on H100.
+// of it. Costs per thread block are those of an NVIDIA SM (`core: sm` in a chip's
+// file); a chip of other cores counts as many SMs as its BF16 peak is worth on H100.
 //
 // # Sources
 //

@@ -74,8 +74,8 @@ type peaks struct {
 }
 
 // hopperCore is the BF16 rate of one of H100's 132 SMs. Costs per thread block are
-// those of an SM; another vendor's cores are larger or smaller, so that a chip of
-// its counts as many SMs as its peak is worth.
+// those of an SM; a chip whose cores are something else, or not published, counts as
+// many SMs as its peak is worth.
 const hopperCore = 989e12 / 132
 
 func rankPeaks(chip *topologies.Chip) (peaks, error) {
@@ -89,7 +89,7 @@ func rankPeaks(chip *topologies.Chip) (peaks, error) {
 	if !(p.bf16 > 0 && p.hbm > 0) {
 		return p, fmt.Errorf("chip %s: BF16 peak and memory bandwidth must be positive", chip.Name)
 	}
-	if chip.Vendor != "NVIDIA" || p.cores == 0 {
+	if chip.Core != topologies.SM {
 		p.cores = p.bf16 / transfer.Compute / hopperCore
 	}
 	p.nativeFP8, p.nativeFP4 = p.fp8 > 0, p.fp4 > 0

@@ -18,6 +18,7 @@ vendor: NVIDIA
 source: a test
 confidence: low
 cores: 132
+core: sm
 peak: {bf16: 989TFLOPS, fp8: 1979TFLOPS, int8: 1979TOPS}
 memory: {capacity: 80GiB, bandwidth: 3.35TB/s}
 ancestor: h100
