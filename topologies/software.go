@@ -118,7 +118,7 @@ func (t *Topology) stack() (Stack, error) {
 	}
 	return Stack{}, fmt.Errorf("chip %s says no communication libraries for a %s, which tier %s of %s is by its fabric %s: "+
 		"write libraries: {%s: {all_reduce: …, collective: …, dispatch: …, prefill_dispatch: …, transfer: …}} in its file, each one of %s, or name an ancestor that has them",
-		t.Chip.Name, domain, t.Tiers[0].Name, t.Name, t.Tiers[0].Fabric, domain, strings.Join(LibraryNames(t.dirs...), ", "))
+		t.Chip.Name, domain, t.Tiers[0].Name, t.Name, t.Tiers[0].Fabric, domain, strings.Join(LibraryNames(t.source.folders()...), ", "))
 }
 
 // inheritSoftware takes from the ancestor what the chip's file leaves out, and says so.

@@ -230,11 +230,19 @@ func (x *explained) printOperators(w io.Writer) {
 		}
 		return fmt.Sprint(v)
 	}
+	apportioned := false
 	for _, o := range x.Operators {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%.1f\t%.1f%%\t%s\t\n", o.LayerKind, o.Name, o.Precision, o.Count, number(o.M), number(o.N), number(o.K),
-			figure(o.Flops/1e9), figure(o.Bytes/1e6), float64(o.Ns)/1e3, 100*float64(o.Ns)/math.Max(1, float64(x.StepNs)), o.Cause)
+		mark := ""
+		if o.Apportioned {
+			mark, apportioned = "~", true
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s%.1f\t%.1f%%\t%s\t\n", o.LayerKind, o.Name, o.Precision, o.Count, number(o.M), number(o.N), number(o.K),
+			figure(o.Flops/1e9), figure(o.Bytes/1e6), mark, float64(o.Ns)/1e3, 100*float64(o.Ns)/math.Max(1, float64(x.StepNs)), o.Cause)
 	}
 	t.Flush()
+	if apportioned {
+		fmt.Fprintln(w, "~ part of a block that was timed as a whole: its time is apportioned by its work")
+	}
 }
 
 // figure is three significant digits, nothing for nothing.

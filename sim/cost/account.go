@@ -13,19 +13,14 @@ func (s *Stepper) accountAttention(p *part, r *recorder, ks []attention, w *work
 		k := &ks[i]
 		decode, prefill := s.attentionTimes(k, w, rows)
 		count := k.count * f
-		var total operator
 		if k.wholeBlock() {
 			p.kernels += count * float64(len(k.linears)+k.a.SmallKernels)
-			tokens := w.rows + w.chunkTokens
-			total = operator{flops: tokens * k.linearFlops, bytes: k.block.Bytes, atPeak: tokens * k.linearAtPeak}
 		} else {
 			p.kernels += count
 		}
-		if w.sequences > 0 {
-			s.addCore(&total, k, k.core(w, false))
-		}
-		if w.chunkTokens > 0 {
-			s.addCore(&total, k, k.core(w, true))
+		total := s.blockWork(k, w)
+		if err := s.beats(k, w, &total, decode.Total()+prefill.Total()); err != nil {
+			panic(err)
 		}
 		p.add(nil, total, count, decode)
 		p.add(nil, operator{}, count, prefill)
@@ -37,6 +32,23 @@ func (s *Stepper) accountAttention(p *part, r *recorder, ks []attention, w *work
 	}
 }
 
+// blockWork is the work in one layer's attention: of its core, and of its projections
+// where the design's law covers them.
+func (s *Stepper) blockWork(k *attention, w *work) operator {
+	var total operator
+	if k.wholeBlock() {
+		tokens := w.rows + w.chunkTokens
+		total = operator{flops: tokens * k.linearFlops, bytes: k.block.Bytes, atPeak: tokens * k.linearAtPeak}
+	}
+	if w.sequences > 0 {
+		s.addCore(&total, k, k.core(w, false), false)
+	}
+	if w.chunkTokens > 0 {
+		s.addCore(&total, k, k.core(w, true), true)
+	}
+	return total
+}
+
 // core is the work of one phase's attention core and indexer. Bytes are compulsory:
 // entries read once a sequence, entries and state written once a row; a prompt's own
 // entries may stay on chip, so prefill counts only its writes.
@@ -44,9 +56,13 @@ func (s *Stepper) accountAttention(p *part, r *recorder, ks []attention, w *work
 // precision, not of the core's.
 type core struct{ flops, projected, read, write, indexFlops, indexBytes float64 }
 
-// atPeak is the time of a core and of projecting the prefix at the rank's peaks.
-func (s *Stepper) atPeak(k *attention, c core) float64 {
-	return c.flops/s.corePeak + c.projected*k.projectedAtPeak
+// atPeak is the time of a phase's core and of projecting the prefix at the rank's peaks.
+func (s *Stepper) atPeak(k *attention, c core, prefill bool) float64 {
+	rate := k.decodePeak
+	if prefill {
+		rate = k.prefillPeak
+	}
+	return c.flops/rate + c.projected*k.projectedAtPeak
 }
 
 func (k *attention) core(w *work, prefill bool) core {
@@ -68,10 +84,10 @@ func (k *attention) core(w *work, prefill bool) core {
 	}
 }
 
-func (s *Stepper) addCore(o *operator, k *attention, c core) {
+func (s *Stepper) addCore(o *operator, k *attention, c core, prefill bool) {
 	o.flops += c.flops + c.projected
 	o.bytes += c.read + c.write
-	o.atPeak += s.atPeak(k, c)
+	o.atPeak += s.atPeak(k, c, prefill)
 	if k.a.RunsIndexer {
 		o.flops += c.indexFlops
 		o.bytes += c.indexBytes
@@ -89,14 +105,17 @@ type portion struct {
 
 // attention records a law's time, split over the operators that it covers in
 // proportion to what each contributes to its terms; floors and activations stay a
-// row of their own.
+// row of their own. Where it covers several, the time of each is apportioned: nobody
+// timed the parts.
 func (r *recorder) attention(k *attention, parts []portion, prefill bool, count float64, t law.Time) {
 	if t == (law.Time{}) {
 		return
 	}
 	var weights, atPeak, cache float64
+	sharing := 0
 	for i := range parts {
 		if parts[i].prefill == prefill {
+			sharing++
 			weights, atPeak, cache = weights+parts[i].weights, atPeak+parts[i].atPeak, cache+parts[i].cache
 		}
 	}
@@ -117,6 +136,7 @@ func (r *recorder) attention(k *attention, parts []portion, prefill bool, count 
 			share.KV = t.KV * x.cache / cache
 		}
 		rest.Weights, rest.Compute, rest.KV = rest.Weights-share.Weights, rest.Compute-share.Compute, rest.KV-share.KV
+		x.apportioned = sharing > 1
 		r.operator(x.operator, count, share)
 	}
 	rest.Weights, rest.Compute, rest.KV = max(0, rest.Weights), max(0, rest.Compute), max(0, rest.KV)
@@ -150,13 +170,13 @@ func (s *Stepper) split(k *attention, w *work, rows float64) (parts []portion) {
 
 // cores adds the attention core and the indexer of one phase.
 func (s *Stepper) cores(parts []portion, k *attention, w *work, prefill bool) []portion {
-	c, phase, m := k.core(w, prefill), "decode", w.rows
+	c, phase, m, precision := k.core(w, prefill), "decode", w.rows, k.decodes
 	if prefill {
-		phase, m = "prefill", w.chunkTokens
+		phase, m, precision = "prefill", w.chunkTokens, k.prefills
 	}
 	parts = append(parts, portion{operator: operator{
-		kind: k.label, name: phase + " core", class: "attention", precision: string(kvPrecision), m: m, n: k.heads, k: float64(k.a.HeadDim),
-		flops: c.flops + c.projected, bytes: c.read + c.write, atPeak: s.atPeak(k, c),
+		kind: k.label, name: phase + " core", class: "attention", precision: string(precision), m: m, n: k.heads, k: float64(k.a.HeadDim),
+		flops: c.flops + c.projected, bytes: c.read + c.write, atPeak: s.atPeak(k, c, prefill),
 	}, prefill: prefill, cache: c.read + 1})
 	if !k.a.RunsIndexer {
 		return parts

@@ -33,6 +33,9 @@ type Operator struct {
 	Bytes     float64 `json:"bytes"`
 	Ns        int64   `json:"ns"`
 	Cause     string  `json:"cause"`
+	// Apportioned: the operator is part of a block that was timed as a whole, and Ns is
+	// the share of the block's time that its work stands for.
+	Apportioned bool `json:"apportioned"`
 }
 
 // Explain prices the same step as Step and lists what it is made of: the mean
@@ -155,7 +158,7 @@ func (r *recorder) settle(x *Explanation) {
 		x.Operators = append(x.Operators, Operator{
 			LayerKind: o.kind, Name: o.name, Class: o.class, Precision: o.precision, Count: int(math.Ceil(o.count)),
 			M: int64(math.Round(o.m)), N: int64(math.Round(o.n)), K: int64(math.Round(o.k)), Flops: o.flops, Bytes: o.bytes,
-			Ns: now - before, Cause: cause.Names[best],
+			Ns: now - before, Cause: cause.Names[best], Apportioned: o.apportioned,
 		})
 		before = now
 	}

@@ -35,10 +35,12 @@ type attention struct {
 	write                                              float64                   // cache bytes a row writes
 	window                                             float64                   // tokens of the longest reach of a query when limited, else 0
 	stateBytes, stateFlops, stateChunkFlops            float64
-	recurrent, convState, convBytes                    float64 // linear: a sequence, a sequence, a row
-	prefixFlops                                        float64 // a token of Load.Prefix
-	projectedAtPeak                                    float64 // seconds that one of these takes at the peak
-	projects8                                          bool    // and whether in 8 bits
+	recurrent, convState, convBytes                    float64              // linear: a sequence, a sequence, a row
+	prefixFlops                                        float64              // a token of Load.Prefix
+	projectedAtPeak                                    float64              // seconds that one of these takes at the peak
+	projects8                                          bool                 // and whether in 8 bits
+	decodes, prefills                                  topologies.Precision // what the core multiplies in
+	decodePeak, prefillPeak                            float64              // of a rank, at those
 	indexPrecision                                     topologies.Precision
 	indexPeak                                          float64 // of a rank, at that precision
 	small, smallBytes                                  float64 // small kernels outside the block law, and what they move a row
@@ -90,6 +92,7 @@ func (s *Stepper) newAttention(a *models.Attention) (attention, error) {
 		k.projects8, k.projectedAtPeak = again.precision != topologies.BF16, again.atPeak/again.flops
 	}
 	k.decodeRows = -1
+	k.corePrecision(s.config.Chip)
 	k.indexPrecision = s.indexPrecision(&k)
 	k.indexPeak = peak(s.config.Chip, k.indexPrecision)
 	k.decode = law.Decode{Heads: k.heads, KVHeads: k.kv, HeadDim: float64(a.HeadDim), KV8: k.kv8}
@@ -276,6 +279,28 @@ func (s *Stepper) newExperts(m *models.MoE) *experts {
 // expertTP is how many ranks share one expert.
 func (l Layout) expertTP() int { return max(1, l.TP*l.DP/l.EP) }
 
-// kvPrecision is what attention cores multiply in: BF16 on a cache that is
-// dequantised first (FlashMLA, V4), whatever its format.
-const kvPrecision = topologies.BF16
+// corePrecision sets what the laws' attention cores multiply in: BF16, on a cache that is
+// dequantised first (FlashMLA, V4), but for two kernels of an 8-bit cache that multiply
+// in its own width: GQA over a prompt, where the chip has FP8 units, and the absorbed
+// MLA kernel that decodes uncompressed layers.
+func (k *attention) corePrecision(chip *topologies.Chip) {
+	k.decodes, k.prefills = topologies.BF16, topologies.BF16
+	if k.kv8 && k.form == gqaForm && has(chip, topologies.FP8) {
+		k.prefills = topologies.FP8
+	}
+	if k.kv8 && k.form == denseForm {
+		k.decodes = narrowest(chip)
+	}
+	k.decodePeak, k.prefillPeak = peak(chip, k.decodes), peak(chip, k.prefills)
+}
+
+// narrowest is the fastest precision of 8 bits or more that the chip has.
+func narrowest(chip *topologies.Chip) topologies.Precision {
+	switch {
+	case has(chip, topologies.FP8):
+		return topologies.FP8
+	case chip.Peak[topologies.INT8] > chip.Peak[topologies.BF16]:
+		return topologies.INT8
+	}
+	return topologies.BF16
+}

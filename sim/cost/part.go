@@ -60,6 +60,7 @@ type operator struct {
 	m, n, k                      float64
 	flops, bytes                 float64 // of one layer
 	atPeak                       float64
+	apportioned                  bool // its time is a share of a block's
 }
 
 // add books count operators with a law's time.

@@ -20,7 +20,7 @@ type Stepper struct {
 	mixed       bool    // some layer has experts
 	verify      float64 // rows a sequence decodes a step: 1 + drafts
 	smallKernel float64 // seconds
-	corePeak    float64 // of a rank, at the precision of attention cores
+	perByte     float64 // seconds of a byte at a rank's HBM bandwidth
 	main, draft stack
 	heads       table[part]
 	works       []work
@@ -30,6 +30,19 @@ type Stepper struct {
 // New checks a configuration and prepares to price its steps. The error names
 // every rule that the configuration breaks, with the arithmetic.
 func New(c Config) (*Stepper, error) {
+	s, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	s.memory = s.account()
+	if err := errors.Join(s.memory.unfit(s), s.blocks()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// build is New up to the account of memory.
+func build(c Config) (*Stepper, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
 	}
@@ -44,7 +57,7 @@ func New(c Config) (*Stepper, error) {
 	if s.comms, err = newComms(&s.config); err != nil {
 		return nil, err
 	}
-	s.corePeak = peak(c.Chip, kvPrecision)
+	s.perByte = 1 / s.hbm()
 	if !c.Engine.FusesSmallKernels {
 		s.smallKernel = laws.SmallKernel()
 	}
@@ -59,10 +72,6 @@ func New(c Config) (*Stepper, error) {
 	}
 	for i := range s.main.ffns {
 		s.mixed = s.mixed || s.main.ffns[i].moe != nil
-	}
-	s.memory = s.account()
-	if err := s.memory.unfit(s); err != nil {
-		return nil, err
 	}
 	return s, nil
 }

@@ -4,6 +4,16 @@ package cost
 // each context tokens long, and prompts of context tokens, of each of which the step
 // takes the last chunk tokens.
 func (s *Stepper) Uniform(sequences, prompts, context, chunk int64) []Load {
+	loads := make([]Load, s.config.Layout.DP)
+	l := s.uniform(sequences, prompts, context, chunk)
+	for i := range loads {
+		loads[i] = l
+	}
+	return loads
+}
+
+// uniform is the load of one rank of such a step.
+func (s *Stepper) uniform(sequences, prompts, context, chunk int64) Load {
 	l := Load{Sequences: sequences}
 	if prompts > 0 {
 		l.ChunkTokens, l.Chunks, l.LastChunks = prompts*chunk, prompts, prompts
@@ -15,9 +25,5 @@ func (s *Stepper) Uniform(sequences, prompts, context, chunk int64) []Load {
 			l.Pairs[j] = prompts * PairSum(context-chunk, chunk, limit)
 		}
 	}
-	loads := make([]Load, s.config.Layout.DP)
-	for i := range loads {
-		loads[i] = l
-	}
-	return loads
+	return l
 }

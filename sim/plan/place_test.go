@@ -10,7 +10,7 @@ import (
 
 // topology is a system of nothing but domains of chips.
 func topology(chips, domain int) *topologies.Topology {
-	return &topologies.Topology{Name: "test", Chips: chips, Chip: &topologies.Chip{Dies: 1}, Tiers: []topologies.Tier{{Size: domain}, {Size: chips}}}
+	return &topologies.Topology{Name: "test", Chips: chips, Chip: &topologies.Chip{Silicon: topologies.Silicon{Dies: 1}}, Tiers: []topologies.Tier{{Size: domain}, {Size: chips}}}
 }
 
 // As many instances as fit do fit, one more does not, and they do not overlap.
