@@ -221,26 +221,29 @@ func (s *Stepper) formats() error {
 	var errs []error
 	said := map[string]bool{}
 	check := func(where, name string, stored, compute models.Format) {
-		if at := where + name; arithmeticOf(stored, compute, s.config.Chip).variant == "" && !said[at] {
-			said[at] = true
-			errs = append(errs, fmt.Errorf("model %s: %s: no kernel multiplies %s, stored in %q and computed in %q", s.config.Model.Name, where, name, stored, compute))
+		if arithmeticOf(stored, compute, s.config.Chip).variant != "" || said[where+name] {
+			return
 		}
+		said[where+name] = true
+		errs = append(errs, fmt.Errorf("model %s: %s: no kernel multiplies %s, stored in %q and computed in %q", s.config.Model.Name, where, name, stored, compute))
 	}
-	each := func(where string, ls []models.Linear) {
-		for _, l := range ls {
-			check(where, l.Name, l.Format, l.Compute)
+	each := func(where string, ls ...models.Linear) {
+		for i := range ls {
+			check(where, ls[i].Name, ls[i].Format, ls[i].Compute)
 		}
 	}
 	m := s.config.Model
-	each("head", []models.Linear{m.Head})
-	each("draft module", m.MTPLinears)
+	each("head", m.Head)
+	each("draft module", m.MTPLinears...)
 	for _, layers := range [][]models.Layer{m.Layers, m.MTP} {
 		for _, l := range layers {
-			each("attention "+l.Attention.Label, l.Attention.Linears)
-			each("ffn "+l.FFN.Label, l.FFN.Linears)
+			each(l.Attention.Label, l.Attention.Linears...)
+			each(l.FFN.Label, l.FFN.Linears...)
 			if e := l.FFN.MoE; e != nil {
-				check("ffn "+l.FFN.Label, "its experts", e.Format, "")
-				each("ffn "+l.FFN.Label, append(append([]models.Linear{e.Gate}, e.Latent...), e.Shared...))
+				check(l.FFN.Label, "experts", e.Format, "")
+				each(l.FFN.Label, e.Gate)
+				each(l.FFN.Label, e.Latent...)
+				each(l.FFN.Label, e.Shared...)
 			}
 		}
 	}

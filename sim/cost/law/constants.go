@@ -17,10 +17,13 @@ type source struct {
 	floors      float64  // on times; of an ancestor's constants
 	kernels     []string // preferred, best first
 	missing     map[slot]string
-	known       map[string][]string // variants that some form reads, by class
+	known       []named // class and variant of every block that some form reads
 	errs        []error
 	assumptions []assumption
 }
+
+// named is a block of constants.
+type named struct{ class, variant string }
 
 // values are the constants of one class and variant while they are read.
 type values struct {
@@ -44,10 +47,19 @@ func (src *source) find(class string, variants ...string) (*values, bool) {
 // knows notes that forms read these variants of a class, whether or not the chip's do.
 func (src *source) knows(class string, variants ...string) {
 	for _, v := range variants {
-		if !slices.Contains(src.known[class], v) {
-			src.known[class] = append(src.known[class], v)
+		src.known = append(src.known, named{class, v})
+	}
+}
+
+// variants are those of a class that some form reads, once each.
+func (src *source) variants(class string) []string {
+	var names []string
+	for _, k := range src.known {
+		if k.class == class && !slices.Contains(names, k.variant) {
+			names = append(names, k.variant)
 		}
 	}
+	return names
 }
 
 // unread refuses the chip's blocks of constants that no form would ever read.
@@ -58,8 +70,8 @@ func (src *source) unread() {
 			continue
 		}
 		for _, v := range slices.Sorted(maps.Keys(src.chip.Operators[class])) {
-			if !slices.Contains(src.known[class], v) {
-				src.fail("operators.%s.%s: %v", class, v, spec.UnknownName("variant", v, src.known[class]))
+			if !slices.Contains(src.known, named{class, v}) {
+				src.fail("operators.%s.%s: %v", class, v, spec.UnknownName("variant", v, src.variants(class)))
 			}
 		}
 	}

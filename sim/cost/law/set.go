@@ -151,7 +151,7 @@ func New(chip *topologies.Chip, kernels ...string) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{peaks: p, chip: chip.Name}
-	src := &source{chip: chip, kernels: kernels, floors: chip.Inherited().Floors, missing: map[slot]string{}, known: map[string][]string{}}
+	src := &source{chip: chip, kernels: kernels, floors: chip.Inherited().Floors, missing: map[slot]string{}, known: make([]named, 0, 192)}
 	s.compileGEMM(src)
 	s.compileMoE(src)
 	s.compileGQA(src)
