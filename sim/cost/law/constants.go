@@ -150,6 +150,15 @@ func (v *values) ns(key string) float64 { return v.number(key, 0, 1e9) * 1e-9 * 
 // log is a time per doubling, returned in seconds per e-fold.
 func (v *values) log(key string) float64 { return v.us(key) * math.Log2E }
 
+// root reads a power that is 1 or, for a square root, 0.5.
+func (v *values) root(key string) bool {
+	x := v.number(key, 0.5, 1)
+	if x != 0.5 && x != 1 && !math.IsNaN(x) {
+		v.src.fail("operators.%s: %s: must be 0.5 or 1, got %g", v.name, key, x)
+	}
+	return x < 1
+}
+
 // share is an efficiency on compulsory work: at most 1, so that nothing beats the peak.
 // A fit may state a little more, which is its error.
 func (v *values) share(key string) float64 { return min(v.number(key, 1e-4, 2), 1) }

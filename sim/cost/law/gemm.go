@@ -78,7 +78,7 @@ func (s *Set) gemmForm(src *source, i int, g *gemmSource) gemmForm {
 	}
 	v := src.need(class, i, names...)
 	f := gemmForm{
-		floor: v.us("t0_us"), rootK: v.number("k_power", 0.5, 1) < 1,
+		floor: v.us("t0_us"), rootK: v.root("k_power"),
 		flop: 1 / (peak * v.share("ec")), byte: 1 / (s.hbm * v.share("em")), p: v.number("p", 0.1, 16),
 		w: w, a: a,
 	}
