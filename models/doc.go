@@ -38,7 +38,10 @@
 // # Adding
 //
 // A model is one YAML file. A design is one file and one line in the table of
-// attention.go; the conformance test draws its parameters at random. A Hugging
+// attention.go; the conformance test draws its parameters at random. Its price is
+// sim/cost's to know: formOf there names the law of every design, its test wants one
+// for each entry of the table, and a model with a design that has none, or with parts
+// that its law has no terms for, is refused there by name. A Hugging
 // Face architecture is a line of hfFamilies.
 //
 // # Not modelled

@@ -4,15 +4,41 @@
 // Three kinds of YAML file, each with its source, its confidence and a list of
 // the values that nobody published:
 //
-//	chips/*.yaml      a package: peaks by precision (dense), memory, dies, and the
-//	                  constants of its operator laws, or the ancestor it takes them from,
-//	                  with transfer factors where its efficiencies do not carry over
+//	chips/*.yaml      a package: peaks by precision (dense), memory, dies, what its
+//	                  software is, and the constants of its operator laws, or the ancestor
+//	                  it takes them from, with transfer factors where its efficiencies do
+//	                  not carry over
 //	*.yaml            a system: tiers of links, innermost first, each with size, shape,
 //	                  bandwidth a chip (one way), oversubscription and delay budget τ
 //	libraries/*.yaml  a communication library: the constants of its laws
 //
 // A user's folder with the same layout goes before the shipped files, and a path
 // works wherever a name does. A Source reads them, and lays patches over what it reads.
+//
+// # What a chip's file says of its software
+//
+//	core: sm | other   what one of its cores is. Laws with costs per thread block count SMs as
+//	                   listed; of other cores a chip has as many SMs as its BF16 peak is worth.
+//	                   Wanted wherever cores are given
+//	engine: NAME       the profile that serves where none is asked for
+//	libraries:         the communication libraries by kind of innermost tier (node; rack, nvlink
+//	                   over more than 16 chips, where it differs; bus, pcie): all_reduce,
+//	                   collective, dispatch, prefill_dispatch, transfer and, where there is
+//	                   one, fused
+//	arithmetic:        integers: INT8 is multiplied, not a way to store only. mxfp8: blocks of FP8
+//	                   weights run in MXFP8. wide_index_keys: FP4 index keys are kept in FP8
+//
+// A file that leaves engine, libraries or arithmetic out takes its ancestor's, and its
+// assumptions say so; without an ancestor, whoever needs them is told what to write.
+// The vendor's name decides nothing. A field added to Silicon (chip.go) is a key of the
+// file and is shown by `chip show`; a law reads it in sim/cost/law.
+//
+// # Shapes and links
+//
+// A tier's shape is an entry of the table in shape.go: the way between two members, the
+// worst and mean delay, the cut and how a group meets. One that lacks any of them, or
+// that no entry names, is refused when the file is read; so is a fabric that is not
+// in the list of software.go (nvlink, xgmi, ub, ici, pcie, infiniband, roce, ethernet).
 //
 // # Delay
 //

@@ -65,11 +65,26 @@
 // version a name means the newest. Patches are laid over the whole of a profile, what
 // it has from its base included: factors multiply what the base says too.
 //
+// # What is refused
+//
+// Nothing has a default price. New refuses a design that forms.go names no law for, an
+// attention with parts that its law has no terms for (index keys under a dense kernel), a
+// stored format that no kernel multiplies, and a class of operators that the chip and its
+// ancestors have no constants for. It needs the classes that the configuration uses and
+// no other.
+//
+// A block that a law prices as one (MLA, DSA, CSA, HCA) is held against the chip's peaks as
+// a block, by the work that is computed apart from the law: when a stepper is made, at few
+// and many sequences and contexts, and in every step. Bytes count as far as the law does
+// not let caches serve them. In Explain the times of such a block's parts are
+// apportioned, and marked so.
+//
 // # Files
 //
 // layout.go and validate.go: what is asked for. engine.go, profile.go and engines/:
-// serving engines. precision.go: formats a chip has. kind.go, shard.go: the model as a rank
-// sees it. price.go: the step; attention.go, stack.go, comm.go, skew.go, work.go:
+// serving engines. precision.go: formats a chip has. forms.go: which law prices what.
+// kind.go, shard.go: the model as a rank sees it. blocks.go: blocks against the peaks.
+// price.go: the step; attention.go, stack.go, comm.go, skew.go, work.go:
 // its parts. memory.go: HBM. explain.go, account.go: what a step is made of.
 //
 // # Units

@@ -83,6 +83,21 @@ var (
 	scoring    = grid(nil).at(0, 4096, 1, 64).at(0, 32768, 1, 16).at(1, 131072, 1, 4).at(2, 16384, 8, 64)
 )
 
+// timed are the designs whose cores a script knows how to time.
+var timed = []string{"gqa", "mla", "dsa", "csa", "hca", "window", "linear"}
+
+// untimed refuses a model with a design that a script would leave out.
+func untimed(m *models.Model) error {
+	for _, layers := range [][]models.Layer{m.Layers, m.MTP} {
+		for _, l := range layers {
+			if d := l.Attention.Design; !slices.Contains(timed, d) {
+				return fmt.Errorf("model %s: attention %s: no script times design %q; sim/calibrate/bench/layers.go would have to know it", m.Name, l.Attention.Label, d)
+			}
+		}
+	}
+	return nil
+}
+
 // attention adds a layer's projections and its cores under every cut of the heads.
 func (s *set) attention(a *models.Attention) {
 	for _, l := range a.Linears {

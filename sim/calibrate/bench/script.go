@@ -29,6 +29,9 @@ func FileName(m *models.Model) string { return "bench_" + word(m.Name) + ".py" }
 // Write writes the script for a model. version names the program that wrote it, in
 // every row that is measured.
 func Write(w io.Writer, m *models.Model, version string) error {
+	if err := untimed(m); err != nil {
+		return err
+	}
 	_, err := strings.NewReplacer(
 		"@SHAPES@", Table(Families(m)), "@MODEL@", word(m.Name), "@FILE@", FileName(m), "@VERSION@", word(version),
 	).WriteString(w, points1+device2+operators3+measure4)

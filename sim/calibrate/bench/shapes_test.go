@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -199,5 +200,24 @@ func TestProductsOfAStepAreTimed(t *testing.T) {
 		if found < 2 {
 			t.Errorf("%s %v: %d products in a step", c.model, c.layout, found)
 		}
+	}
+}
+
+// Every design of the models' table is timed by a script, or refused by name.
+func TestEveryDesignIsTimed(t *testing.T) {
+	for _, d := range models.Designs() {
+		if !slices.Contains(timed, d.Name) {
+			t.Errorf("no script times %s", d.Name)
+		}
+	}
+	m, err := models.Load("qwen3-8b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := *m.Layers[0].Attention
+	a.Design = "block"
+	m.Layers[0].Attention = &a
+	if err := Write(io.Discard, m, "v"); err == nil || !strings.Contains(err.Error(), `no script times design "block"`) {
+		t.Errorf("got %v", err)
 	}
 }

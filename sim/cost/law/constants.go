@@ -14,7 +14,9 @@ import (
 // source reads constants of one chip, and collects what is wrong or assumed.
 type source struct {
 	chip        *topologies.Chip
-	floors      float64  // on times; of an ancestor's constants
+	floors      float64 // on times; of an ancestor's constants
+	compute     float64 // transfer factors on the peaks that shares are of
+	memory      float64
 	kernels     []string // preferred, best first
 	missing     map[slot]string
 	known       []named // class and variant of every block that some form reads
@@ -161,7 +163,14 @@ func (v *values) root(key string) bool {
 
 // share is an efficiency on compulsory work: at most 1, so that nothing beats the peak.
 // A fit may state a little more, which is its error.
-func (v *values) share(key string) float64 { return min(v.number(key, 1e-4, 2), 1) }
+// So may an ancestor's share times a transfer factor above 1, which counts to the peak.
+func (v *values) share(key string) float64 {
+	factor := v.src.memory
+	if key == "ec" || key == "el" || key == "e_index" { // of arithmetic
+		factor = v.src.compute
+	}
+	return min(v.number(key, 1e-4, 2), 1, 1/factor)
+}
 
 // cached is an efficiency on traffic that caches may serve: it may exceed 1, and a
 // check against the peaks must leave that traffic out.

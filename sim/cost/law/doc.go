@@ -23,9 +23,14 @@
 //	linear.go elementwise.go     gated delta layers; hyper-connections, small kernels
 //	decode.go prefill.go tiles.go  what a caller says about a step
 //	set.go constants.go          a rank's peaks, and its constants read from a chip
+//	need.go                      which classes a caller uses, and what is missing
 //
-// A new class is a form with its compiled constants, a compile step in New and a
-// block under operators: in the chips' YAML.
+// A new class is a form with its compiled constants, a compile step in New, its name
+// in need.go and a block under operators: in the chips' YAML. A class without
+// constants has no price: its times are NaN, and Need refuses to begin.
+//
+// A new figure of the chip is a field of topologies.Silicon, a line in rankPeaks of
+// set.go, and the term that reads it.
 //
 // # Units and causes
 //

@@ -151,7 +151,8 @@ func New(chip *topologies.Chip, kernels ...string) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{peaks: p, chip: chip.Name}
-	src := &source{chip: chip, kernels: kernels, floors: chip.Inherited().Floors, missing: map[slot]string{}, known: make([]named, 0, 192)}
+	transfer := chip.Inherited()
+	src := &source{chip: chip, kernels: kernels, floors: transfer.Floors, compute: transfer.Compute, memory: transfer.Memory, missing: map[slot]string{}, known: make([]named, 0, 192)}
 	s.compileGEMM(src)
 	s.compileMoE(src)
 	s.compileGQA(src)

@@ -29,6 +29,16 @@ ancestor: h100
 	return load(t, file)
 }
 
+// A transfer factor above 1 lifts a share of a peak up to all of it, and no further.
+func TestTransferStopsAtThePeak(t *testing.T) {
+	s := compile(t, child(t, "transfer: {compute: 1.5, memory: 1.5, source: a test}\n"))
+	const n = 1 << 16
+	near(t, "arithmetic", s.GEMM(BF16, n, n, n).Total(), 2.0*n*n*n/989e12, 1e-3)
+	near(t, "memory", s.GEMM(BF16, 1, 1<<20, n).Total(), 2.0*(1<<20)*n/3.35e12, 1e-3)
+	modest := compile(t, child(t, "transfer: {compute: 1.1, source: a test}\n"))
+	near(t, "a share with room", modest.GEMM(BF16, n, n, n).Total(), 2.0*n*n*n/(989e12*0.749*1.1), 1e-3)
+}
+
 // A huge GEMM follows the share of compute, a GEMV over large weights that of
 // memory, a tiny one the floors, each in proportion; nothing said changes nothing.
 func TestTransferScalesWhatItNames(t *testing.T) {
