@@ -438,7 +438,7 @@ func TestSoftwareOfChips(t *testing.T) {
 			t.Errorf("%s: engine %q, core %q, libraries %v, %q", name, c.Engine, c.Core, c.Libraries, c.Assumptions)
 		}
 	}
-	c, err := ParseChip("x.yaml", []byte(head+"ancestor: ascend910c\nengine: vllm\n"))
+	c, err := NewSource(nil, nil).parseChip("x.yaml", []byte(head+"ancestor: ascend910c\nengine: vllm\n"), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -458,7 +458,7 @@ func TestSoftwareOfChips(t *testing.T) {
 		"arithmetic: {integer: true}\n":                          `did you mean "integers"?`,
 		"core: other\ncores: 8\nlibraries: {bus: {reduce: x}}\n": `unknown key "reduce"`,
 	} {
-		if _, err := ParseChip("x.yaml", []byte(head+text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewSource(nil, nil).parseChip("x.yaml", []byte(head+text), false, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}

@@ -21,7 +21,7 @@ func chipLaws(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return figures(operatorPrices(s)), nil
+	return moving(operatorPrices(s)), nil
 }
 
 func chipSteps(file string, on ...string) (string, error) {
@@ -121,7 +121,7 @@ func TestEveryConstantIsRead(t *testing.T) {
 			if err != nil {
 				return ""
 			}
-			return figures(operatorPrices(s))
+			return moving(operatorPrices(s))
 		}
 		for class, variants := range c.Operators {
 			for variant, k := range variants {

@@ -78,7 +78,7 @@ func described(t *testing.T) map[string]description {
 			glob:     "../../sim/cost/engines/*.yaml",
 			computed: []func(string) (string, error){engineSteps, engineRun, engineRuns},
 			show:     "engine show",
-			words:    "name source description fitted.source fitted.residual",
+			words:    "name version source description fitted.source fitted.residual",
 			others:   map[string][]string{"base": {"sglang"}},
 		},
 		"workloads": {
@@ -138,7 +138,7 @@ func steps(c cost.Config) string {
 		out = append(out, s.Step(s.Uniform(l[0], l[1], l[2], l[3])))
 	}
 	m := s.Memory()
-	return figures(append(out, m.Weights, m.Free, m.SequenceBytes(9999), s.Assumptions()))
+	return moving(append(out, m.Weights, m.Free, m.SequenceBytes(9999), s.Assumptions()))
 }
 
 func modelSteps(file string) (string, error) {
@@ -194,7 +194,7 @@ func ran(lines ...string) (string, error) {
 		for _, words := range []string{"scenario", "inputs", "run_id"} {
 			delete(v, words)
 		}
-		out.WriteString(figures(v))
+		out.WriteString(moving(v))
 	}
 	return out.String(), nil
 }
@@ -244,7 +244,7 @@ func systemFigures(file, stubs string) (string, error) {
 	for _, n := range []int{min(t.Chips, 20), min(t.Chips, 700)} {
 		out = append(out, collectives(t, lib, n))
 	}
-	return figures(out...), nil
+	return moving(out...), nil
 }
 
 // systemSizes are a system's at other sizes, and those it refuses.
@@ -259,7 +259,7 @@ func systemSizes(file, stubs string) (string, error) {
 			out = append(out, len(t.Tiers), t.Delays(), collectives(t, system("hgx-h200:16").libs, min(size, 600)))
 		}
 	}
-	return figures(out...), nil
+	return moving(out...), nil
 }
 
 // systemPrices are what a system's own libraries cost, and whose they are.
@@ -272,7 +272,7 @@ func systemPrices(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return figures(collectives(t, libs, min(t.Chips, 64)), libs.Assumptions()), nil
+	return moving(collectives(t, libs, min(t.Chips, 64)), libs.Assumptions()), nil
 }
 
 // collectives is a hash of what operations cost.

@@ -285,5 +285,5 @@ func matching(list, path string) bool {
 	return false
 }
 
-// figures is a fingerprint of anything.
-func figures(v ...any) string { return fmt.Sprintf("%+v", v) }
+// moving is a fingerprint of anything.
+func moving(v ...any) string { return fmt.Sprintf("%+v", v) }
