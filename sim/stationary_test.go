@@ -1,0 +1,43 @@
+package sim_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/clustersim/clustersim/sim"
+)
+
+// A stationary start finds as many requests decoding as Little's law says the run goes
+// on with: arrivals a second times the seconds that an answer takes, whatever a step
+// of drafts yields. Decode pools alone: where prompts run in the same steps, their
+// length depends on how arrivals fall on the ranks.
+func TestStationaryStartIsLittlesLaw(t *testing.T) {
+	const answer = 600
+	for _, x := range []struct {
+		deployment string
+		rate       float64
+	}{
+		{"{mode: disaggregated, prefill: {instances: 2, dp: 8, ep: 8}, decode: {instances: 1, dp: 16, ep: 16}}", 30},
+		{"{mode: disaggregated, prefill: {instances: 2, dp: 8, ep: 8}, decode: {instances: 1, dp: 16, ep: 16}, mtp: {drafts: 1}}", 30},
+		{"{mode: disaggregated, prefill: {instances: 1, dp: 8, ep: 8}, decode: {instances: 2, dp: 8, ep: 8}, mtp: {drafts: 1}}", 12},
+	} {
+		s := read(t, fmt.Sprintf(`
+version: 1
+model: v4-flash
+topology: hgx-h200:64
+deployment: %s
+workload: {rate: %g, requests: 400, input_tokens: "900", output_tokens: "%d"}
+seed: 3
+`, x.deployment, x.rate, answer))
+		r, err := sim.Run(context.Background(), s, sim.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := x.rate * (answer - 1) * r.Latency.TPOT.Mean / 1000
+		// Poisson arrivals let the step's length, and so the number in flight, wander.
+		if got := float64(r.Requests.Initial); got < 0.85*want || got > 1.15*want {
+			t.Errorf("%s: %g requests decode at the start; %g requests/s for %.4g ms a token go on with %.4g", x.deployment, got, x.rate, r.Latency.TPOT.Mean, want)
+		}
+	}
+}
