@@ -1,10 +1,11 @@
-# make test   the tests, on a fresh machine with Go
-# make check  what CI checks before the tests: vet, gofmt, staticcheck, go.mod
-# make bench  the benchmarks
+# make test    the tests, on a fresh machine with Go
+# make check   what CI checks before the tests: gofmt, golangci-lint, go.mod
+# make golden  writes golden files anew: only commit what you understand and want
+# make bench   the benchmarks
 
 GO ?= go
 
-.PHONY: test check bench fuzz build
+.PHONY: test check golden bench fuzz build
 
 test:
 	$(GO) test ./...
@@ -17,6 +18,11 @@ check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) mod tidy -diff
+
+# the packages that have goldens; CLUSTERSIM_README=1 make golden runs the README's
+# blocks too
+golden:
+	$(GO) test $$(git grep -l '"github.com/clustersim/clustersim/sim/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 # 5 rounds, as benchstat wants them
 bench:

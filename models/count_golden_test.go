@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// golden reads testdata/golden.json, integers only, as paths to decimal text;
+// oracles reads testdata/golden.json, integers only, as paths to decimal text;
 // testdata/README.md says what each counts.
-func golden(t *testing.T) map[string]map[string]json.RawMessage {
+func oracles(t *testing.T) map[string]map[string]json.RawMessage {
 	t.Helper()
 	data, err := os.ReadFile("testdata/golden.json")
 	if err != nil {
@@ -136,7 +136,7 @@ func v4Figures(m *Model, c, fp8, bf16 Counts, put func(string, *big.Int)) {
 // Every integer of the golden rows, exactly.
 func TestGolden(t *testing.T) {
 	leaves := 0
-	for name, rows := range golden(t) {
+	for name, rows := range oracles(t) {
 		for row, raw := range rows {
 			t.Run(name+"/"+row, func(t *testing.T) {
 				want := map[string]string{}

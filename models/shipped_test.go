@@ -1,16 +1,14 @@
 package models
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
-)
 
-var update = flag.Bool("update", false, "rewrite the shipped YAML from the configs, keeping aliases, sources and figures")
+	"github.com/clustersim/clustersim/sim/golden"
+)
 
 // sharedFile reads a file of the facts folder that is not part of the
 // repository; without the folder the test is skipped.
@@ -49,7 +47,8 @@ func describe(doc, from *document) {
 	}
 }
 
-// The shipped files are what the converter makes of the public configs.
+// The shipped files are what the converter makes of the public configs; -update writes
+// them, keeping aliases, sources and figures.
 func TestShippedEqualsConverted(t *testing.T) {
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
@@ -74,25 +73,7 @@ func TestShippedEqualsConverted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if *update {
-				if err := os.WriteFile(name+".yaml", want, 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if string(want) != string(shippedData) {
-				t.Errorf("%s.yaml is not what the converter writes (go test ./models -run TestShipped -update):\n%s", name, diff(string(want), string(shippedData)))
-			}
+			golden.Equal(t, name+".yaml", want)
 		})
 	}
-}
-
-func diff(want, got string) string {
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range min(len(w), len(g)) {
-		if w[i] != g[i] {
-			return "first difference: want " + w[i] + "\n                  got  " + g[i]
-		}
-	}
-	return "one is longer"
 }

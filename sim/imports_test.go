@@ -23,6 +23,7 @@ var mayImport = map[string]string{
 	"sim/des":             "",
 	"sim/cause":           "",
 	"sim/fit":             "",
+	"sim/golden":          "",
 	"sim/kv":              "",
 	"sim/work":            "",
 	"sim/net":             "sim/des",

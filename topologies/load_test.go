@@ -1,33 +1,15 @@
 package topologies
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clustersim/clustersim/sim/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; -update rewrites it\n%s", file, got)
-	}
-}
 
 // Every system loads, and its tiers are these.
 func TestTiersGolden(t *testing.T) {
@@ -46,7 +28,7 @@ func TestTiersGolden(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "tiers.golden", b.String())
+	golden.Equal(t, "testdata/tiers.golden", []byte(b.String()))
 }
 
 func TestEveryChipLoads(t *testing.T) {

@@ -2,24 +2,22 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/clustersim/clustersim/sim/golden"
 )
-
-var update = flag.Bool("update-readme", false, "rewrite the output of README.md's blocks")
-
-var updateScenarios = flag.Bool("update", false, "rewrite the goldens")
 
 // TestREADME runs the README's console blocks for real and compares standard output
 // to the letter: results are deterministic. A line that is only … stands for any
-// number of lines. It runs when CLUSTERSIM_README is set, as CI does.
+// number of lines. It runs when CLUSTERSIM_README is set, as CI does; with -update it
+// writes what the blocks print (CLUSTERSIM_README=1 make golden).
 func TestREADME(t *testing.T) {
-	if os.Getenv("CLUSTERSIM_README") == "" && !*update {
+	if os.Getenv("CLUSTERSIM_README") == "" {
 		t.Skip("CLUSTERSIM_README is not set: the README's blocks take a minute")
 	}
 	const readme = "../../README.md"
@@ -42,7 +40,7 @@ func TestREADME(t *testing.T) {
 		}
 		fresh.WriteString("```console\n" + runBlock(t, dir, block) + "\n```" + rest)
 	}
-	if *update {
+	if golden.Updating() {
 		if err := os.WriteFile(readme, []byte(fresh.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +69,7 @@ func runBlock(t *testing.T, dir, block string) string {
 		}
 		want := lines[start:i]
 		got := runCommand(t, dir, command)
-		if !*update && !matches(want, got) {
+		if !golden.Updating() && !matches(want, got) {
 			t.Errorf("$ %s\nprints\n%s\nthe README says\n%s", command, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		out = append(out, shown(want, got)...)

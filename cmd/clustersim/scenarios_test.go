@@ -3,11 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/clustersim/clustersim/sim/golden"
 	"github.com/clustersim/clustersim/sim/result"
 )
 
@@ -26,19 +26,7 @@ func TestScenariosGiveWhatTheyGave(t *testing.T) {
 				t.Fatalf("exit code %d: %s", code, faults.String())
 			}
 			got := figures(t, out.Bytes())
-			golden := strings.TrimSuffix(file, ".yaml") + ".json"
-			if *updateScenarios {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("%s measured\n%s\nand measures\n%s", file, want, got)
-			}
+			golden.Equal(t, strings.TrimSuffix(file, ".yaml")+".json", got)
 		})
 	}
 }

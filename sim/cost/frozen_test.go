@@ -2,19 +2,16 @@ package cost
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cause"
+	"github.com/clustersim/clustersim/sim/golden"
 	"github.com/clustersim/clustersim/topologies"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/steps.golden from today's prices")
 
 // frozenSystems are one system a kind of links: boards and InfiniBand of three
 // generations, a rack, two Ascend supernodes, AMD's mesh, a TPU torus, a bus.
@@ -38,39 +35,7 @@ func TestFrozenSteps(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the table is amd64's")
 	}
-	const golden = "testdata/steps.golden"
-	got := frozenTable(t)
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(got, want) {
-		return
-	}
-	differ := 0
-	gotRows, wantRows := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
-	for i := range max(len(gotRows), len(wantRows)) {
-		var g, w string
-		if i < len(gotRows) {
-			g = gotRows[i]
-		}
-		if i < len(wantRows) {
-			w = wantRows[i]
-		}
-		if g == w {
-			continue
-		}
-		if differ++; differ <= 5 {
-			t.Errorf("row %d:\n got %s\nwant %s", i+1, g, w)
-		}
-	}
-	t.Errorf("%d of %d rows differ", differ, len(wantRows))
+	golden.Equal(t, "testdata/steps.golden", frozenTable(t))
 }
 
 func frozenTable(t *testing.T) []byte {

@@ -5,21 +5,18 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/clustersim/clustersim/sim/cause"
+	"github.com/clustersim/clustersim/sim/golden"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write goldens; only commit the change if you understand and want it")
 
 // full has every field set, each number another.
 func full() *result.Result {
@@ -83,24 +80,7 @@ func TestTextGolden(t *testing.T) {
 				t.Errorf("%s:%d: %d columns: %s", name, i+1, n, line)
 			}
 		}
-		golden(t, "testdata/"+name+".txt", out.Bytes())
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	if *rewrite {
-		if err := os.WriteFile(name, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; got\n%s", name, got)
+		golden.Equal(t, "testdata/"+name+".txt", out.Bytes())
 	}
 }
 

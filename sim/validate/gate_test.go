@@ -2,19 +2,17 @@ package validate
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
-)
 
-var update = flag.Bool("update", false, "rewrite testdata/gate.golden from today's predictions")
+	"github.com/clustersim/clustersim/sim/golden"
+)
 
 // gateCases are the shipped cases that the gate holds: each chip, family of models,
 // engine and kind of layout that ships, at a load that runs in a blink.
@@ -68,18 +66,8 @@ func gateRows(t *testing.T) []*Set {
 // exact on amd64. Elsewhere the compiler may fuse a multiplication and an addition,
 // which moves the last bits: there 1e-9 is allowed.
 func TestGate(t *testing.T) {
-	const golden = "testdata/gate.golden"
 	got := gate(t)
-	if *update {
-		if err := os.WriteFile(golden, []byte(strings.Join(got, "\n")+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	data, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := golden.Read(t, "testdata/gate.golden", []byte(strings.Join(got, "\n")+"\n"))
 	want := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
 	was := map[string]string{}
 	for _, line := range want {
@@ -102,7 +90,7 @@ func TestGate(t *testing.T) {
 	}
 	slices.Sort(moved)
 	if len(moved) > 0 {
-		t.Errorf("%d of %d predictions moved:\n%s\nIf they should, name what moved and why under \"Changed results\" in CHANGELOG.md, and run: go test ./sim/validate -run TestGate -update",
+		t.Errorf("%d of %d predictions moved:\n%s\nIf they should, name what moved and why under \"Changed results\" in CHANGELOG.md, and run: make golden",
 			len(moved), len(got), strings.Join(moved, "\n"))
 	}
 }
