@@ -14,9 +14,7 @@ build:
 	$(GO) build -trimpath -o bin/clustersim ./cmd/clustersim
 
 check:
-	$(GO) vet ./...
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
-	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) tool -modfile=tools/go.mod golangci-lint run
 	$(GO) mod tidy -diff
 
 # the packages that have goldens; CLUSTERSIM_README=1 make golden runs the README's

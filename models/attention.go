@@ -67,7 +67,7 @@ func designNames() []string {
 }
 
 // takes tells whether the design needs or may have the parameter.
-func (d *design) takes(key string) (need, any bool) {
+func (d *design) takes(key string) (need, may bool) {
 	has := func(list string) bool { return strings.Contains(" "+list+" ", " "+key+" ") }
 	return has(d.need), has(d.need) || has(d.may)
 }

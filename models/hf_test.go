@@ -2,6 +2,7 @@ package models
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -193,7 +194,7 @@ func FuzzHF(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := converted(string(data))
 		if err != nil {
-			if _, ok := err.(spec.Problems); !ok {
+			if problems := (spec.Problems)(nil); !errors.As(err, &problems) {
 				t.Fatalf("an error without a place: %T %v", err, err)
 			}
 			return

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -200,7 +201,7 @@ func FuzzYAML(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := fromYAML("fuzz.yaml", data, nil)
 		if err != nil {
-			if _, ok := err.(spec.Problems); !ok {
+			if problems := (spec.Problems)(nil); !errors.As(err, &problems) {
 				t.Fatalf("an error without a place: %T %v", err, err)
 			}
 			return

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -29,7 +30,7 @@ func sniffAzure(head []byte) bool {
 func openAzure(in *input) (rows, error) {
 	a := &azureRows{in: in}
 	head, err := in.line()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: has no requests: it is empty", in.name)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -23,7 +24,7 @@ func readBench(b *testing.B, text []byte, n int) {
 		for ; err == nil; got++ {
 			_, err = s.Next()
 		}
-		if err != io.EOF || got-1 != n {
+		if !errors.Is(err, io.EOF) || got-1 != n {
 			b.Fatal(got, err)
 		}
 	}

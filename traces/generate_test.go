@@ -1,6 +1,7 @@
 package traces
 
 import (
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -18,7 +19,7 @@ func readAll(t testing.TB, s Source) []Request {
 	var out []Request
 	for {
 		r, err := s.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}

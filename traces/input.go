@@ -27,7 +27,7 @@ func (in *input) line() ([]byte, error) {
 	if errors.Is(err, bufio.ErrBufferFull) {
 		text, err = in.longLine(text)
 	}
-	if err != nil && (err != io.EOF || len(text) == 0) {
+	if err != nil && (!errors.Is(err, io.EOF) || len(text) == 0) {
 		return nil, in.broken(err)
 	}
 	in.number++
@@ -59,7 +59,7 @@ func (in *input) longLine(text []byte) ([]byte, error) {
 // broken explains an error of reading; io.EOF stays itself.
 func (in *input) broken(err error) error {
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return err
 	case errors.Is(err, io.ErrUnexpectedEOF) && in.packed != "":
 		return fmt.Errorf("%s:%d: the %s data breaks off here; the file is cut short", in.name, in.number+1, in.packed)

@@ -180,7 +180,7 @@ func recognise(in *input, head []byte) (*Format, error) {
 		return nil, fmt.Errorf("%s:1: has lengths of requests but no arrivals, so it cannot be replayed; generate requests of such lengths: a workload with rate, input_tokens and output_tokens (--rate, --input-tokens, --output-tokens)", in.name)
 	}
 	if len(bytes.TrimSpace(head)) == 0 {
-		if _, err := in.line(); err != nil && err != io.EOF {
+		if _, err := in.line(); err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%s: has no requests: it is empty", in.name)
@@ -209,7 +209,7 @@ const maxWindow = 128 << 20
 func (r *replay) decompress(in *input, file io.Reader) error {
 	raw := bufio.NewReaderSize(file, headBytes)
 	magic, err := raw.Peek(4)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("trace: %s: %w", r.name, err)
 	}
 	switch {

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"strconv"
 
@@ -57,7 +58,7 @@ func Write(out io.Writer, s Source, tick func(Request)) (int64, error) {
 			return n, err
 		}
 		r, err := s.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return n, w.Flush()
 		}
 		if err != nil {

@@ -37,7 +37,7 @@ func drain(s Source, err error) error {
 		return err
 	}
 	for {
-		if _, err := s.Next(); err == io.EOF {
+		if _, err := s.Next(); errors.Is(err, io.EOF) {
 			return s.Close()
 		} else if err != nil {
 			return errors.Join(err, s.Close())

@@ -25,7 +25,7 @@ type replay struct {
 
 func (r *replay) prime() error {
 	first, err := r.read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		if r.opts.Start > 0 {
 			return fmt.Errorf("%s: has no requests at %s or within the duration behind it", r.name, r.opts.Start)
 		}

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -81,11 +82,11 @@ func openServeGen(in *input) (rows, error) {
 	archive, size := tar.NewReader(in.r), int64(0)
 	for {
 		h, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return assemble(in, found)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: broken tar archive or %s", in.name, in.unpacked(err))
+			return nil, fmt.Errorf("%s: broken tar archive or %w", in.name, in.unpacked(err))
 		}
 		m := memberName.FindStringSubmatch(h.Name)
 		if m == nil || h.Typeflag != tar.TypeReg {
@@ -127,7 +128,7 @@ const usualWindow = 600.0
 func (c *serveGenClient) readWindows(in *input) error {
 	for {
 		line, err := in.line()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

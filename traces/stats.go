@@ -1,6 +1,7 @@
 package traces
 
 import (
+	"errors"
 	"io"
 	"math"
 
@@ -53,7 +54,7 @@ func Measure(s Source, tick func(Request)) (Stats, error) {
 	m := meter{seen: map[uint64]struct{}{}, sessions: map[uint64]struct{}{}}
 	for {
 		r, err := s.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return m.stats(s.BlockTokens()), nil
 		}
 		if err != nil {

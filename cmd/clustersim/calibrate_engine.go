@@ -61,7 +61,9 @@ fitted or held out together and weigh as much as one.`,
 	addTopologyDirs(c, &f.files.topologyDirs)
 	offerFor(c, "engine", cost.EngineNames)
 	fl.SortFlags = false
-	c.MarkFlagRequired("engine")
+	if err := c.MarkFlagRequired("engine"); err != nil {
+		panic(err)
+	}
 	return c
 }
 

@@ -94,7 +94,7 @@ and goes wherever an engine is named: --engine vllm-eager.yaml.`,
 			if err := yaml.Load(text, &shown); err != nil {
 				return failed(err)
 			}
-			return writeShown(c.OutOrStdout(), output, shown, func(w io.Writer) { w.Write(text) })
+			return writeShown(c.OutOrStdout(), output, shown, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
 		},
 	}
 	addOutputFlag(c, &output, "text or json", "text", "json")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -154,7 +155,7 @@ func (w *observer) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	err := w.server.Shutdown(ctx)
-	if served := <-w.served; served != http.ErrServerClosed && err == nil {
+	if served := <-w.served; !errors.Is(served, http.ErrServerClosed) && err == nil {
 		err = served
 	}
 	if err != nil {

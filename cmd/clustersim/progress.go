@@ -46,7 +46,7 @@ func (p *progress) show(s *metrics.Snapshot, speed float64, now time.Time) {
 func (p *progress) clear() {
 	if p.width > 0 {
 		p.write("")
-		io.WriteString(p.out, "\r")
+		fmt.Fprint(p.out, "\r")
 	}
 }
 

@@ -20,10 +20,10 @@ func collectives(s *Stepper, loads []Load) map[string]float64 {
 
 func TestExchange(t *testing.T) {
 	const ranks, tokens, hidden = 8, 4000, 7168
-	make := func(ep int, x Exchange) *Stepper {
+	build := func(ep int, x Exchange) *Stepper {
 		return newStepper(t, "v3", "hgx-h200", Config{Role: Prefill, Layout: Layout{DP: ranks, EP: ep, Exchange: x, Overlap: NoOverlap}})
 	}
-	dispatch, gather, slices := make(ranks, ""), make(ranks, Gather), make(1, "")
+	dispatch, gather, slices := build(ranks, ""), build(ranks, Gather), build(1, "")
 	full := everywhere(gather, prefill(gather, 1, tokens, 0))
 	for _, s := range []*Stepper{gather, slices} {
 		// every rank's rows in BF16, once before and once after

@@ -58,10 +58,10 @@ func TestExpertsTouched(t *testing.T) {
 }
 
 func TestOverlapHides(t *testing.T) {
-	make := func(o Overlap, engine string) *Stepper {
+	build := func(o Overlap, engine string) *Stepper {
 		return newStepper(t, "v3", "hgx-h800:32", Config{Role: Prefill, Layout: Layout{DP: 32, EP: 32, Overlap: o}, Engine: loadEngine(t, engine)})
 	}
-	none, two := make(NoOverlap, "vllm"), make(TwoBatch, "vllm")
+	none, two := build(NoOverlap, "vllm"), build(TwoBatch, "vllm")
 	loads := everywhere(none, prefill(none, 4, 4096, 0))
 	a, b := none.Step(loads), two.Step(loads)
 	comm := func(s Step) float64 { return (s.Causes[CommBandwidth] + s.Causes[CommLatency]).Seconds() }
@@ -74,7 +74,7 @@ func TestOverlapHides(t *testing.T) {
 	if tax < 1.05 || tax > 1/(1-0.1515)+0.02 {
 		t.Errorf("arithmetic takes %.3f times as long beside 20 of 132 cores that communicate", tax)
 	}
-	ideal := make(TwoBatch, "ideal")
+	ideal := build(TwoBatch, "ideal")
 	if c := ideal.Step(loads); comm(c) > 1e-6 {
 		t.Errorf("full overlap leaves %v s of the shorter side", comm(c))
 	}
@@ -87,10 +87,10 @@ func TestOverlapHides(t *testing.T) {
 
 func TestWaveHides(t *testing.T) {
 	for _, topology := range []string{"gb300-nvl72", "supernode8912"} {
-		make := func(o Overlap) *Stepper {
+		build := func(o Overlap) *Stepper {
 			return newStepper(t, "v4", topology, Config{Role: Decode, Layout: Layout{DP: 16, EP: 16, Overlap: o}, MaxSequences: 1024})
 		}
-		none, wave := make(NoOverlap), make(Wave)
+		none, wave := build(NoOverlap), build(Wave)
 		loads := everywhere(none, decode(none, 512, 8192))
 		a, b := none.Step(loads), wave.Step(loads)
 		if b.Hidden <= 0 || b.Time >= a.Time {
@@ -240,10 +240,10 @@ func TestPipelineStages(t *testing.T) {
 }
 
 func TestTensorParallelism(t *testing.T) {
-	make := func(tp int) *Stepper {
+	build := func(tp int) *Stepper {
 		return newStepper(t, "llama-3.1-70b", "hgx-h200:8", Config{Role: Decode, Layout: Layout{TP: tp}})
 	}
-	one, two, eight := make(2), make(4), make(8)
+	one, two, eight := build(2), build(4), build(8)
 	l := decode(one, 64, 4000)
 	a, b, c := one.Step([]Load{l}), two.Step([]Load{l}), eight.Step([]Load{l})
 	if !(c.Time < b.Time && b.Time < a.Time) || !(c.Causes[CommLatency] > b.Causes[CommLatency]) {

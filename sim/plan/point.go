@@ -232,8 +232,8 @@ func (b *bench) mixedStep(n int64, c, chunk float64) cost.Step {
 	return b.st.Step(b.loads)
 }
 
-func (out *priced) settle(p point, limit string) {
-	out.rate, out.ttft, out.tpot, out.over, out.limit = p.rate, p.ttft, p.tpot, p.over, limit
+func (c *priced) settle(p point, limit string) {
+	c.rate, c.ttft, c.tpot, c.over, c.limit = p.rate, p.ttft, p.tpot, p.over, limit
 }
 
 // mainCause is the largest cause of a step with its share.

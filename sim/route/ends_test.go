@@ -155,7 +155,7 @@ func TestBrokenSource(t *testing.T) {
 			t.Errorf("after %d requests: %v, want the source's error", after, err)
 		}
 	}
-	if _, err := (&fixedSource{}).Next(); err != io.EOF {
+	if _, err := (&fixedSource{}).Next(); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 }

@@ -88,7 +88,7 @@ func roundTrip[T comparable](t interface{ Fatalf(string, ...any) }, v, back unit
 }
 
 func TestUnitsRoundTrip(t *testing.T) {
-	real := rapid.OneOf(
+	values := rapid.OneOf(
 		rapid.Float64Range(0, 1e20),
 		rapid.Float64Range(0, math.MaxFloat64),
 		rapid.Map(rapid.IntRange(0, 99_999), func(i int) float64 { return float64(i) * 1e8 }),
@@ -97,7 +97,7 @@ func TestUnitsRoundTrip(t *testing.T) {
 	whole := rapid.OneOf(rapid.Int64Range(0, math.MaxInt64), rapid.Map(rapid.Int64Range(0, 1<<20), func(i int64) int64 { return i << 30 }))
 	rapid.Check(t, func(t *rapid.T) {
 		b, d := Bytes(whole.Draw(t, "bytes")), Duration(whole.Draw(t, "ns"))
-		w, c, p := Bandwidth(real.Draw(t, "bandwidth")), Compute(real.Draw(t, "compute")), Power(real.Draw(t, "power"))
+		w, c, p := Bandwidth(values.Draw(t, "bandwidth")), Compute(values.Draw(t, "compute")), Power(values.Draw(t, "power"))
 		var b2 Bytes
 		var d2 Duration
 		var w2 Bandwidth

@@ -83,9 +83,9 @@ type replayLine struct {
 	Last    float64 `json:"last_token_ts"`
 }
 
-// replayClock_s bounds a log's clocks, in seconds: 136 years hold every Unix time
+// replayClockSeconds bounds a log's clocks, in seconds: 136 years hold every Unix time
 // until 2106, and the simulated clock holds the span of any two.
-const replayClock_s = 1 << 32
+const replayClockSeconds = 1 << 32
 
 // ReadReplay reads a folder with a run's meta.json, config.json and requests.jsonl.
 func ReadReplay(name string, dir fs.FS, o ReadOptions) (*Set, error) {
@@ -164,20 +164,20 @@ func readReplayLines(name string, dir fs.FS) ([]replayLine, error) {
 
 // fault says which field of a line cannot be, and why.
 func (l *replayLine) fault() (field, text string) {
-	onClock := func(v float64) bool { return v > 0 && v <= replayClock_s }
+	onClock := func(v float64) bool { return v > 0 && v <= replayClockSeconds }
 	switch {
 	case l.Input < 1 || l.Input > traces.MaxTokens:
 		return "input_toks", fmt.Sprintf("must be from 1 to %d, got %d", traces.MaxTokens, l.Input)
 	case l.Output < 1 || l.Output > traces.MaxTokens:
 		return "output_toks", fmt.Sprintf("must be from 1 to %d, got %d", traces.MaxTokens, l.Output)
 	case !onClock(l.Arrival):
-		return "arrival_time", fmt.Sprintf("must be above 0 and at most %d seconds, got %v", replayClock_s, l.Arrival)
+		return "arrival_time", fmt.Sprintf("must be above 0 and at most %d seconds, got %v", replayClockSeconds, l.Arrival)
 	case !onClock(l.Queued):
-		return "queued_ts", fmt.Sprintf("must be above 0 and at most %d seconds, got %v", replayClock_s, l.Queued)
+		return "queued_ts", fmt.Sprintf("must be above 0 and at most %d seconds, got %v", replayClockSeconds, l.Queued)
 	case !(l.First > l.Queued):
 		return "first_token_ts", fmt.Sprintf("must be after queued_ts, %v, got %v", l.Queued, l.First)
-	case l.Last > replayClock_s:
-		return "last_token_ts", fmt.Sprintf("must be at most %d seconds, got %v", replayClock_s, l.Last)
+	case l.Last > replayClockSeconds:
+		return "last_token_ts", fmt.Sprintf("must be at most %d seconds, got %v", replayClockSeconds, l.Last)
 	case !(l.Last >= l.First):
 		return "last_token_ts", fmt.Sprintf("must not be before first_token_ts, %v, got %v", l.First, l.Last)
 	}
