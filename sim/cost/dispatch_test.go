@@ -1,6 +1,12 @@
 package cost
 
-import "testing"
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/models"
+)
 
 // operators are the seconds, bytes and rows of a step's operators by name, all layers
 // together.
@@ -77,4 +83,46 @@ func TestLinkBytesUnderTensorParallelism(t *testing.T) {
 		}
 	}
 	near(t, "bytes sent", sent, low+none, 1e-6)
+}
+
+// What a token weighs on its way to the experts is what they multiply: 4 bits and a scale
+// of 8 for 16 elements where they multiply FP4, 8 bits and one for 32 in FP8, BF16 when
+// nothing is quantised; it comes back in BF16.
+func TestDispatchedPrecision(t *testing.T) {
+	topology := loadTopology(t, "hgx-b200:16")
+	for format, each := range map[models.Format]float64{models.NVFP4: 0.5 + 1./16, models.FP8Block: 1 + 1./32, models.BF16: 2} {
+		m, err := loadModel(t, "v3", topology.Chip).WithFormats(models.Formats{Experts: format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStepper(t, "", "", Config{Model: m, Topology: topology, Role: Decode, MaxSequences: 64, MaxTokens: 64, Layout: Layout{DP: 16, EP: 16, Overlap: NoOverlap}})
+		ops := operators(s, everywhere(s, decode(s, 32, 1000)))
+		near(t, string(format)+": dispatched", ops["dispatch"].Bytes, 32*8*7168*each, 1e-9)
+		near(t, string(format)+": combined", ops["combine"].Bytes, 32*8*7168*2, 1e-9)
+	}
+}
+
+// However uneven, no expert gets a token twice: the fullest rank has at most every
+// token for each of its slots, or for each of a token's k.
+func TestHeaviestRankGetsEachTokenOnce(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		loads := make([]float64, 256)
+		for i := range loads {
+			loads[i] = 1e-6
+		}
+		for range rapid.IntRange(1, 12).Draw(r, "hot experts") {
+			loads[rapid.IntRange(0, 255).Draw(r, "expert")] = 1
+		}
+		ranks := rapid.SampledFrom([]int{32, 64, 128, 256}).Draw(r, "ranks")
+		s := newStepper(t, "v3", "cloudmatrix384", Config{Role: Decode, Layout: Layout{DP: ranks, EP: ranks, Routing: Routing{Kind: Histogram, Histogram: loads}}})
+		e := s.main.ffns[len(s.main.ffns)-1].moe
+		tokens := float64(rapid.IntRange(1, 10_000).Draw(r, "tokens"))
+		pairs, touched, most, reached := s.loads(e, tokens)
+		if each := min(8, 256/float64(ranks)); most > tokens*each*(1+1e-12) || most < pairs {
+			r.Errorf("%g tokens: %g pairs on the heaviest of %d ranks, %g in the mean, at most %g", tokens, most, ranks, pairs, tokens*each)
+		}
+		if slots := 256 / float64(ranks); reached > slots || touched > slots*(1+1e-12) {
+			r.Errorf("%g and %g experts of %g are touched", touched, reached, slots)
+		}
+	})
 }

@@ -87,3 +87,52 @@ func TestCoresThatCommunicate(t *testing.T) {
 		t.Errorf("decode pays: %v, %v", a.Time, b.Time)
 	}
 }
+
+// Dispatch, experts and combine as one kernel: what is hidden is just what the step
+// is shorter by, the fabric's delays stay.
+func TestWaveHidesWhatItSaves(t *testing.T) {
+	at := func(o Overlap) Step {
+		s := newStepper(t, "v4", "supernode8912", Config{Role: Decode, Engine: loadEngine(t, "ideal"), Layout: Layout{DP: 16, EP: 16, Overlap: o}, MaxSequences: 1024})
+		return s.Step(everywhere(s, decode(s, 512, 8192)))
+	}
+	apart, wave := at(NoOverlap), at(Wave)
+	saved := (apart.Time - apart.Causes[Imbalance]) - (wave.Time - wave.Causes[Imbalance])
+	if wave.Hidden <= 0 || wave.Tau <= 0 {
+		t.Fatalf("hides %v, delays %v", wave.Hidden, wave.Tau)
+	}
+	near(t, "hidden", wave.Hidden.Seconds(), saved.Seconds(), 1e-6)
+	near(t, "delays of the fabric", wave.Tau.Seconds(), apart.Tau.Seconds(), 1e-4)
+}
+
+// Without a dispatch there is nothing to hide and no core that communicates: two-batch
+// overlap changes nothing.
+func TestTwoBatchWithoutDispatch(t *testing.T) {
+	for _, model := range []string{"v3", "llama-3.1-70b"} {
+		at := func(o Overlap) Step {
+			e := *loadEngine(t, "vllm")
+			e.CommCoresFraction = 0.5
+			s := newStepper(t, model, "hgx-h200:8", Config{Role: Prefill, Engine: &e, Layout: Layout{TP: 8, Overlap: o}})
+			return s.Step([]Load{prefill(s, 4, 1000, 0)})
+		}
+		if a, b := at(NoOverlap), at(TwoBatch); a != b {
+			t.Errorf("%s: %v without overlap, %v with", model, a.Time, b.Time)
+		}
+	}
+}
+
+// An engine's factor on a prompt's layers is one on what they wait for too.
+func TestPrefillFactorOnImbalance(t *testing.T) {
+	at := func(factor float64) Step {
+		e := *loadEngine(t, "ideal")
+		e.Fitted.PrefillFactor = factor
+		s := newStepper(t, "v3", "hgx-h200:32", Config{Role: Prefill, Engine: &e, Layout: Layout{DP: 32, EP: 32, Overlap: NoOverlap, Routing: Routing{Kind: PowerLaw, Alpha: 1.01}}})
+		return s.Step(everywhere(s, prefill(s, 4, 2048, 0)))
+	}
+	one, half := at(1), at(1.5)
+	for _, c := range []cause.Cause{Imbalance, HBMKV} { // neither is in the head
+		near(t, c.String(), half.Causes[c].Seconds(), 1.5*one.Causes[c].Seconds(), 1e-5)
+	}
+	if half.communication() != one.communication() {
+		t.Errorf("communication %v, %v", one.communication(), half.communication())
+	}
+}
