@@ -105,6 +105,8 @@ func TestDispatchedPrecision(t *testing.T) {
 // However uneven, no expert gets a token twice: the fullest rank has at most every
 // token for each of its slots, or for each of a token's k.
 func TestHeaviestRankGetsEachTokenOnce(t *testing.T) {
+	topology := loadTopology(t, "cloudmatrix384")
+	v3 := loadModel(t, "v3", topology.Chip)
 	rapid.Check(t, func(r *rapid.T) {
 		loads := make([]float64, 256)
 		for i := range loads {
@@ -114,7 +116,7 @@ func TestHeaviestRankGetsEachTokenOnce(t *testing.T) {
 			loads[rapid.IntRange(0, 255).Draw(r, "expert")] = 1
 		}
 		ranks := rapid.SampledFrom([]int{32, 64, 128, 256}).Draw(r, "ranks")
-		s := newStepper(t, "v3", "cloudmatrix384", Config{Role: Decode, Layout: Layout{DP: ranks, EP: ranks, Routing: Routing{Kind: Histogram, Histogram: loads}}})
+		s := newStepper(t, "", "", Config{Model: v3, Topology: topology, Role: Decode, Layout: Layout{DP: ranks, EP: ranks, Routing: Routing{Kind: Histogram, Histogram: loads}}})
 		e := s.main.ffns[len(s.main.ffns)-1].moe
 		tokens := float64(rapid.IntRange(1, 10_000).Draw(r, "tokens"))
 		pairs, touched, most, reached := s.loads(e, tokens)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/topologies"
 )
 
 // Every pair that is dispatched is sent once and comes back once, whatever the ranks:
@@ -25,6 +27,10 @@ func TestExpertBytesAreConserved(t *testing.T) {
 // Spreading the same requests over twice the ranks never gives one rank more work,
 // and all together no more arithmetic.
 func TestTwiceTheRanksNeverMoreEach(t *testing.T) {
+	systems := map[string]*topologies.Topology{}
+	for _, name := range []string{"hgx-h200:128", "supernode8912", "nvl72:144"} {
+		systems[name] = loadTopology(t, name)
+	}
 	rapid.Check(t, func(r *rapid.T) {
 		model := rapid.SampledFrom([]string{"v3", "v4", "qwen3-235b-a22b"}).Draw(r, "model")
 		topology := rapid.SampledFrom([]string{"hgx-h200:128", "supernode8912", "nvl72:144"}).Draw(r, "topology")
@@ -32,7 +38,7 @@ func TestTwiceTheRanksNeverMoreEach(t *testing.T) {
 		each := 2 * rapid.Int64Range(1, 64).Draw(r, "sequences")
 		context := rapid.Int64Range(100, 20000).Draw(r, "context")
 		step := func(ranks int, each int64) (Step, float64) {
-			s := newStepper(t, model, topology, Config{Role: Decode, Layout: Layout{DP: ranks, EP: ranks, Overlap: NoOverlap}, MaxSequences: 1024})
+			s := newStepper(t, model, "", Config{Topology: systems[topology], Role: Decode, Layout: Layout{DP: ranks, EP: ranks, Overlap: NoOverlap}, MaxSequences: 1024})
 			return s.Step(everywhere(s, decode(s, each, context))), float64(ranks)
 		}
 		a, n := step(ranks, each)
