@@ -109,6 +109,13 @@ var (
 	fine   = precision{1.02, 16}
 )
 
+// A probe's next rate, while all so far were sustained or none was: about as far in
+// either direction as estimates are off (TestCapacityAgainstRuns).
+const (
+	stepUp   = 1.25
+	stepDown = 0.85
+)
+
 // settle corrects the estimated capacity by probes: it steps up or down until a
 // sustained rate lies below one that is not, and then halves the ratio between them.
 // Capacity is the highest rate seen to be sustained.
@@ -127,9 +134,9 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 		}
 		switch {
 		case good == 0:
-			rate = bad * 0.85
+			rate = bad * stepDown
 		case math.IsInf(bad, 1):
-			rate = good * 1.25
+			rate = good * stepUp
 		default:
 			rate = math.Sqrt(good * bad)
 		}

@@ -16,12 +16,30 @@ type point struct {
 	limit      string  // which of the two that is
 }
 
-// least and beyond govern layouts that miss the SLO even when almost empty: they
-// are loaded until the latency is so many times the least.
+// beyond governs layouts that miss the SLO even when almost empty: they are loaded
+// until the latency is so many times that of the least load.
 const beyond = 1.1
 
+// resolution is the part of a load to which a bisection finds it: finer than what the
+// estimate is good for, and half the steps of an exact search.
+const resolution = 128
+
+// nearly is from where a load counts as the most that there can be: what a bisection
+// cannot tell from it.
+func nearly(most int64) int64 { return most * (resolution - 1) / resolution }
+
+// A request arrives anywhere in the step under way: in the mean half of it is left,
+// and in nine of ten cases no more than nine tenths.
+const (
+	meanRest = 0.5
+	tailRest = 0.9
+)
+
+// fullest load that the formula of the queue is asked about; it has no bound at 1.
+const saturated = 0.999
+
 // highest finds the largest load in [1, most] whose point is within the limits, by
-// bisection to 1/128; when not even 1 is, the largest within beyond of the least.
+// bisection to 1/resolution; when not even 1 is, the largest within beyond of the least.
 func highest(most int64, at func(load int64) point) (int64, point) {
 	bound := 1.0
 	best := at(1)
@@ -29,7 +47,7 @@ func highest(most int64, at func(load int64) point) (int64, point) {
 		bound = best.over * beyond
 	}
 	lo, hi := int64(1), most+1
-	for hi-lo > max(1, lo/128) {
+	for hi-lo > max(1, lo/resolution) {
 		mid := (lo + hi) / 2
 		if p := at(mid); p.over <= bound {
 			lo, best = mid, p
@@ -46,7 +64,7 @@ func highest(most int64, at func(load int64) point) (int64, point) {
 func (b *bench) decode(out *priced) {
 	most, limit := b.mostSequences()
 	n, p := highest(most, b.decodeAt)
-	if n < most*127/128 {
+	if n < nearly(most) {
 		limit = p.limit
 		if p.over <= 1 { // the batch fluctuates around its mean
 			ranks := float64(len(b.loads))
@@ -66,7 +84,7 @@ func (b *bench) decodeAt(n int64) point {
 	return point{
 		rate: float64(n) * float64(len(b.loads)) * b.accepted() / (step * b.demand.out),
 		tpot: tpot, limit: "TPOT",
-		over: (tpot + 0.5*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT),
+		over: (tpot + meanRest*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT),
 	}
 }
 
@@ -82,7 +100,7 @@ func (b *bench) prefill(out *priced) {
 	most := max(1, int64(busiest*float64(budget)))
 	c, p := highest(most, b.prefillAt)
 	limit := p.limit
-	if c >= most*127/128 {
+	if c >= nearly(most) {
 		limit = "prompt throughput"
 	}
 	out.settle(p, limit)
@@ -147,7 +165,7 @@ func (b *bench) prefillStep(mean, full int64) cost.Step {
 func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt float64) float64) (mean, over float64) {
 	d := &b.demand
 	k := float64(len(b.loads))
-	rho = min(rho, 0.999)
+	rho = min(rho, saturated)
 	wait := d.inBiased / fastest / 2 * math.Pow(rho, math.Sqrt(2*(k+1))-1) / (k * (1 - rho))
 	chunks := func(prompt float64) float64 {
 		return math.Max(0, math.Ceil(prompt/budget)-1)*step + own(min(prompt, budget))
@@ -156,7 +174,7 @@ func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt f
 	fill := 1 - 1/float64(b.config.Layout.PP)
 	mean = front + step/2 + wait + chunks(d.in) + fill*own(min(d.in, budget))*(1+min(1, d.in/budget))/2
 	p90 := float64(d.inP90)
-	tail := front + 0.9*step + wait*math.Log(10) + chunks(p90) + fill*own(min(p90, budget))
+	tail := front + tailRest*step + wait*math.Log(10) + chunks(p90) + fill*own(min(p90, budget))
 	return mean, tail / (limitSeconds(b.slo.TTFT) * max(1, p90/longPrompt))
 }
 
@@ -167,7 +185,7 @@ func (b *bench) mixed(out *priced) {
 	rows := int64(1 + b.config.Drafts)
 	most = max(1, min(most, (int64(b.config.MaxTokens)-1)/rows))
 	n, p := highest(most, b.mixedAt)
-	if n < most*127/128 {
+	if n < nearly(most) {
 		limit = p.limit
 		if p.over <= 1 {
 			ranks := float64(len(b.loads))
@@ -201,7 +219,7 @@ func (b *bench) mixedAt(n int64) point {
 	step := (1-some)*plain + some*busy
 	tpot := step / b.accepted()
 	p := point{rate: requests * ranks / step, tpot: tpot, limit: "TPOT"}
-	p.over = (tpot + 0.5*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT)
+	p.over = (tpot + meanRest*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT)
 	var overTTFT float64
 	fastest := room / b.mixedStep(n, room, room).Time.Seconds()
 	p.ttft, overTTFT = b.firstToken(c/step/fastest, room, busy, fastest, func(float64) float64 { return busy })

@@ -20,6 +20,17 @@ const longPrompt = 8192
 // queues without bound begin at 1.
 const busiest = 0.97
 
+// nineOfTen is how many standard deviations above its mean a normal number stays below
+// nine times in ten: Φ⁻¹(0.9).
+const nineOfTen = 1.28
+
+// Layouts that differ by less are taken as equal, so that the one tried first stays:
+// in how far they are beyond the limits, and in rate.
+const (
+	sameOver = 0.01
+	sameRate = 1.005
+)
+
 // priced is a pool layout in one role and what one instance of it can do.
 type priced struct {
 	pool   scenario.Pool // Instances is 0: how many there are is decided later
@@ -73,10 +84,10 @@ func (c *priced) better(o *priced) bool {
 	if (c.over <= 1) != (o.over <= 1) {
 		return c.over <= 1
 	}
-	if c.over > 1 && math.Abs(c.over-o.over) > 0.01*o.over {
+	if c.over > 1 && math.Abs(c.over-o.over) > sameOver*o.over {
 		return c.over < o.over
 	}
-	return c.rate > 1.005*o.rate
+	return c.rate > sameRate*o.rate
 }
 
 func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
@@ -147,8 +158,8 @@ func (b *bench) mostSequences() (n int64, limit string) {
 	mean := float64(b.memory.KVBytes(one, 1))
 	sd := mean * d.contextSD[0] / max(1, d.context[0])
 	free := float64(b.memory.Free)
-	// n·mean + 1.28·√n·rms = free, rms² = mean² + sd²: a compound Poisson number of caches.
-	rms := 1.28 * math.Sqrt(mean*mean+sd*sd)
+	// n·mean + nineOfTen·√n·rms = free, rms² = mean² + sd²: a compound Poisson number of caches.
+	rms := nineOfTen * math.Sqrt(mean*mean+sd*sd)
 	root := (-rms + math.Sqrt(rms*rms+4*mean*free)) / (2 * mean)
 	byMemory := root * root
 	limit = "KV cache"
@@ -161,6 +172,6 @@ func (b *bench) mostSequences() (n int64, limit string) {
 // headroom is the mean of a Poisson number that stays at or below most nine
 // times in ten.
 func headroom(most float64) float64 {
-	r := (-1.28 + math.Sqrt(1.28*1.28+4*most)) / 2
+	r := (-nineOfTen + math.Sqrt(nineOfTen*nineOfTen+4*most)) / 2
 	return max(1, r*r)
 }

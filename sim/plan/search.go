@@ -143,12 +143,15 @@ func rank(all []deployed) {
 	})
 }
 
-// beyond is 0 within the SLO, and counts steps of 5 % beyond it.
+// violationStep is how close two violations of the SLO are called equal.
+const violationStep = 0.05
+
+// beyond is 0 within the SLO, and counts steps of violationStep beyond it.
 func (d *deployed) beyond() float64 {
 	if d.over <= 1 {
 		return 0
 	}
-	return 1 + grade(d.over, 0.05)
+	return 1 + grade(d.over, violationStep)
 }
 
 // grade makes figures equal that differ little, in a way that is an order.
