@@ -41,3 +41,27 @@ seed: 3
 		}
 	}
 }
+
+// However many would decode by Little's law, a stationary start has no more than a
+// cache holds beside the hundredth that admission leaves free.
+func TestStationaryStartIsHeld(t *testing.T) {
+	s := read(t, `
+version: 1
+model: llama-3.1-8b
+topology: hgx-h100:8
+deployment: {mode: disaggregated, prefill: {instances: 7, tp: 1}, decode: {instances: 1, tp: 1, max_sequences: 4096}}
+workload: {rate: 80, requests: 200, input_tokens: "900", output_tokens: "600"}
+seed: 3
+`)
+	r, err := sim.Run(context.Background(), s, sim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Found at a uniform age an answer is half there; keys and values of 8 heads of 128 in
+	// BF16, 32 layers, and half a page of 256 tokens.
+	const sequence = (900 + 600./2 + 256/2) * 2 * 8 * 128 * 2 * 32
+	got := float64(r.Requests.Initial) * sequence / float64(r.KV.CapacityBytes)
+	if got < 0.983 || got > 0.993 {
+		t.Errorf("%d requests decode at the start, %.4f of the cache", r.Requests.Initial, got)
+	}
+}
