@@ -160,7 +160,7 @@ computed from what the run states (clients, input, serve.dp, …).`,
 			if err := yaml.Load(text, &shown); err != nil {
 				return failed(err)
 			}
-			return writeShown(c.OutOrStdout(), output, shown, func(w io.Writer) { w.Write(text) })
+			return writeShown(c.OutOrStdout(), output, shown, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
 		},
 	}
 	addOutputFlag(c, &output, "text or json", "text", "json")

@@ -277,18 +277,18 @@ func TestTable(t *testing.T) {
 
 // Of two recipes that fit, the one that admits less goes first, whatever their order.
 func TestNarrower(t *testing.T) {
-	any := &Recipe{Name: "any", Match: Match{Engine: Names{"vllm"}}}
+	anyModel := &Recipe{Name: "any", Match: Match{Engine: Names{"vllm"}}}
 	chips := &Recipe{Name: "chips", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200", "b300"}}}
 	chip := &Recipe{Name: "chip", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200"}}}
 	version := &Recipe{Name: "version", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200"}, Version: Names{"0.19"}}}
 	patch := &Recipe{Name: "patch", Match: Match{Engine: Names{"vllm"}, Chip: Names{"b200"}, Version: Names{"0.19.1"}}}
 	table := &Recipe{Name: "table", Match: Match{Engine: Names{"vllm"}}, Table: &Table{}}
-	for i, pair := range [][2]*Recipe{{chips, any}, {chip, chips}, {version, chip}, {patch, version}, {table, any}} {
+	for i, pair := range [][2]*Recipe{{chips, anyModel}, {chip, chips}, {version, chip}, {patch, version}, {table, anyModel}} {
 		if !pair[0].narrower(pair[1]) || pair[1].narrower(pair[0]) {
 			t.Errorf("%d: %s does not go before %s alone", i, pair[0].Name, pair[1].Name)
 		}
 	}
-	if err := conflict([]*Recipe{any, chips, chip, version, patch}); err != nil {
+	if err := conflict([]*Recipe{anyModel, chips, chip, version, patch}); err != nil {
 		t.Error(err)
 	}
 	model := &Recipe{Name: "model", Match: Match{Engine: Names{"vllm"}, Model: Names{"m"}}}

@@ -67,9 +67,10 @@ func (s *Spec) Fits(tokens int64) bool {
 	return s.Memory.SequenceBytes(tokens)+s.Watermark <= s.Memory.Free
 }
 
-// Prefills reports whether instances compute prompts, and KeepsPrefixes whether their
-// ranks keep the blocks of those for later ones.
-func (s *Spec) Prefills() bool      { return s.Role != cost.Decode }
+// Prefills reports whether instances compute prompts.
+func (s *Spec) Prefills() bool { return s.Role != cost.Decode }
+
+// KeepsPrefixes reports whether their ranks keep the blocks of prompts for later ones.
 func (s *Spec) KeepsPrefixes() bool { return s.Prefills() && s.BlockTokens > 0 }
 
 // QueueLoad is what a request adds to a rank's load on the board when it is queued or
