@@ -397,7 +397,7 @@ func workloadRequests(file string) (string, error) {
 	var out strings.Builder
 	for {
 		r, err := source.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out.String(), nil
 		}
 		if err != nil {
