@@ -72,7 +72,8 @@ func (s *Stepper) block(k *attention, l Load) error {
 	var w work
 	w.fill(&l, s.verify, 1)
 	d, p := s.attentionTimes(k, &w, w.rows+w.chunkTokens)
-	o := s.blockWork(k, &w)
+	var o operator
+	s.blockWork(&o, k, &w)
 	if err := s.beats(k, &w, &o, d.Total()+p.Total()); err != nil {
 		return err
 	}

@@ -127,7 +127,9 @@ func eachBlock(t *testing.T, s *Stepper, f func(k *attention, ratio float64)) {
 						var w work
 						w.fill(&l, s.verify, 1)
 						d, p := s.attentionTimes(k, &w, w.rows+w.chunkTokens)
-						o, seconds := s.blockWork(k, &w), d.Total()+p.Total()
+						var o operator
+						s.blockWork(&o, k, &w)
+						seconds := d.Total() + p.Total()
 						if err := s.beats(k, &w, &o, seconds); err != nil {
 							t.Fatal(err)
 						}
