@@ -25,8 +25,9 @@
 // or sessions are least-loaded.
 //
 // A prompt waits on the rank that is picked for it. Prefilled requests wait for a decode
-// rank together, first come first served: a rank that has no room is passed over for the
-// next in turn, and a request that finds none takes no turn. It keeps its cache until that
+// rank together, first come first served: the first of them asks the router for a rank at
+// every event, and where that has no room it asks again at the next. Each time takes a turn, so that
+// round-robin comes to a rank that has room. A request keeps its cache until that
 // has arrived at the rank it found: after the engine's hand-over time (handover_ms) and
 // the library's latency it moves as a flow over the egress of its rank and the ingress
 // of the other (package net). The decode instance takes it up, and its first token

@@ -31,25 +31,12 @@ func (p *pool) open(board *serve.Board, cfg *Config) {
 	}
 }
 
-// reserve gives a request a place and cache on the rank that the router picks. A rank
-// that has no room is passed over: the router is asked for the next turn, until it comes
-// back to its first answer, as one that does not go by turns does at once. What does not find
-// a place takes no turn.
+// reserve asks the router for a rank, which takes a turn, and gives the request a place
+// and cache there. Where that rank has no room the request asks again later, one turn on.
 func (p *pool) reserve(h int32, r *serve.Request) bool {
-	turn, bytes := p.view.Turn, p.Spec.Memory.SequenceBytes(int64(r.Target))
-	first, firstRank := p.rankFor(r)
-	instance, rank := first, firstRank
-	for range p.Instances * p.Spec.Ranks {
-		p.view.Turn++
-		if p.instances[instance].Reserve(h, rank, bytes) {
-			return true
-		}
-		if instance, rank = p.rankFor(r); instance == first && rank == firstRank {
-			break
-		}
-	}
-	p.view.Turn = turn
-	return false
+	instance, rank := p.rankFor(r)
+	p.view.Turn++
+	return p.instances[instance].Reserve(h, rank, p.Spec.Memory.SequenceBytes(int64(r.Target)))
 }
 
 // rankFor asks the router where a request should go in this turn.

@@ -38,21 +38,11 @@ func (t *twin) pick(p int, s *twinSeq, turn uint64) (instance, rank int) {
 	panic("twin: no policy is called " + t.cfg.Policy.Name)
 }
 
-// roomFor is the first rank in turn that has room, of as many turns as there are ranks; those that
-// are passed over have had theirs, unless none has room.
+// roomFor is the rank of the pool's next turn, if it has room.
 func (t *twin) roomFor(p int, s *twinSeq) (instance, rank int, ok bool) {
-	pool := t.cfg.Pools[p]
-	for passed := range uint64(pool.Instances * pool.Spec.Ranks) {
-		instance, rank = t.pick(p, s, t.turns[p]+passed)
-		if t.admits(p, instance, rank, t.bytes(p, s.target)) {
-			if passed > 0 {
-				t.seen[passedOver]++
-			}
-			t.turns[p] += passed + 1
-			return instance, rank, true
-		}
-	}
-	return 0, 0, false
+	instance, rank = t.pick(p, s, t.turns[p])
+	t.turns[p]++
+	return instance, rank, t.admits(p, instance, rank, t.bytes(p, s.target))
 }
 
 // key is the least load of an instance's ranks and the mean of all of them, times ranks.

@@ -121,7 +121,6 @@ const (
 	affinity
 	uncached
 	returning
-	passedOver
 )
 
 var situations = [...]string{
@@ -146,7 +145,6 @@ var situations = [...]string{
 	cutOff:           "a request is cut off by the end of the run",
 	affinity:         "a cached prefix outweighs load",
 	uncached:         "load outweighs a cached prefix",
-	passedOver:       "a rank without room is passed over",
 	returning:        "a session goes back to a rank that is not the least loaded",
 }
 
@@ -337,6 +335,7 @@ func (t *twin) begin() {
 	for i, x := range t.cfg.Initial {
 		s := t.newSeq(uint64(1)<<63+uint64(i), int64(x.Input), int64(x.Output))
 		if s.steps == 0 {
+			t.turns[p]++
 			continue
 		}
 		for _, pool := range t.cfg.Pools {

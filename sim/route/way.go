@@ -294,7 +294,11 @@ func (c *Cluster) begin() {
 		if r.Steps > 0 {
 			r.Resume(min(r.Steps-1, int32(int64(initial.Age)*int64(r.Steps)/int64(r.Output))))
 		}
-		if r.Steps == 0 || !c.fits(int64(r.Input)+int64(r.Output)) || !p.reserve(h, r) {
+		stays := r.Steps > 0 && c.fits(int64(r.Input)+int64(r.Output))
+		if !stays {
+			p.view.Turn++ // it would have asked for a place as the others do
+		}
+		if !stays || !p.reserve(h, r) {
 			c.table.Free(h)
 			continue
 		}

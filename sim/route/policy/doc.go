@@ -12,9 +12,9 @@
 // # Rules
 //
 // A pick depends on the view, the request, the seed and earlier picks alone, and allocates
-// nothing. A decode rank without room is passed over: the router is asked again, one turn on,
-// until it answers as at first. A request that finds no place takes no turn and asks again
-// later, so a pick may be asked for many times: asking must not count.
+// nothing. A request that is sent to a decode rank without room asks again at the next event,
+// one turn on, so a pick may be asked for many times: what a policy remembers must not count
+// how often it was asked.
 //
 // A pool that decodes has no prompt to compute, so a cached prefix saves nothing there:
 // policies that go by caches or sessions are least-loaded in it.
