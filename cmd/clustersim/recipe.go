@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/recipe"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/sweep"
@@ -41,7 +42,7 @@ func (in *scenarioInput) follow(c *cobra.Command, s *scenario.Scenario, axes []s
 	if err != nil {
 		return nil, err
 	}
-	f := s.Facts(m)
+	f := plant.Facts(s, m)
 	f.Chip = t.Chip.Name
 	set, err := s.Follow(r, f, func(path string) bool { return s.Says(path) || in.gives(path, axes) })
 	if err != nil {

@@ -293,9 +293,6 @@ func (c *Cluster) bookIdle() {
 // Now is the simulated time.
 func (c *Cluster) Now() des.Time { return c.now }
 
-// Events is the number of events so far.
-func (c *Cluster) Events() int64 { return c.events }
-
 // InFlight is the number of requests that have not finished.
 func (c *Cluster) InFlight() int64 { return c.table.InFlight() }
 

@@ -283,7 +283,7 @@ func (l *launch) apply(c *Case, o *ReadOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	f := c.Scenario.Facts(m)
+	f := plant.Facts(c.Scenario, m)
 	f.Benchmark, f.Engine, f.Version, f.Chip, f.Precision, f.Spec = "inferencex", l.Framework, l.Version, c.Hardware, l.Precision, l.Spec
 	script, err := launched(f, l.Recipe)
 	if err != nil {

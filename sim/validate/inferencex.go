@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/recipe"
 	"github.com/clustersim/clustersim/sim/scenario"
 )
@@ -139,7 +140,7 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 
 // facts are what a launch script may be told by, the pools apart.
 func (r *inferenceXRow) facts(s *scenario.Scenario) recipe.Facts {
-	f := s.Facts(nil)
+	f := plant.Facts(s, nil)
 	f.Benchmark, f.Engine, f.Chip, f.Model, f.Precision, f.Spec = "inferencex", r.engine(), r.hardware, s.Model, r.precision, r.spec
 	return f
 }

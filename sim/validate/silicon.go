@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/scenario"
 )
 
@@ -140,7 +141,7 @@ func (r *siliconRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 // start applies the launch script that the row ran with: InferenceX's, or the project's
 // own.
 func (r *siliconRow) start(s *scenario.Scenario, clients int) error {
-	f := s.Facts(nil)
+	f := plant.Facts(s, nil)
 	f.Benchmark = "inferencex"
 	if r.local() {
 		f.Benchmark = "aiconfigurator"
