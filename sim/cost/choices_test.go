@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost/law"
 )
 
@@ -20,8 +21,8 @@ func TestCapturedGraphsEnd(t *testing.T) {
 		t.Errorf("up to its limit a step is a graph: %v, without a limit %v", captured.Time, open.Time)
 	}
 	above, open := at(512, 513), at(0, 513)
-	if above.Causes[Launch] <= open.Causes[Launch] || above.Time-above.Causes[Launch] != open.Time-open.Causes[Launch] {
-		t.Errorf("above it %v with %v of launches; as a graph %v with %v", above.Time, above.Causes[Launch], open.Time, open.Causes[Launch])
+	if above.Causes[cause.Launch] <= open.Causes[cause.Launch] || above.Time-above.Causes[cause.Launch] != open.Time-open.Causes[cause.Launch] {
+		t.Errorf("above it %v with %v of launches; as a graph %v with %v", above.Time, above.Causes[cause.Launch], open.Time, open.Causes[cause.Launch])
 	}
 }
 

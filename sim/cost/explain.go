@@ -64,7 +64,7 @@ type recorder struct {
 type row struct {
 	operator
 	count    float64
-	time     [NumCauses]float64
+	time     [cause.Count]float64
 	exchange bool // dispatch or combine that overlap may hide
 }
 
@@ -72,20 +72,20 @@ type row struct {
 func (r *recorder) operator(o operator, count float64, t law.Time) {
 	x := row{operator: o, count: count}
 	f := count * r.weight
-	x.time[Launch], x.time[Compute], x.time[HBMWeights] = f*t.Launch, f*t.Compute, f*t.Weights
-	x.time[HBMKV], x.time[HBMAct], x.time[CommBandwidth] = f*t.KV, f*t.Act, f*t.Wire
+	x.time[cause.Launch], x.time[cause.Compute], x.time[cause.HBMWeights] = f*t.Launch, f*t.Compute, f*t.Weights
+	x.time[cause.HBMKV], x.time[cause.HBMAct], x.time[cause.CommBandwidth] = f*t.KV, f*t.Act, f*t.Wire
 	r.rows = append(r.rows, x)
 }
 
 // communication records a collective, count times.
 func (r *recorder) communication(o operator, count float64, c *comm) {
 	x := row{operator: o, count: count, exchange: o.class == "all-to-all" && c.bandwidth > 0}
-	x.time[CommLatency], x.time[CommBandwidth] = count*r.weight*c.latency, count*r.weight*c.bandwidth
+	x.time[cause.CommLatency], x.time[cause.CommBandwidth] = count*r.weight*c.latency, count*r.weight*c.bandwidth
 	r.rows = append(r.rows, x)
 }
 
 // other records what no operator stands for.
-func (r *recorder) other(kind, name string, c Cause, seconds float64) {
+func (r *recorder) other(kind, name string, c cause.Cause, seconds float64) {
 	if r == nil || seconds == 0 {
 		return
 	}
@@ -114,11 +114,11 @@ func (r *recorder) stretch(f, tax float64) {
 	for i := range r.rows {
 		t := &r.rows[i].time
 		for c := range t {
-			if Cause(c) != CommBandwidth && Cause(c) != CommLatency {
+			if cause.Cause(c) != cause.CommBandwidth && cause.Cause(c) != cause.CommLatency {
 				t[c] *= f
 			}
 		}
-		t[Compute] *= tax
+		t[cause.Compute] *= tax
 	}
 }
 
@@ -129,7 +129,7 @@ func (r *recorder) exposed(f, floors float64) {
 	}
 	for i := range r.rows {
 		x := &r.rows[i]
-		x.time[Launch] *= floors
+		x.time[cause.Launch] *= floors
 		if x.exchange {
 			for c := range x.time {
 				x.time[c] *= f
@@ -144,11 +144,11 @@ func (r *recorder) settle(x *Explanation) {
 	var before int64
 	for i := range r.rows {
 		o := &r.rows[i]
-		best := Cause(0)
+		best := cause.Cause(0)
 		for c, t := range o.time {
 			running += t
 			if t > o.time[best] {
-				best = Cause(c)
+				best = cause.Cause(c)
 			}
 		}
 		now := min(int64(math.Round(running*1e9)), x.StepNs)

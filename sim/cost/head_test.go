@@ -1,6 +1,10 @@
 package cost
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/clustersim/clustersim/sim/cause"
+)
 
 // A prompt's rows pass the layers; only those that end a prompt are scored: the head's
 // rows are those that decode, drafts with them, and one a prompt that ends.
@@ -50,7 +54,7 @@ func TestHostTimeOfSequencesAndPrompts(t *testing.T) {
 			loads[5] = x.busiest
 			verifying := max(x.verifying, 2) // of the others
 			want := 300_000 + 7000*x.scheduled + 11_000*verifying*int64(drafts)
-			if got := int64(s.Step(loads).Causes[Host]); got != want {
+			if got := int64(s.Step(loads).Causes[cause.Host]); got != want {
 				t.Errorf("%d drafts, %s: %d ns of the host, want %d", drafts, x.name, got, want)
 			}
 		}

@@ -103,7 +103,7 @@ func sound(t testing.TB, step Step) {
 	if total != step.Time {
 		t.Fatalf("causes sum to %d, the step is %d", total, step.Time)
 	}
-	if step.Tau < 0 || step.Tau > step.Causes[CommLatency] || step.Hidden < 0 || step.Causes[Idle] != 0 {
+	if step.Tau < 0 || step.Tau > step.Causes[cause.CommLatency] || step.Hidden < 0 || step.Causes[cause.Idle] != 0 {
 		t.Fatalf("tau, hidden or idle out of range: %+v", step)
 	}
 	if step.Time > 0 && !(step.Flops > 0 && step.Bytes > 0) {

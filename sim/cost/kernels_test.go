@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost/law"
 )
 
@@ -16,7 +17,7 @@ func kernels(t *testing.T, c Config, load func(s *Stepper) Load) int {
 	c.Engine = &e
 	s := newStepper(t, "", "", c)
 	step := s.Step(everywhere(s, load(s)))
-	n := (step.Time - step.Causes[Imbalance]).Seconds() / 10e-3
+	n := (step.Time - step.Causes[cause.Imbalance]).Seconds() / 10e-3
 	if math.Abs(n-math.Round(n)) > 1e-4 {
 		t.Fatalf("%v is no whole number of launches", step.Time)
 	}

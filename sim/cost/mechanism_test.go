@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost/law"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -64,13 +65,13 @@ func TestOverlapHides(t *testing.T) {
 	none, two := build(NoOverlap, "vllm"), build(TwoBatch, "vllm")
 	loads := everywhere(none, prefill(none, 4, 4096, 0))
 	a, b := none.Step(loads), two.Step(loads)
-	comm := func(s Step) float64 { return (s.Causes[CommBandwidth] + s.Causes[CommLatency]).Seconds() }
+	comm := func(s Step) float64 { return (s.Causes[cause.CommBandwidth] + s.Causes[cause.CommLatency]).Seconds() }
 	if a.Hidden != 0 || b.Hidden <= 0 || b.Time >= a.Time {
 		t.Errorf("two-batch hides %v and takes %v; without overlap %v", b.Hidden, b.Time, a.Time)
 	}
 	// Communication is the shorter side: a fraction of it goes, and cut batches send the same bytes.
 	near(t, "exposed of the communication", comm(b)/(comm(b)+b.Hidden.Seconds()), 1-two.config.Engine.Fitted.OverlapFraction, 1e-6)
-	tax := b.Causes[Compute].Seconds() / a.Causes[Compute].Seconds()
+	tax := b.Causes[cause.Compute].Seconds() / a.Causes[cause.Compute].Seconds()
 	if tax < 1.05 || tax > 1/(1-0.1515)+0.02 {
 		t.Errorf("arithmetic takes %.3f times as long beside 20 of 132 cores that communicate", tax)
 	}
@@ -117,7 +118,7 @@ func TestEngineChoosesLibraries(t *testing.T) {
 		t.Errorf("a fused kernel: %v, overlap %s, %+v", err, mega.config.Layout.Overlap, mega.Step(loads))
 	}
 	nccl, err := at(LibraryChoice{Dispatch: "nccl", AllReduce: "nccl"})
-	if err != nil || nccl.Step(loads).Causes[CommLatency] == plain.Step(loads).Causes[CommLatency] {
+	if err != nil || nccl.Step(loads).Causes[cause.CommLatency] == plain.Step(loads).Causes[cause.CommLatency] {
 		t.Errorf("another library costs the same, %v", err)
 	}
 	_, err = at(LibraryChoice{Prefill: "depeep-normal"})
@@ -145,18 +146,18 @@ func TestImbalanceOfExperts(t *testing.T) {
 	}
 	law := func(a float64) Routing { return Routing{Kind: PowerLaw, Alpha: a} }
 	uniform, mild, steep := at(Routing{}, 0), at(law(1.01), 0), at(law(2), 0)
-	if !(uniform.Causes[Imbalance] < mild.Causes[Imbalance] && mild.Causes[Imbalance] < steep.Causes[Imbalance]) {
-		t.Errorf("imbalance does not grow with skew: %v, %v, %v", uniform.Causes[Imbalance], mild.Causes[Imbalance], steep.Causes[Imbalance])
+	if !(uniform.Causes[cause.Imbalance] < mild.Causes[cause.Imbalance] && mild.Causes[cause.Imbalance] < steep.Causes[cause.Imbalance]) {
+		t.Errorf("imbalance does not grow with skew: %v, %v, %v", uniform.Causes[cause.Imbalance], mild.Causes[cause.Imbalance], steep.Causes[cause.Imbalance])
 	}
-	if spread := at(law(1.01), 32); spread.Causes[Imbalance] >= mild.Causes[Imbalance]/2 || spread.Time >= mild.Time {
-		t.Errorf("32 redundant experts bring imbalance from %v to %v", mild.Causes[Imbalance], spread.Causes[Imbalance])
+	if spread := at(law(1.01), 32); spread.Causes[cause.Imbalance] >= mild.Causes[cause.Imbalance]/2 || spread.Time >= mild.Time {
+		t.Errorf("32 redundant experts bring imbalance from %v to %v", mild.Causes[cause.Imbalance], spread.Causes[cause.Imbalance])
 	}
 	flat := make([]float64, 256)
 	for i := range flat {
 		flat[i] = 3
 	}
-	if got := at(Routing{Kind: Histogram, Histogram: flat}, 0); got.Causes[Imbalance] > 2*uniform.Causes[Imbalance] {
-		t.Errorf("a flat histogram is as uniform: %v and %v", got.Causes[Imbalance], uniform.Causes[Imbalance])
+	if got := at(Routing{Kind: Histogram, Histogram: flat}, 0); got.Causes[cause.Imbalance] > 2*uniform.Causes[cause.Imbalance] {
+		t.Errorf("a flat histogram is as uniform: %v and %v", got.Causes[cause.Imbalance], uniform.Causes[cause.Imbalance])
 	}
 }
 
@@ -172,9 +173,9 @@ func TestImbalanceOfAttention(t *testing.T) {
 		uneven[i] = decode(s, 16, context)
 	}
 	a, b := s.Step(even), s.Step(uneven)
-	if b.Causes[Imbalance] <= a.Causes[Imbalance] || b.Causes[HBMKV] > a.Causes[HBMKV]+1000 {
+	if b.Causes[cause.Imbalance] <= a.Causes[cause.Imbalance] || b.Causes[cause.HBMKV] > a.Causes[cause.HBMKV]+1000 {
 		t.Errorf("half the ranks with three times the context: imbalance %v → %v, KV %v → %v",
-			a.Causes[Imbalance], b.Causes[Imbalance], a.Causes[HBMKV], b.Causes[HBMKV])
+			a.Causes[cause.Imbalance], b.Causes[cause.Imbalance], a.Causes[cause.HBMKV], b.Causes[cause.HBMKV])
 	}
 	slowest := s.Step(everywhere(s, decode(s, 16, 30000)))
 	near(t, "the slowest rank governs", b.Time.Seconds(), slowest.Time.Seconds(), 1e-3)
@@ -227,15 +228,15 @@ func TestPipelineStages(t *testing.T) {
 	}
 	// The cycle of two stages is that of half the batch, and a send.
 	a, b := one.Step(everywhere(one, decode(one, 32, 4000))), two.Step(everywhere(two, decode(two, 64, 4000)))
-	host := func(s Step) float64 { return s.Causes[Host].Seconds() }
+	host := func(s Step) float64 { return s.Causes[cause.Host].Seconds() }
 	extra := b.Time.Seconds() - host(b) - (a.Time.Seconds() - host(a))
 	send := two.comms.send(32 * 8192 * 2 / 4.)
 	near(t, "stage boundary", extra, send.total(), 0.05)
 	near(t, "FLOPs", b.Flops, 2*a.Flops, 1e-6)
 	// 61 layers over 4 stages: the fullest has 16, where 15.25 would be even.
 	four := newStepper(t, "v3", "hgx-h200:32", Config{Role: Decode, Layout: Layout{TP: 8, EP: 8, PP: 4}})
-	if step := four.Step(everywhere(four, decode(four, 32, 4000))); step.Causes[Imbalance].Seconds() < 0.04*step.Time.Seconds()*0.8 {
-		t.Errorf("uneven stages: imbalance %v of %v", step.Causes[Imbalance], step.Time)
+	if step := four.Step(everywhere(four, decode(four, 32, 4000))); step.Causes[cause.Imbalance].Seconds() < 0.04*step.Time.Seconds()*0.8 {
+		t.Errorf("uneven stages: imbalance %v of %v", step.Causes[cause.Imbalance], step.Time)
 	}
 }
 
@@ -246,7 +247,7 @@ func TestTensorParallelism(t *testing.T) {
 	one, two, eight := build(2), build(4), build(8)
 	l := decode(one, 64, 4000)
 	a, b, c := one.Step([]Load{l}), two.Step([]Load{l}), eight.Step([]Load{l})
-	if !(c.Time < b.Time && b.Time < a.Time) || !(c.Causes[CommLatency] > b.Causes[CommLatency]) {
+	if !(c.Time < b.Time && b.Time < a.Time) || !(c.Causes[cause.CommLatency] > b.Causes[cause.CommLatency]) {
 		t.Errorf("TP 2, 4, 8: %v, %v, %v", a.Time, b.Time, c.Time)
 	}
 	near(t, "FLOPs stay", c.Flops, a.Flops, 1e-6)
@@ -267,29 +268,29 @@ func TestHostAndLaunch(t *testing.T) {
 		return s.Step([]Load{l})
 	}
 	base := at(func(*Engine) {}, 0)
-	if want := int64(400_000 + 50*6000); int64(base.Causes[Host]) != want {
-		t.Errorf("host: %d ns, want %d", base.Causes[Host], want)
+	if want := int64(400_000 + 50*6000); int64(base.Causes[cause.Host]) != want {
+		t.Errorf("host: %d ns, want %d", base.Causes[cause.Host], want)
 	}
-	if got := at(func(e *Engine) { e.HostOverlapped = true }, 0); got.Causes[Host] != 0 {
-		t.Errorf("a host behind a longer step shows %v", got.Causes[Host])
+	if got := at(func(e *Engine) { e.HostOverlapped = true }, 0); got.Causes[cause.Host] != 0 {
+		t.Errorf("a host behind a longer step shows %v", got.Causes[cause.Host])
 	}
-	if got := at(func(e *Engine) { e.HostOverlapped = true; e.Fitted.HostStepUs = 1e5 }, 0); (got.Time-got.Causes[Host]) != base.Time-base.Causes[Host] || math.Abs(got.Time.Seconds()-0.1003) > 1e-5 {
-		t.Errorf("a host longer than the step: %v of %v", got.Causes[Host], got.Time)
+	if got := at(func(e *Engine) { e.HostOverlapped = true; e.Fitted.HostStepUs = 1e5 }, 0); (got.Time-got.Causes[cause.Host]) != base.Time-base.Causes[cause.Host] || math.Abs(got.Time.Seconds()-0.1003) > 1e-5 {
+		t.Errorf("a host longer than the step: %v of %v", got.Causes[cause.Host], got.Time)
 	}
 	graph, eager := at(func(*Engine) {}, 16), at(func(e *Engine) { e.PrefillLaunch, e.Fitted.EagerKernelUs = Eager, 50 }, 16)
-	if eager.Causes[Launch] <= graph.Causes[Launch] {
-		t.Errorf("eager launches of a small prompt: %v, under graphs %v", eager.Causes[Launch], graph.Causes[Launch])
+	if eager.Causes[cause.Launch] <= graph.Causes[cause.Launch] {
+		t.Errorf("eager launches of a small prompt: %v, under graphs %v", eager.Causes[cause.Launch], graph.Causes[cause.Launch])
 	}
 	// Dependent launch hides 0.8 of 1.5 µs at each of some hundred kernels of 32 layers,
 	// and leaves everything else.
 	early := at(func(e *Engine) { e.DependentLaunch = true }, 0)
-	if d := base.Time - early.Time; d != base.Causes[Launch]-early.Causes[Launch] || d < 32*8*1200 || d > 32*16*1200 {
-		t.Errorf("dependent launch takes %v off %v, launches from %v to %v", d, base.Time, base.Causes[Launch], early.Causes[Launch])
+	if d := base.Time - early.Time; d != base.Causes[cause.Launch]-early.Causes[cause.Launch] || d < 32*8*1200 || d > 32*16*1200 {
+		t.Errorf("dependent launch takes %v off %v, launches from %v to %v", d, base.Time, base.Causes[cause.Launch], early.Causes[cause.Launch])
 	}
 	// Three small kernels of 1.5 µs in each of 32 layers' attention and two in its FFN,
 	// a little of which their bytes cover.
 	fused := at(func(e *Engine) { e.FusesSmallKernels = true }, 0)
-	if d := (base.Causes[Launch] - fused.Causes[Launch]).Seconds(); d < 32*4.5*1.5e-6 || d > 32*5*1.5e-6+10e-6 {
+	if d := (base.Causes[cause.Launch] - fused.Causes[cause.Launch]).Seconds(); d < 32*4.5*1.5e-6 || d > 32*5*1.5e-6+10e-6 {
 		t.Errorf("small kernels take %g s of launches", d)
 	}
 }
@@ -475,9 +476,9 @@ func TestTwoStreamsHideFloors(t *testing.T) {
 		return s.Step(everywhere(s, decode(s, 64, 1536)))
 	}
 	one, two, none := time(TwoBatch, 1), time(TwoBatch, 2), time(NoOverlap, 2)
-	saved := (one.Causes[Launch] - two.Causes[Launch]).Seconds()
+	saved := (one.Causes[cause.Launch] - two.Causes[cause.Launch]).Seconds()
 	hidden := loadEngine(t, "cann").Fitted.OverlapFraction / 2
-	near(t, "launches left", two.Causes[Launch].Seconds()/one.Causes[Launch].Seconds(), 1-hidden, 0.02)
+	near(t, "launches left", two.Causes[cause.Launch].Seconds()/one.Causes[cause.Launch].Seconds(), 1-hidden, 0.02)
 	near(t, "time saved", (one.Time - two.Time).Seconds(), saved, 1e-6)
 	near(t, "said to be hidden", (two.Hidden - one.Hidden).Seconds(), saved, 1e-6)
 	if !(two.Time < none.Time && none.Time < one.Time) {

@@ -29,7 +29,9 @@ func cutStep(t *testing.T, role Role, slower float64, change func(*Engine)) Step
 	return s.Step(everywhere(s, l))
 }
 
-func (s Step) communication() des.Time { return s.Causes[CommBandwidth] + s.Causes[CommLatency] }
+func (s Step) communication() des.Time {
+	return s.Causes[cause.CommBandwidth] + s.Causes[cause.CommLatency]
+}
 
 // Overlap hides the shorter side, never more: where communication is the longer one,
 // what is hidden is a fraction of the layers, however much longer communication gets.
@@ -69,14 +71,14 @@ func TestCoresThatCommunicate(t *testing.T) {
 	}
 	none, quarter, half := at(Prefill, 0), at(Prefill, 0.25), at(Prefill, 0.5)
 	// C(f) = head + layers/(1 − f): half against a quarter is (2 − 1)/(4/3 − 1).
-	ratio := float64(half.Causes[Compute]-none.Causes[Compute]) / float64(quarter.Causes[Compute]-none.Causes[Compute])
+	ratio := float64(half.Causes[cause.Compute]-none.Causes[cause.Compute]) / float64(quarter.Causes[cause.Compute]-none.Causes[cause.Compute])
 	near(t, "tax of half over tax of a quarter", ratio, 3, 1e-6)
-	layers := float64(half.Causes[Compute] - none.Causes[Compute])
-	if head := float64(none.Causes[Compute]) - layers; head < 0 || head > 0.05*layers {
-		t.Errorf("%g ns of %v are taxed", layers, none.Causes[Compute])
+	layers := float64(half.Causes[cause.Compute] - none.Causes[cause.Compute])
+	if head := float64(none.Causes[cause.Compute]) - layers; head < 0 || head > 0.05*layers {
+		t.Errorf("%g ns of %v are taxed", layers, none.Causes[cause.Compute])
 	}
 	for c := range none.Causes {
-		if Cause(c) == Compute {
+		if cause.Cause(c) == cause.Compute {
 			continue
 		}
 		if d := half.Causes[c] - none.Causes[c]; d < -1 || d > 1 {
@@ -96,7 +98,7 @@ func TestWaveHidesWhatItSaves(t *testing.T) {
 		return s.Step(everywhere(s, decode(s, 512, 8192)))
 	}
 	apart, wave := at(NoOverlap), at(Wave)
-	saved := (apart.Time - apart.Causes[Imbalance]) - (wave.Time - wave.Causes[Imbalance])
+	saved := (apart.Time - apart.Causes[cause.Imbalance]) - (wave.Time - wave.Causes[cause.Imbalance])
 	if wave.Hidden <= 0 || wave.Tau <= 0 {
 		t.Fatalf("hides %v, delays %v", wave.Hidden, wave.Tau)
 	}
@@ -129,7 +131,7 @@ func TestPrefillFactorOnImbalance(t *testing.T) {
 		return s.Step(everywhere(s, prefill(s, 4, 2048, 0)))
 	}
 	one, half := at(1), at(1.5)
-	for _, c := range []cause.Cause{Imbalance, HBMKV} { // neither is in the head
+	for _, c := range []cause.Cause{cause.Imbalance, cause.HBMKV} { // neither is in the head
 		near(t, c.String(), half.Causes[c].Seconds(), 1.5*one.Causes[c].Seconds(), 1e-5)
 	}
 	if half.communication() != one.communication() {

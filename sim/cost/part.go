@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost/law"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -8,7 +9,7 @@ import (
 // part is the time of some operators on one rank, by cause, and the work in them.
 // Seconds, FLOPs and bytes.
 type part struct {
-	time         [NumCauses]float64
+	time         [cause.Count]float64
 	tau          float64 // of time[CommLatency]
 	flops, bytes float64 // model FLOPs and compulsory HBM bytes of the rank
 	atPeak       float64 // seconds that the FLOPs take at the chip's peaks
@@ -65,12 +66,12 @@ type operator struct {
 
 // add books count operators with a law's time.
 func (p *part) add(r *recorder, o operator, count float64, t law.Time) {
-	p.time[Launch] += count * t.Launch
-	p.time[Compute] += count * t.Compute
-	p.time[HBMWeights] += count * t.Weights
-	p.time[HBMKV] += count * t.KV
-	p.time[HBMAct] += count * t.Act
-	p.time[CommBandwidth] += count * t.Wire
+	p.time[cause.Launch] += count * t.Launch
+	p.time[cause.Compute] += count * t.Compute
+	p.time[cause.HBMWeights] += count * t.Weights
+	p.time[cause.HBMKV] += count * t.KV
+	p.time[cause.HBMAct] += count * t.Act
+	p.time[cause.CommBandwidth] += count * t.Wire
 	p.flops += count * o.flops
 	p.bytes += count * o.bytes
 	p.atPeak += count * o.atPeak
@@ -119,8 +120,8 @@ func (s *Stepper) smallKernels(p *part, r *recorder, kind string, each, bytes, c
 
 // communicate books a collective, count times.
 func (p *part) communicate(r *recorder, o operator, count float64, c *comm) {
-	p.time[CommLatency] += count * c.latency
-	p.time[CommBandwidth] += count * c.bandwidth
+	p.time[cause.CommLatency] += count * c.latency
+	p.time[cause.CommBandwidth] += count * c.bandwidth
 	p.tau += count * c.tau
 	p.kernels += count
 	for t, b := range c.link {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -94,8 +95,8 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 	s.addHead(&layers, r, &c)
 	s.addBoundary(&layers, r, loads)
 	s.addHost(&layers, r, loads, &c)
-	layers.time[Imbalance] += imbalance
-	r.other("imbalance", "slowest attention rank, heaviest expert rank", Imbalance, imbalance)
+	layers.time[cause.Imbalance] += imbalance
+	r.other("imbalance", "slowest attention rank, heaviest expert rank", cause.Imbalance, imbalance)
 
 	seconds := layers.total()
 	s.physics(&layers, seconds)
@@ -106,11 +107,11 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 // stretch multiplies operators' time by f and the arithmetic once more by tax.
 func (p *part) stretch(f, tax float64) {
 	for c := range p.time {
-		if Cause(c) != CommBandwidth && Cause(c) != CommLatency {
+		if cause.Cause(c) != cause.CommBandwidth && cause.Cause(c) != cause.CommLatency {
 			p.time[c] *= f
 		}
 	}
-	p.time[Compute] *= tax
+	p.time[cause.Compute] *= tax
 }
 
 // meanAttention accounts the attention of the mean rank.
@@ -220,7 +221,7 @@ func (s *Stepper) stages(layers *part, imbalance *float64) float64 {
 // some of the cores: in two-batch overlap of a prefill (decode's low-latency
 // kernels hold none).
 func (s *Stepper) coreTax(comm *part, c *counts) float64 {
-	if s.config.Layout.Overlap != TwoBatch || comm.time[CommBandwidth] == 0 || c.chunk == 0 {
+	if s.config.Layout.Overlap != TwoBatch || comm.time[cause.CommBandwidth] == 0 || c.chunk == 0 {
 		return 1
 	}
 	return 1 / (1 - s.config.Engine.CommCoresFraction)
@@ -257,8 +258,8 @@ func (s *Stepper) overlap(layers, comm *part, r *recorder) float64 {
 		floors = 1 - f/2
 	}
 	r.exposed(1-hidden/total, floors)
-	hidden += layers.time[Launch] * (1 - floors)
-	layers.time[Launch] *= floors
+	hidden += layers.time[cause.Launch] * (1 - floors)
+	layers.time[cause.Launch] *= floors
 	return hidden
 }
 
@@ -277,9 +278,9 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 		verifies = max(verifies, loads[i].Sequences)
 	}
 	if e.DependentLaunch {
-		early := min(p.time[Launch], p.kernels*dependentShare*s.smallKernel)
-		p.time[Launch] -= early
-		r.other("all", "launches behind the kernel before", Launch, -early)
+		early := min(p.time[cause.Launch], p.kernels*dependentShare*s.smallKernel)
+		p.time[cause.Launch] -= early
+		r.other("all", "launches behind the kernel before", cause.Launch, -early)
 	}
 	gpu := p.total()
 	host := e.Fitted.HostStepUs*1e-6 + e.Fitted.HostSequenceUs*1e-6*float64(busiest)
@@ -300,10 +301,10 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	if mode == Eager {
 		launch = max(0, p.kernels*e.Fitted.EagerKernelUs*1e-6-gpu)
 	}
-	p.time[Launch] += launch
-	p.time[Host] += host
-	r.other("host", "eager launches", Launch, launch)
-	r.other("host", "scheduler and sampling", Host, host)
+	p.time[cause.Launch] += launch
+	p.time[cause.Host] += host
+	r.other("host", "eager launches", cause.Launch, launch)
+	r.other("host", "scheduler and sampling", cause.Host, host)
 }
 
 // addBoundary books the sends between pipeline stages: PP − 1 of a micro-batch's
@@ -417,7 +418,7 @@ func (s *Stepper) settle(step *Step, p *part, hidden, filled float64) {
 		before = now
 	}
 	step.Time = before
-	step.Tau = min(des.FromSeconds(p.tau), step.Causes[CommLatency])
+	step.Tau = min(des.FromSeconds(p.tau), step.Causes[cause.CommLatency])
 	step.Hidden = des.FromSeconds(hidden)
 	ranks := float64(s.Ranks()) * filled
 	step.Flops, step.Bytes = p.flops*ranks, p.bytes*ranks

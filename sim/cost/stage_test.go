@@ -1,6 +1,10 @@
 package cost
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/clustersim/clustersim/sim/cause"
+)
 
 // A pipeline's stages hold whole layers, and a rank's cache is that of the stage whose
 // layers hold most: Qwen3-Next keeps keys and values in every fourth of 48 layers, so
@@ -78,7 +82,7 @@ func TestFullestStageGovernsImbalanceToo(t *testing.T) {
 			Layout: Layout{DP: 16, EP: 16, PP: 4, Overlap: NoOverlap, Routing: Routing{Kind: PowerLaw, Alpha: 2}},
 		})
 		step := s.Step(everywhere(s, decode(s, 1024, 1000)))
-		return (step.Time - step.communication()).Seconds(), step.Causes[Imbalance].Seconds()
+		return (step.Time - step.communication()).Seconds(), step.Causes[cause.Imbalance].Seconds()
 	}
 	eight, waiting := at(8)
 	if waiting < eight/100 {

@@ -30,33 +30,15 @@ type Load struct {
 	Prefix int64
 }
 
-// Cause is where time on the critical path goes: see package cause.
-type Cause = cause.Cause
-
-// The causes of package cause, under the names that prices use.
-const (
-	Compute       = cause.Compute
-	HBMWeights    = cause.HBMWeights
-	HBMKV         = cause.HBMKV
-	HBMAct        = cause.HBMAct
-	CommBandwidth = cause.CommBandwidth
-	CommLatency   = cause.CommLatency
-	Launch        = cause.Launch
-	Host          = cause.Host
-	Imbalance     = cause.Imbalance
-	Idle          = cause.Idle
-	NumCauses     = cause.Count
-)
-
 // MaxTiers bounds the tiers of a topology that a step keeps byte counts for.
 const MaxTiers = 4
 
 // Step is the time of one step of an instance and what made it.
 type Step struct {
 	Time   des.Time
-	Causes [NumCauses]des.Time // sums to Time exactly
-	Tau    des.Time            // part of CommLatency that the topology's delays cause
-	Hidden des.Time            // what overlap took off the critical path, apart
+	Causes [cause.Count]des.Time // sums to Time exactly
+	Tau    des.Time              // part of CommLatency that the topology's delays cause
+	Hidden des.Time              // what overlap took off the critical path, apart
 	// Of all ranks together: model FLOPs, compulsory HBM bytes (weights touched,
 	// KV read and written) and bytes sent over each tier.
 	Flops, Bytes float64

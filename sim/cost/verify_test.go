@@ -1,6 +1,10 @@
 package cost
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/clustersim/clustersim/sim/cause"
+)
 
 // A verify step of a recurrent layer reads a sequence's state once and leaves one
 // after every row; copying the one that holds is one more read and write.
@@ -38,8 +42,8 @@ func TestGatheredLogits(t *testing.T) {
 	gathered, s := head(8, true)
 	parts, _ := head(8, false)
 	g := s.comms.allGather(8, 256*151936*2)
-	near(t, "wire", gathered.time[CommBandwidth]+gathered.time[CommLatency], g.total(), 1e-9)
-	more := (gathered.time[HBMAct] - parts.time[HBMAct]) * s.hbm()
+	near(t, "wire", gathered.time[cause.CommBandwidth]+gathered.time[cause.CommLatency], g.total(), 1e-9)
+	more := (gathered.time[cause.HBMAct] - parts.time[cause.HBMAct]) * s.hbm()
 	if least := 256 * 151936 * (10 - 8/8.0); more < 0.9*least || more > 2*least {
 		t.Errorf("sampling moves %.3g bytes more, want about %.3g", more, least)
 	}
