@@ -131,3 +131,27 @@ func shown(want, got []string) []string {
 	}
 	return got
 }
+
+// The README's table of accuracy is part of VALIDATION.md's, row by row.
+func TestAccuracyStandsInValidation(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	validation, err := os.ReadFile("../../VALIDATION.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(readme)) {
+		if !strings.HasPrefix(line, "| aggregated / ") && !strings.HasPrefix(line, "| disaggregated / ") {
+			continue
+		}
+		if rows++; !strings.Contains(string(validation), line) {
+			t.Errorf("not in VALIDATION.md: %s", line)
+		}
+	}
+	if rows == 0 {
+		t.Error("the README has no table of accuracy")
+	}
+}
