@@ -160,14 +160,6 @@ func fromYAML(name string, data []byte, patches spec.Patches) (*Model, error) {
 	return sized(doc, name)
 }
 
-// Patched is the model with patches laid over it, as over its file.
-func (m *Model) Patched(patches spec.Patches) (*Model, error) {
-	if len(patches) == 0 {
-		return m, nil
-	}
-	return patchDocument(m.doc, "model "+m.Name, patches)
-}
-
 func patchDocument(doc *document, name string, patches spec.Patches) (*Model, error) {
 	data, err := yamlOf(doc)
 	if err != nil {

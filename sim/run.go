@@ -39,8 +39,9 @@ func Run(ctx context.Context, s *scenario.Scenario, opt Options) (*result.Result
 	return r.result(cluster, partial)
 }
 
-// Options are what a run needs beside its scenario. None of them changes a result but
-// those that stand in the place of something that the scenario names: Engine, Router.
+// Options are what a run needs beside its scenario. Those that change a result are the
+// folders that its names are looked up in, what stands in the place of something that it
+// names (Engine, Router), and an Observe that ends the run.
 type Options struct {
 	plant.Source
 	// Router takes the place of the one that the scenario names; nil for that one.
@@ -90,7 +91,7 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	built.Resolve()
 	r := &run{scenario: s, plant: built}
 	if r.policy = opt.Router; r.policy != nil {
-		s.Router.Policy = r.policy.Name
+		s.Router = routerOf(r.policy, s.Router.Weight)
 	} else if r.policy, err = policy.Find(s.Router.Policy); err != nil {
 		return nil, err
 	}
@@ -124,6 +125,18 @@ func complete(s *scenario.Scenario) error {
 		return nil
 	}
 	return fmt.Errorf("the scenario leaves open %s: plan.Complete (package sim/plan) decides these; run what it returns", strings.Join(open, ", "))
+}
+
+// routerOf is what a scenario says of a router that stands in the place of its own.
+func routerOf(p *policy.Policy, weight *float64) scenario.Router {
+	r := scenario.Router{Policy: p.Name}
+	if p.Weighs {
+		if r.Weight = weight; weight == nil {
+			own := p.Weight
+			r.Weight = &own
+		}
+	}
+	return r
 }
 
 // weight is the router's; a policy without one has no use for it.

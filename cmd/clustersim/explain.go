@@ -127,14 +127,14 @@ func (f *explainFlags) asked(c *cobra.Command, s *scenario.Scenario) plan.Asked 
 	if !slices.ContainsFunc(degrees, c.Flags().Changed) {
 		return a
 	}
-	a.Phase = cmp.Or(a.Phase, cost.Decode)
 	d := &s.Deployment
 	pool := scenario.Pool{}
+	name := cmp.Or(f.pool, f.phase, "decode")
 	for _, p := range []struct {
-		of   cost.Role
+		name string
 		pool *scenario.Pool
-	}{{cost.Prefill, d.Prefill}, {cost.Decode, d.Decode}, {a.Phase, d.Serve}} {
-		if p.pool != nil && p.of == a.Phase {
+	}{{"prefill", d.Prefill}, {"decode", d.Decode}, {"serve", d.Serve}} {
+		if p.pool != nil && (p.name == name || p.name == "serve") {
 			pool = *p.pool
 		}
 	}

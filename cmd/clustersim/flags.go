@@ -11,6 +11,7 @@ import (
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
+	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/scenario"
@@ -250,8 +251,8 @@ func (in *scenarioInput) complete(c *cobra.Command) {
 		}
 		return names
 	})
-	offerFor(c, "mode", list("auto", "aggregated", "disaggregated"))
-	offerFor(c, "overlap", list("none", "two-batch", "wave"))
+	offerFor(c, "mode", scenario.Modes)
+	offerFor(c, "overlap", cost.OverlapNames)
 	offerFor(c, "routing", list("uniform", "power-law(1.01)", "histogram "))
 	offerFor(c, "kv-compress", list("uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="))
 	offerFor(c, "tau", list("pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"))

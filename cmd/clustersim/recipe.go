@@ -14,6 +14,7 @@ import (
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/recipe"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/sim/sweep"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -59,7 +60,7 @@ func (in *scenarioInput) follow(c *cobra.Command, s *scenario.Scenario, axes []s
 
 // gives reports whether the user says something of a path, be it zero.
 func (in *scenarioInput) gives(path string, axes []sweep.Axis) bool {
-	over := func(said string) bool { return said == path || strings.HasPrefix(path, said+".") }
+	over := func(said string) bool { return spec.Covers(said, path) }
 	for _, f := range scenarioFlags {
 		if len(in.flags[f.name].values) > 0 && over(f.path) {
 			return true
@@ -153,6 +154,9 @@ computed from what the run states (clients, input, serve.dp, …).`,
 			}
 			whole := *r
 			whole.Base = "" // its values are all there
+			if whole.Table != nil && !spec.IsPath(args[0]) {
+				whole.Base, whole.Table = r.Name, nil // the rows of its table are not: they stay the shipped one's
+			}
 			text, err := yaml.Dump(&whole)
 			if err != nil {
 				return failed(err)

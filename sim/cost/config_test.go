@@ -113,7 +113,7 @@ func TestEngines(t *testing.T) {
 	says(t, err, "mine.yaml:2:1", `unknown key "sauce"`, "mine.yaml:3:")
 	_, err = parseEngine("mine.yaml", []byte("name: x\ndecode_launch: grph\nmemory_fraction: 1.5\nfitted: {overlap_fraction: 2}\noverlap: {decode: waves}\nhead_ranks: -1\n"), nil)
 	says(t, err, "mine.yaml:2:16: decode_launch", `did you mean "graph"?`, "memory_fraction: must be above 0", "mine.yaml:4:", "overlap_fraction: must be from 0 to 1, got 2",
-		"page_tokens: must be from 1", `did you mean "wave"?`, "head_ranks: must be", "must each name a source")
+		"page_tokens: must be from 1", `did you mean "wave"?`, "head_ranks: must be", "source: must be given")
 }
 
 // A profile on top of another says what differs and keeps the rest, inside its

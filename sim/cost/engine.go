@@ -285,8 +285,11 @@ func (e *Engine) check(doc *spec.Doc) {
 	if e.Name == "" {
 		doc.Errorf("name", "must be given")
 	}
-	if e.Source == "" || e.Fitted.Source == "" {
-		doc.Errorf("source", "the profile and its fitted numbers must each name a source")
+	if e.Source == "" {
+		doc.Errorf("source", "must be given: where the profile's choices come from")
+	}
+	if e.Fitted.Source == "" {
+		doc.Errorf("fitted.source", "must be given: where the fitted numbers come from")
 	}
 	if !(e.MemoryFraction > 0 && e.MemoryFraction <= 1) {
 		doc.Errorf("memory_fraction", "must be above 0 and at most 1, got %g", e.MemoryFraction)
@@ -339,7 +342,7 @@ func (e *Engine) check(doc *spec.Doc) {
 		v    Overlap
 	}{{"overlap.prefill", e.Overlap.Prefill}, {"overlap.decode", e.Overlap.Decode}, {"overlap.mixed", e.Overlap.Mixed}} {
 		if _, err := ParseOverlap(string(o.v)); err != nil || o.v == "" {
-			doc.Errorf(o.path, "%v", spec.UnknownName("overlap", string(o.v), []string{string(NoOverlap), string(TwoBatch), string(Wave)}))
+			doc.Errorf(o.path, "%v", spec.UnknownName("overlap", string(o.v), OverlapNames()))
 		}
 	}
 	if f := e.CommCoresFraction; !(f >= 0 && f <= 0.9) {

@@ -87,7 +87,11 @@ var frozenEngines = []string{"vllm", "sglang", "trtllm", "cann", "ideal"}
 func frozenRow(c Config) string {
 	s, err := New(c)
 	if err != nil {
-		return "refused"
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		if strings.Contains(reason, " does not fit a rank of ") { // its figures are of the account, which the other rows have
+			reason = "does not fit"
+		}
+		return "refused: " + reason
 	}
 	loads := make([]Load, s.config.Layout.DP)
 	for i := range loads {

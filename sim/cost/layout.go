@@ -3,6 +3,7 @@ package cost
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,13 +70,15 @@ const (
 	Wave      Overlap = "wave"
 )
 
+// OverlapNames are all there are.
+func OverlapNames() []string { return []string{string(NoOverlap), string(TwoBatch), string(Wave)} }
+
 // ParseOverlap reads an overlap's name; the empty name is the engine's default.
 func ParseOverlap(s string) (Overlap, error) {
-	switch o := Overlap(s); o {
-	case "", NoOverlap, TwoBatch, Wave:
-		return o, nil
+	if s != "" && !slices.Contains(OverlapNames(), s) {
+		return "", spec.UnknownName("overlap", s, OverlapNames())
 	}
-	return "", spec.UnknownName("overlap", s, []string{string(NoOverlap), string(TwoBatch), string(Wave)})
+	return Overlap(s), nil
 }
 
 // Exchange is how the rows of data-parallel attention ranks meet their experts.

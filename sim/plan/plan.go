@@ -16,7 +16,8 @@ import (
 	"github.com/clustersim/clustersim/sim/scenario"
 )
 
-// Options steer the search; none of them changes its outcome.
+// Options steer the search. LayoutOnly and FindCapacity say how far it goes; the others do
+// not change its outcome.
 type Options struct {
 	Workers int // goroutines; 0 is GOMAXPROCS
 	// Progress is told what is being tried, for a person to read; nil for nobody.

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
@@ -66,24 +68,36 @@ type typical struct {
 	inputs   *plant.Inputs
 }
 
-// alone prices a layout without a deployment around it, at 80 % of what it sustains.
+// alone prices a layout without a deployment around it, at 80 % of what it sustains. It
+// does what the pool that was asked for does; without one, it serves where the scenario
+// is aggregated or a decode step takes a prompt's chunk, and else does the phase alone.
 func (t *typical) alone() (*Step, error) {
-	role, name := cmp.Or(t.asked.Phase, cost.Decode), string(t.asked.Phase)
-	if role == cost.Decode && t.asked.Chunk > 0 || t.scenario.Deployment.Mode == "aggregated" {
-		role, name = cost.Mixed, "serve"
+	name := t.asked.Pool
+	if name == "" {
+		name = string(cmp.Or(t.asked.Phase, cost.Decode))
+		if name == string(cost.Decode) && t.asked.Chunk > 0 || t.scenario.Deployment.Mode == "aggregated" {
+			name = "serve"
+		}
+	}
+	role, ok := poolRoles[name]
+	if !ok {
+		return nil, spec.UnknownName("pool", name, slices.Sorted(maps.Keys(poolRoles)))
+	}
+	if err := t.phaseOf(name, role); err != nil {
+		return nil, err
 	}
 	b, err := t.bench(t.asked.Alone, role)
 	if err != nil {
 		return nil, err
 	}
 	if t.given() {
-		return t.step(b, name, role, 0), nil
+		return t.step(b, name, role, 0)
 	}
 	best := t.plan.pricer(t.scenario, t.inputs).price(*t.asked.Alone, role)
 	if best.whyNot != "" {
 		return nil, fmt.Errorf("%s", best.whyNot)
 	}
-	return t.step(b, name, role, offered*best.rate), nil
+	return t.step(b, name, role, offered*best.rate)
 }
 
 // deployed picks the pool that was asked for.
@@ -103,16 +117,27 @@ func (t *typical) deployed() (*Step, error) {
 		if there = append(there, p.name); p.name != name {
 			continue
 		}
-		if t.asked.Phase != "" && p.role != cost.Mixed && p.role != t.asked.Phase {
-			return nil, fmt.Errorf("pool %s does %s, not %s", name, p.role, t.asked.Phase)
+		if err := t.phaseOf(name, p.role); err != nil {
+			return nil, err
 		}
 		b, err := t.bench(p.pool, p.role)
 		if err != nil {
 			return nil, fmt.Errorf("deployment.%s: %w", name, err)
 		}
-		return t.step(b, name, p.role, t.rate()/float64(p.pool.Instances)), nil
+		return t.step(b, name, p.role, t.rate()/float64(p.pool.Instances))
 	}
 	return nil, spec.UnknownName("pool", name, there)
+}
+
+// poolRoles are what pools do, by their names.
+var poolRoles = map[string]cost.Role{"prefill": cost.Prefill, "decode": cost.Decode, "serve": cost.Mixed}
+
+// phaseOf refuses a phase that a pool does not do.
+func (t *typical) phaseOf(name string, role cost.Role) error {
+	if t.asked.Phase != "" && role != cost.Mixed && role != t.asked.Phase {
+		return fmt.Errorf("pool %s does %s, not %s", name, role, t.asked.Phase)
+	}
+	return nil
 }
 
 // limiting is the pool that has less capacity than the other, or the one that does
@@ -158,7 +183,7 @@ func (t *typical) given() bool { return t.asked.Sequences > 0 && t.asked.Context
 
 // step is the one with the load for which an instance gets through rate requests a
 // second, or the load that was asked for.
-func (t *typical) step(b *bench, name string, role cost.Role, rate float64) *Step {
+func (t *typical) step(b *bench, name string, role cost.Role, rate float64) (*Step, error) {
 	s := &Step{Scenario: t.scenario, Pool: name, Stepper: b.st, Rate: rate, Phase: role}
 	s.Notes = append(append(s.Notes, t.inputs.Substituted...), t.plan.Warnings...)
 	if role == cost.Mixed {
@@ -169,8 +194,7 @@ func (t *typical) step(b *bench, name string, role cost.Role, rate float64) *Ste
 		s.Context = max(1, int64(math.Round(t.plan.demand.in)))
 	}
 	if a := &t.asked; a.Sequences > 0 || a.Context > 0 || a.Chunk > 0 {
-		t.uniform(b, s, role)
-		return s
+		return s, t.uniform(b, s, role)
 	}
 	n := b.loadAt(role, rate)
 	switch {
@@ -186,23 +210,27 @@ func (t *typical) step(b *bench, name string, role cost.Role, rate float64) *Ste
 		s.Sequences = n
 	}
 	s.Loads = b.loads
-	return s
+	return s, nil
 }
 
 // uniform gives every rank the work that was asked for; what is left open is that of
 // the mean rank.
-func (t *typical) uniform(b *bench, s *Step, role cost.Role) {
+func (t *typical) uniform(b *bench, s *Step, role cost.Role) error {
 	a := &t.asked
 	s.Context = cmp.Or(a.Context, s.Context)
+	if a.Chunk > s.Context {
+		return fmt.Errorf("a chunk of %d tokens is more than the %d of a sequence; give its context too", a.Chunk, s.Context)
+	}
 	if s.Phase == cost.Prefill {
 		prompts := max(1, cmp.Or(a.Sequences, int64(math.Round(float64(b.loadAt(role, s.Rate))/float64(s.Context)))))
 		chunk := min(s.Context, cmp.Or(a.Chunk, max(1, int64(b.config.MaxTokens)/prompts)))
 		s.ChunkTokens = prompts * chunk
 		s.Loads = b.st.Uniform(0, prompts, s.Context, chunk)
-		return
+		return nil
 	}
 	s.Sequences, s.ChunkTokens = cmp.Or(a.Sequences, b.loadAt(role, s.Rate)), a.Chunk
 	s.Loads = b.st.Uniform(s.Sequences, min(1, a.Chunk), s.Context, a.Chunk)
+	return nil
 }
 
 // loadAt is the least load at which an instance gets through rate requests a second:

@@ -9,6 +9,7 @@ import (
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -32,6 +33,7 @@ type Inputs struct {
 	Digests               []scenario.Input
 
 	asked   *models.Model // before substitutions
+	routing cost.Routing
 	systems *topologies.Source
 	own     build
 	others  map[string]*build // of chips that pools name, by that name
@@ -64,6 +66,9 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 		return nil, fmt.Errorf("tau: %w", err)
 	}
 	in.asked = m
+	if in.routing, err = LoadRouting(s.Deployment.Routing); err != nil {
+		return nil, fmt.Errorf("deployment.routing: %w", err)
+	}
 	if in.Engine, err = engineOf(s, t.Chip, from.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
@@ -108,9 +113,13 @@ func (in *Inputs) loadPoolChips(d *scenario.Deployment) error {
 			return fmt.Errorf("deployment.%s.chip: %w", p.path, err)
 		}
 		b := in.own
-		if chip.Name != in.Topology.Chip.Name {
-			if b, _, err = in.on(in.Topology.WithChip(chip)); err != nil {
+		if spec.IsPath(p.pool.Chip) || chip.Name != in.Topology.Chip.Name { // a file may say other things under the same name
+			var notes []string
+			if b, notes, err = in.on(in.Topology.WithChip(chip)); err != nil {
 				return fmt.Errorf("deployment.%s.chip: %w", p.path, err)
+			}
+			for _, note := range notes {
+				in.Substituted = append(in.Substituted, fmt.Sprintf("pool %s on %s: %s", p.path, chip.Name, note))
 			}
 		}
 		in.others[p.pool.Chip] = &b
@@ -148,11 +157,7 @@ func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role
 			return nil, fmt.Errorf("deployment.overlap: %w", err)
 		}
 	}
-	if r := s.Deployment.Routing; r != "" {
-		if layout.Routing, err = LoadRouting(r); err != nil {
-			return nil, fmt.Errorf("deployment.routing: %w", err)
-		}
-	}
+	layout.Routing = in.routing
 	drafts := s.Deployment.MTP.Drafts
 	if role == cost.Prefill {
 		drafts = 0

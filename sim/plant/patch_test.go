@@ -1,6 +1,8 @@
 package plant
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -149,5 +151,26 @@ func TestMovedPathsSayWhere(t *testing.T) {
 		if err := with(t, two).Set("engine."+key, value); err != nil {
 			t.Errorf("%s: %v", key, err)
 		}
+	}
+}
+
+// A chip file that a pool names is what it says, also under the name of the topology's
+// own; what it lacks of the model's formats is said.
+func TestAPoolsOwnChipFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mine.yaml")
+	const mine = "name: ascend950dt\nvendor: Huawei\nsource: a test\nconfidence: low\npeak: {bf16: 500TFLOPS, fp8: 1000TFLOPS}\n" +
+		"memory: {capacity: 144GiB, bandwidth: 1TB/s}\nancestor: ascend950dt\n"
+	if err := os.WriteFile(file, []byte(strings.Replace(mine, "ancestor: ascend950dt", "ancestor: ascend950pr", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Build(with(t, two, "deployment.decode.chip="+file), Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Pools[1].Stepper.Config().Chip.Memory.Bandwidth; got != 1e12 {
+		t.Errorf("the decode pool's memory has %v", got)
+	}
+	if text := strings.Join(p.Warnings, "\n"); !strings.Contains(text, "pool decode on ascend950dt: ") {
+		t.Errorf("nothing is said of the pool's formats: %s", text)
 	}
 }

@@ -30,11 +30,9 @@ type Pool struct {
 	Place   Placement
 }
 
-// Build loads what a scenario names and lays out its pools.
+// Build loads what a scenario names and lays out its pools. Faults that show without
+// that are Validate's.
 func Build(s *scenario.Scenario, from Source) (*Plant, error) {
-	if err := Validate(s); err != nil {
-		return nil, err
-	}
 	in, err := Load(s, from)
 	if err != nil {
 		return nil, err

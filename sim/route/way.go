@@ -296,7 +296,7 @@ func (c *Cluster) begin() {
 		}
 		stays := r.Steps > 0 && c.fits(int64(r.Input)+int64(r.Output))
 		if !stays {
-			p.view.Turn++ // it would have asked for a place as the others do
+			p.view.Turn++ // it takes a turn as those do that need a place
 		}
 		if !stays || !p.reserve(h, r) {
 			c.table.Free(h)

@@ -22,19 +22,20 @@ var PatchRoots = []struct{ Root, Of string }{
 	{"workload", "the workload profile"},
 }
 
-// moved says of paths that earlier scenarios had where their values stand now: options
-// of the engine that the deployment copied.
-var moved = map[string]string{
-	"deployment.poll_steps":       "it is engine.poll_steps, under patches",
-	"deployment.memory_fraction":  "it is engine.memory_fraction, under patches",
-	"deployment.graph_tokens":     "it is engine.graph_tokens, under patches",
-	"deployment.dependent_launch": "it is engine.dependent_launch, under patches",
-	"deployment.batch_wait":       "it is engine.batch_wait, under patches",
-	"deployment.batch_wait.steps": "it is engine.batch_wait.steps, under patches",
-	"deployment.batch_wait.share": "it is engine.batch_wait.share, under patches",
-	"deployment.balance":          "it is engine.balance, under patches",
-	"deployment.balance.steps":    "it is engine.balance.steps, under patches",
-	"deployment.balance.gather":   "it is engine.balance.gather, under patches",
+// engineOptions are keys that belong to the engine: a scenario that has one in its
+// deployment is told to write a patch.
+var engineOptions = []string{
+	"poll_steps", "memory_fraction", "graph_tokens", "dependent_launch",
+	"batch_wait", "batch_wait.steps", "batch_wait.share", "balance", "balance.steps", "balance.gather",
+}
+
+// elsewhere says of such paths where their values stand.
+func elsewhere() map[string]string {
+	out := make(map[string]string, len(engineOptions))
+	for _, key := range engineOptions {
+		out["deployment."+key] = "it is engine." + key + ", under patches"
+	}
+	return out
 }
 
 func patchRoots() []string {

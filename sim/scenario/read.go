@@ -23,7 +23,7 @@ type Check func(s *Scenario, fault Fault)
 func Read(name string, data []byte, checks ...Check) (*Scenario, error) {
 	s := &Scenario{}
 	doc := spec.Parse(name, data, s)
-	doc.Explain(moved)
+	doc.Explain(elsewhere())
 	// What could not be read is zero: only what could is checked beside it.
 	fault := doc.ErrorfUnlessFaulty
 	if s.Version != Version {
@@ -250,6 +250,9 @@ func (w *Workload) check(fault Fault) {
 	}
 }
 
+// Modes are how pools can be divided; auto leaves it to a plan.
+func Modes() []string { return []string{"auto", "aggregated", "disaggregated"} }
+
 func (d *Deployment) check(fault Fault) {
 	switch d.Mode {
 	case "", "auto":
@@ -262,7 +265,7 @@ func (d *Deployment) check(fault Fault) {
 			fault("deployment.mode", "disaggregated pools are described by deployment.prefill and decode, not by serve")
 		}
 	default:
-		fault("deployment.mode", "%v", spec.UnknownName("mode", d.Mode, []string{"auto", "aggregated", "disaggregated"}))
+		fault("deployment.mode", "%v", spec.UnknownName("mode", d.Mode, Modes()))
 	}
 	if d.Serve != nil && (d.Prefill != nil || d.Decode != nil) {
 		fault("deployment.serve", "stands beside prefill or decode; give either serve or those two")

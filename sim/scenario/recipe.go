@@ -26,10 +26,10 @@ func (s *Scenario) Follow(r *recipe.Recipe, f recipe.Facts, stated func(path str
 }
 
 // Says reports whether the scenario has a value at a dotted path, other than zero, or a
-// patch of it.
+// patch that covers it.
 func (s *Scenario) Says(path string) bool {
 	if IsPatch(path) {
-		return slices.ContainsFunc(s.Patches, func(p spec.Patch) bool { return p.Path == path })
+		return slices.ContainsFunc(s.Patches, func(p spec.Patch) bool { return spec.Covers(p.Path, path) })
 	}
 	v := reflect.ValueOf(s)
 	for part := range strings.SplitSeq(path, ".") {

@@ -60,10 +60,10 @@ func TestRecipesApply(t *testing.T) {
 }
 
 func TestSays(t *testing.T) {
-	s := &Scenario{Model: "v3", Deployment: Deployment{Serve: &Pool{TP: 8}}, Patches: spec.Patches{{Path: "engine.poll_steps", Value: "0"}}}
+	s := &Scenario{Model: "v3", Deployment: Deployment{Serve: &Pool{TP: 8}}, Patches: spec.Patches{}.With("engine.poll_steps", "0").With("engine.balance", "{steps: 3}").With("engine.max_tokens.*", "4096")}
 	for path, want := range map[string]bool{
 		"model": true, "deployment.serve.tp": true, "deployment.serve.dp": false, "deployment.decode.tp": false, "workload.rate": false, "deployment": true, "no.such.path": false,
-		"engine.poll_steps": true, "engine.graph_tokens": false,
+		"engine.poll_steps": true, "engine.graph_tokens": false, "engine.balance.steps": true, "engine.max_tokens.mixed": true, "engine.max_tokens": false,
 	} {
 		if s.Says(path) != want {
 			t.Errorf("%s: %t, want %t", path, !want, want)

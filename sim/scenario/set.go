@@ -152,7 +152,7 @@ func decode(value string, into reflect.Value, path string) error {
 // unknownPath names the path that was probably meant: one that ends in what was
 // written, or else the nearest.
 func unknownPath(path string) error {
-	if where, ok := moved[path]; ok {
+	if where, ok := elsewhere()[path]; ok {
 		return fmt.Errorf("unknown scenario path %q: %s", path, where)
 	}
 	all := Paths()

@@ -40,14 +40,20 @@ func (ps Patches) Without(path string) Patches {
 	return slices.DeleteFunc(slices.Clone(ps), func(p Patch) bool { return p.Path == path })
 }
 
-// Of is the value that a path is given, if it is.
-func (ps Patches) Of(path string) (value string, ok bool) {
-	for _, p := range ps {
-		if p.Path == path {
-			return p.Value, true
+// Covers reports whether a patch of one path says what stands at another: the path
+// itself or one around it, with * for any name.
+func Covers(path, at string) bool {
+	plain := strings.NewReplacer("[", ".", "]", "")
+	over, below := strings.Split(plain.Replace(path), "."), strings.Split(plain.Replace(at), ".")
+	if len(over) > len(below) {
+		return false
+	}
+	for i, part := range over {
+		if part != "*" && part != below[i] {
+			return false
 		}
 	}
-	return "", false
+	return true
 }
 
 // Under are the patches of one description, with its root cut off their paths:

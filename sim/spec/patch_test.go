@@ -410,3 +410,17 @@ func FuzzParseOver(f *testing.F) {
 		}
 	})
 }
+
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		path, at string
+		want     bool
+	}{
+		{"a.b", "a.b", true}, {"a", "a.b", true}, {"a.*", "a.b.c", true}, {"*.b", "a.b", true}, {"a[0].b", "a.0.b", true},
+		{"a.b", "a", false}, {"a.b", "a.bc", false}, {"a.*.c", "a.b.d", false}, {"b", "a.b", false},
+	} {
+		if got := Covers(c.path, c.at); got != c.want {
+			t.Errorf("%s covers %s: %t", c.path, c.at, got)
+		}
+	}
+}

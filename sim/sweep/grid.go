@@ -97,8 +97,9 @@ func split(list string) ([]string, error) {
 // how many points for one that a value goes with.
 const looks = 64
 
-// Check reports values of patches that go with nothing else in the grid: of each, a
-// point that has it is loaded. A slip in a path shows before the first point runs.
+// Check reports values of patches that go with nothing else in the grid: a point is
+// loaded for each, as far as the first 64 values of an axis. A slip in a path shows before
+// the first point runs.
 func Check(points []Point, axes []Axis, from plant.Source) error {
 	var faults []string
 	for k, a := range axes {
@@ -114,7 +115,10 @@ func Check(points []Point, axes []Axis, from plant.Source) error {
 				}
 				s := points[i].Scenario.Clone()
 				s.Defaults()
-				if _, last = plant.Load(s, from); last == nil {
+				if _, last = plant.Load(s, from); last == nil && s.Workload != nil {
+					_, last = plant.Generator(s.Workload, s.Patches, s.Seed)
+				}
+				if last == nil {
 					break
 				}
 				if tried++; tried == looks {

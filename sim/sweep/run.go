@@ -52,7 +52,7 @@ func Run(ctx context.Context, points []Point, o Options) []Outcome {
 
 // run plans and simulates one point.
 func (out *Outcome) run(ctx context.Context, s *scenario.Scenario, o *Options) {
-	opt := sim.Options{Source: o.Run.Source}
+	opt := sim.Options{Source: o.Run.Source, Router: o.Run.Router}
 	find := o.FindCapacity || plan.OpenRate(s)
 	s, p, err := plan.Complete(ctx, s, opt, plan.Options{Workers: 1, FindCapacity: find})
 	if err != nil {

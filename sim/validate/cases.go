@@ -215,6 +215,8 @@ func (c *caseItem) checkLaunch(doc *spec.Doc, path string, l *launch) {
 	}
 	if w := c.Scenario.Workload; w == nil || w.Concurrency < 1 {
 		doc.Errorf(at, "needs scenario.workload.concurrency, the number of clients")
+	} else if *w != (scenario.Workload{Concurrency: w.Concurrency}) {
+		doc.Errorf(at, "isl and osl say the workload; of scenario.workload only concurrency may stand beside them")
 	}
 }
 
@@ -266,8 +268,8 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	s.Cases = append(s.Cases, c)
 }
 
-// apply puts the benchmark's workload and launch script into the scenario. What the
-// case states stays.
+// apply puts the benchmark's workload and launch script into the scenario. What the case
+// states of its deployment stays, but for zeros.
 func (l *launch) apply(c *Case, o *ReadOptions) (err error) {
 	d := &c.Scenario.Deployment
 	if d.Engine == "" {

@@ -146,7 +146,7 @@ func (r *inferenceXRow) facts(s *scenario.Scenario) recipe.Facts {
 }
 
 // aggregate lays out one instance. The declared GPU counts of rows with expert
-// parallelism are tp·ep (published.md, "Data-quality findings"); tp is the instance.
+// parallelism are tp·ep; tp is the instance.
 func (r *inferenceXRow) aggregate(s *scenario.Scenario, sys *system) error {
 	pool, err := split(r.gpus, r.decode.tp, r.decode.ep, r.decode.dataParallel)
 	if err != nil {

@@ -364,7 +364,11 @@ func shared(t *testing.T, name string) []byte {
 
 // engineNumber is what a scenario's patches say of a number of the engine, 0 for nothing.
 func engineNumber(s *scenario.Scenario, path string) float64 {
-	text, _ := s.Patches.Of("engine." + path)
-	v, _ := strconv.ParseFloat(text, 64)
-	return v
+	for _, p := range s.Patches {
+		if p.Path == "engine."+path {
+			v, _ := strconv.ParseFloat(p.Value, 64)
+			return v
+		}
+	}
+	return 0
 }

@@ -106,7 +106,7 @@ type Request struct {
 // View is a pool as a router sees it while it picks, to be looked at only.
 type View struct {
 	Instances, Ranks int    // of the pool, and of each instance
-	Turn             uint64 // how often the pool's router has been asked for a place
+	Turn             uint64 // taken so far, one whenever a request wants a place in the pool
 	Loads            Loads
 	// Cached is how many tokens of the request's prompt a rank would not have to compute. It is nil where
 	// ranks keep no prefixes.
