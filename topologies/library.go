@@ -80,6 +80,28 @@ func (ls Libraries) All() []*Library {
 	return out
 }
 
+// Check reports a role that was given a library without a law for it: what nothing
+// prices would be free.
+func (ls Libraries) Check() error {
+	ring := func(l *Library) bool { return l.ring() != nil }
+	exchange := func(l *Library) bool { return l.Dispatch != nil || l.ring() != nil }
+	for _, role := range []struct {
+		name, wants string
+		library     *Library
+		has         func(*Library) bool
+	}{
+		{"all_reduce", "a ring law", ls.AllReduce, ring}, {"collective", "a ring law", ls.Collective, ring},
+		{"dispatch", "a dispatch or a ring law", ls.Decode, exchange}, {"prefill_dispatch", "a dispatch or a ring law", ls.Prefill, exchange},
+		{"transfer", "a transfer law", ls.Transfer, func(l *Library) bool { return l.transfer() != nil }},
+		{"fused", "a fused law", ls.Fused, func(l *Library) bool { return l.Fused != nil }},
+	} {
+		if role.library != nil && !role.has(role.library) {
+			return fmt.Errorf("libraries.%s: %s has no law for it (want %s, its own or its fallback's)", role.name, role.library.Name, role.wants)
+		}
+	}
+	return nil
+}
+
 // Assumptions are those of every library, once each.
 func (ls Libraries) Assumptions() []string {
 	var out []string
@@ -109,6 +131,9 @@ func (t *Topology) DefaultLibraries() (Libraries, error) {
 			return Libraries{}, fmt.Errorf("chip %s: libraries.%s: %w", t.Chip.Name, want.key, err)
 		}
 		*want.into(&out) = l
+	}
+	if err := out.Check(); err != nil {
+		return Libraries{}, fmt.Errorf("chip %s: %w", t.Chip.Name, err)
 	}
 	if out.Fused != nil && !out.Fused.Fused.timed { // no kernel of that kind runs on the chip's generation
 		out.Fused = nil

@@ -81,6 +81,9 @@ func LoadLibraries(t *topologies.Topology, e *Engine) (topologies.Libraries, err
 		}
 		*x.into = l
 	}
+	if err := libs.Check(); err != nil {
+		return libs, fmt.Errorf("engine %s: %w", e.Name, err)
+	}
 	return libs, nil
 }
 

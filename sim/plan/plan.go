@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
@@ -14,6 +15,7 @@ import (
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // Options steer the search. LayoutOnly and FindCapacity say how far it goes; the others do
@@ -131,6 +133,9 @@ func (p *Plan) pricer(s *scenario.Scenario, in *plant.Inputs) *pricer {
 		demand: p.demand, topology: in.Topology, packs: newPacks(p.demand.sample, in.Model.Breaks),
 		slo:     metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
 		stepper: func(pool *scenario.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
+		keepsBudget: slices.ContainsFunc(s.Patches, func(p spec.Patch) bool {
+			return spec.Covers("engine.max_tokens", p.Path) || spec.Covers(p.Path, "engine.max_tokens")
+		}),
 	}
 }
 

@@ -57,7 +57,10 @@ type pricer struct {
 	slo      metrics.SLO
 	topology *topologies.Topology
 	packs    *packs
-	stepper  func(*scenario.Pool, cost.Role) (*cost.Stepper, error)
+	// keepsBudget says that the engine's prompt budget was set by a patch: it is not the
+	// search's to choose.
+	keepsBudget bool
+	stepper     func(*scenario.Pool, cost.Role) (*cost.Stepper, error)
 }
 
 // price finds the highest rate of one instance, over the prompt budgets worth
@@ -65,7 +68,7 @@ type pricer struct {
 // that is given in full keeps the engine's own: only a search may choose another.
 func (p *pricer) price(pool scenario.Pool, role cost.Role) priced {
 	best := p.priceBudget(pool, role)
-	if best.whyNot != "" || role == cost.Decode || pool.MaxTokens != 0 || fixed(&pool) {
+	if best.whyNot != "" || role == cost.Decode || pool.MaxTokens != 0 || p.keepsBudget || fixed(&pool) {
 		return best
 	}
 	full := best.pool.MaxTokens

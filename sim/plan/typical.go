@@ -164,9 +164,46 @@ func (t *typical) rate() float64 {
 	if w.Concurrency == 0 {
 		return cmp.Or(w.Rate, offered*t.plan.CapacityRequestsPerS)
 	}
+	return t.closed(float64(w.Concurrency), float64(w.ThinkTime)/1e9)
+}
+
+// closed is the rate at which so many clients are under way by Little's law, or thinking:
+// the more a second, the longer each takes.
+func (t *typical) closed(clients, think float64) float64 {
 	c := &t.plan.chosen
-	life := c.ttft + t.plan.demand.out*c.tpot + float64(w.ThinkTime)/1e9
-	return math.Min(float64(w.Concurrency)/life, t.plan.CapacityRequestsPerS)
+	d := &t.scenario.Deployment
+	first, second := cmp.Or(d.Prefill, d.Serve), d.Decode
+	roles := []cost.Role{cost.Mixed, cost.Decode}
+	if second != nil {
+		roles[0] = cost.Prefill
+	}
+	var benches []*bench
+	for i, pool := range []*scenario.Pool{first, second} {
+		if pool == nil {
+			continue
+		}
+		b, err := t.bench(pool, roles[i])
+		if err != nil {
+			return clients / (c.ttft + t.plan.demand.out*c.tpot + think) // said where the step is priced
+		}
+		benches = append(benches, b)
+	}
+	life := func(rate float64) float64 {
+		p := benches[0].pointAt(roles[0], rate/float64(c.n1))
+		if len(benches) > 1 {
+			p.tpot = benches[1].pointAt(cost.Decode, rate/float64(c.n2)).tpot
+		}
+		return p.ttft + t.plan.demand.out*p.tpot + think
+	}
+	lo, hi := 0.0, t.plan.CapacityRequestsPerS
+	for range 30 {
+		if mid := (lo + hi) / 2; mid*life(mid) < clients {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return hi
 }
 
 func (t *typical) bench(pool *scenario.Pool, role cost.Role) (*bench, error) {
@@ -197,9 +234,15 @@ func (t *typical) step(b *bench, name string, role cost.Role, rate float64) (*St
 		return s, t.uniform(b, s, role)
 	}
 	n := b.loadAt(role, rate)
+	if capacity := b.rateAt(role, n); rate > capacity*(1+1.0/64) {
+		s.Notes = append(s.Notes, fmt.Sprintf("%s requests a second are more than an instance of pool %s gets through (%s): its largest batch is shown", Figure(rate), name, Figure(capacity)))
+	}
 	switch {
 	case role == cost.Prefill:
-		b.prefillStep(n, b.fullest(float64(n)))
+		// a step with work has one prompt at least, or as much of it as a step takes
+		prompt := min(int64(math.Round(t.plan.demand.in)), int64(b.config.MaxTokens))
+		n = max(n, prompt/int64(len(b.loads)), 1)
+		b.prefillStep(n, max(b.fullest(float64(n)), prompt))
 		s.ChunkTokens = n
 	case s.Phase == cost.Prefill:
 		_, _, c, chunk := b.balance(n)
@@ -213,11 +256,19 @@ func (t *typical) step(b *bench, name string, role cost.Role, rate float64) (*St
 	return s, nil
 }
 
+// mostAsked keeps sums of tokens in their fixed point.
+const mostAsked = 1 << 24
+
 // uniform gives every rank the work that was asked for; what is left open is that of
 // the mean rank.
 func (t *typical) uniform(b *bench, s *Step, role cost.Role) error {
 	a := &t.asked
 	s.Context = cmp.Or(a.Context, s.Context)
+	for _, n := range []int64{a.Sequences, a.Context, a.Chunk, a.Sequences * (a.Context >> 20)} {
+		if n < 0 || n > mostAsked {
+			return fmt.Errorf("a batch of %d by %d tokens in chunks of %d is out of range; at most %d million tokens are priced", a.Sequences, a.Context, a.Chunk, mostAsked)
+		}
+	}
 	if a.Chunk > s.Context {
 		return fmt.Errorf("a chunk of %d tokens is more than the %d of a sequence; give its context too", a.Chunk, s.Context)
 	}
@@ -236,24 +287,47 @@ func (t *typical) uniform(b *bench, s *Step, role cost.Role) error {
 // loadAt is the least load at which an instance gets through rate requests a second:
 // sequences of a rank, or its prompt tokens a step. Where none does, it is the most.
 func (b *bench) loadAt(role cost.Role, rate float64) int64 {
-	most, at := int64(b.config.MaxSequences), b.decodeAt
-	switch role {
-	case cost.Prefill:
-		budget := int64(b.config.MaxTokens)
-		b.fastest = float64(budget) / b.prefillStep(budget, budget).Time.Seconds()
-		most, at = budget, b.prefillAt
-	case cost.Mixed:
-		most, at = max(1, min(most, (int64(b.config.MaxTokens)-1)/int64(1+b.config.Drafts))), b.mixedAt
-	}
-	lo, hi := int64(0), most // lo is too little, or 0
+	lo, hi := int64(0), b.mostLoad(role) // lo is too little, or 0
 	for hi-lo > 1 {
-		if mid := (lo + hi) / 2; at(mid).rate < rate {
+		if mid := (lo + hi) / 2; b.rateAt(role, mid) < rate {
 			lo = mid
 		} else {
 			hi = mid
 		}
 	}
 	return hi
+}
+
+// mostLoad is the largest load of an instance: what the engine lets in and the cache holds.
+func (b *bench) mostLoad(role cost.Role) int64 {
+	if role == cost.Prefill {
+		return int64(b.config.MaxTokens)
+	}
+	most, _ := b.mostSequences()
+	if role == cost.Mixed {
+		most = min(most, (int64(b.config.MaxTokens)-1)/int64(1+b.config.Drafts))
+	}
+	return max(1, most)
+}
+
+// rateAt is the requests a second that an instance with a load gets through.
+func (b *bench) rateAt(role cost.Role, load int64) float64 { return b.at(role, load).rate }
+
+// pointAt is the operating point at a rate.
+func (b *bench) pointAt(role cost.Role, rate float64) point { return b.at(role, b.loadAt(role, rate)) }
+
+func (b *bench) at(role cost.Role, load int64) point {
+	switch role {
+	case cost.Prefill:
+		if b.fastest == 0 {
+			budget := int64(b.config.MaxTokens)
+			b.fastest = float64(budget) / b.prefillStep(budget, budget).Time.Seconds()
+		}
+		return b.prefillAt(load)
+	case cost.Decode:
+		return b.decodeAt(load)
+	}
+	return b.mixedAt(load)
 }
 
 // longerPhase is the phase that steps with n sequences a rank spend more time in:

@@ -24,7 +24,8 @@ func TestTypicalStepIsWhatRuns(t *testing.T) {
 		{"v3", "cloudmatrix384", map[string]string{"deployment.mode": "disaggregated", "workload.requests": "2000"}, 0.05},
 		{"llama-3.1-8b", "hgx-h100:8", map[string]string{"workload.requests": "4000"}, 0.05},
 		{"v4-flash", "hgx-h200:16", map[string]string{"workload.requests": "2000"}, 0.08},
-		{"llama-3.1-70b", "hgx-h100:8", map[string]string{"workload.concurrency": "64", "workload.requests": "1000"}, 0.05},
+		{"llama-3.1-70b", "hgx-h100:8", map[string]string{"workload.concurrency": "64", "workload.requests": "8000"}, 0.05},
+		{"llama-3.1-8b", "hgx-h100:8", map[string]string{"deployment.mode": "disaggregated", "workload.rate": "2", "workload.requests": "400"}, 0.05},
 	} {
 		t.Run(c.model+"/"+c.topology, func(t *testing.T) {
 			s := asked(c.model, c.topology)

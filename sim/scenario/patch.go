@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -67,9 +68,41 @@ func profileKeys() []string {
 	return slices.Compact(keys)
 }
 
+// overridden reports patches of what the scenario states itself: one of the two would
+// not be heard.
+func (s *Scenario) overridden(fault Fault) {
+	d := &s.Deployment
+	over := func(stated bool, path string, patterns ...string) {
+		if !stated {
+			return
+		}
+		for _, p := range s.Patches {
+			if slices.ContainsFunc(patterns, func(at string) bool { return spec.Covers(at, p.Path) || spec.Covers(p.Path, at) }) {
+				fault("patches", "%s: %s says the same; give one of the two", p.Path, path)
+			}
+		}
+	}
+	k := &s.KVCompress
+	over(k.Uncompressed || k.CSA != 0 || k.HCA != 0, "kv_compress", "model.attention.*.ratio")
+	over(k.Uncompressed || k.TopK != 0, "kv_compress", "model.attention.*.topk")
+	over(k.Uncompressed || k.Window != 0, "kv_compress", "model.attention.*.window")
+	over(k.KV != "", "kv_compress", "model.formats.kv")
+	over(k.Indexer != "", "kv_compress", "model.formats.indexer")
+	for key, format := range map[string]models.Format{
+		"weights": d.Precision.Weights, "attention": d.Precision.Attention, "attention_output": d.Precision.AttentionOutput, "experts": d.Precision.Experts,
+		"router": d.Precision.Router, "kv": d.Precision.KV, "indexer": d.Precision.Indexer,
+	} {
+		over(format != "", "deployment.precision."+key, "model.formats."+key)
+	}
+	over(len(s.Tau) > 0, "tau", "topology.tiers.*.tau")
+	over(d.MTP.AcceptedLength > 0, "deployment.mtp.accepted_length", "model.mtp.accepted_length")
+	over(d.Overlap != "", "deployment.overlap", "engine.overlap")
+}
+
 // checkPatches reports paths that begin with nothing that can be patched, and paths
 // of the scenario itself.
 func (s *Scenario) checkPatches(fault Fault) {
+	s.overridden(fault)
 	for _, p := range s.Patches {
 		root, _, _ := strings.Cut(p.Path, ".")
 		switch {
@@ -77,6 +110,10 @@ func (s *Scenario) checkPatches(fault Fault) {
 			fault("patches", "%s: a trace has no workload profile; leave it out", p.Path)
 		case slices.Contains(Paths(), p.Path):
 			fault("patches", "%s is a path of the scenario itself: write it there", p.Path)
+		case !strings.Contains(p.Path, "."):
+			fault("patches", "%s: want a path into it, such as {%s.PATH: VALUE}", p.Path, p.Path)
+		case strings.HasSuffix(p.Path, ".name"), strings.HasSuffix(p.Path, ".aliases"):
+			fault("patches", "%s: a description keeps its name; what refers to it goes by that", p.Path)
 		case !IsPatch(p.Path):
 			fault("patches", "%s: %v", p.Path, spec.UnknownName("description", root, patchRoots()))
 		}

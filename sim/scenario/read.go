@@ -26,7 +26,7 @@ func Read(name string, data []byte, checks ...Check) (*Scenario, error) {
 	doc.Explain(elsewhere())
 	// What could not be read is zero: only what could is checked beside it.
 	fault := doc.ErrorfUnlessFaulty
-	if s.Version != Version {
+	if s.Version == 0 {
 		fault("version", "must be %d, got %d", Version, s.Version)
 	}
 	for _, path := range zeros(data, s) {
@@ -187,6 +187,9 @@ func (s *Scenario) check(fault Fault, checks []Check) {
 	}
 	if w := s.Workload; w != nil {
 		w.check(fault)
+	}
+	if s.Version != 0 && s.Version != Version {
+		fault("version", "must be %d, got %d", Version, s.Version)
 	}
 	s.checkPatches(fault)
 	s.Router.check(fault)

@@ -147,6 +147,9 @@ func (ps Patches) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (ps *Patches) UnmarshalJSON(text []byte) error { return yaml.Load(text, ps) }
+
 // parseValue reads what a patch says.
 func parseValue(text string) (*yaml.Node, error) {
 	if strings.TrimSpace(text) == "" {
