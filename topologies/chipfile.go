@@ -36,7 +36,11 @@ func (s *Source) loadChip(ref string, own bool, descendants []string) (*Chip, er
 
 func (s *Source) parseChip(name string, data []byte, own bool, descendants []string) (*Chip, error) {
 	var f chipFile
-	patches := s.named("chips", data)
+	var keys []string // of an ancestor, what it hands down
+	if len(descendants) > 0 {
+		keys = []string{"operators", "transfer", "ancestor", "family", "engine", "libraries", "arithmetic"}
+	}
+	patches := s.named("chips", data, keys...)
 	if own {
 		patches = append(patches, s.under("chip")...)
 	}

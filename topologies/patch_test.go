@@ -3,6 +3,7 @@ package topologies
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -183,6 +184,13 @@ func TestAnyValueByItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			all := ownValues(t, kind.dir, name, kind.root(name), kind.file())
+			if system, is := want.(*Topology); is { // tiers that its size has no use for take no patches
+				all = slices.DeleteFunc(all, func(p spec.Patch) bool {
+					rest, tier := strings.CutPrefix(p.Path, "topology.tiers.")
+					name, _, _ := strings.Cut(rest, ".")
+					return tier && !slices.ContainsFunc(system.Tiers, func(t Tier) bool { return t.Name == name })
+				})
+			}
 			tries := []spec.Patches{all}
 			for i := patches % 101; i < len(all); i += 101 { // a few alone: the files are many
 				tries = append(tries, all[i:i+1])
@@ -195,7 +203,7 @@ func TestAnyValueByItself(t *testing.T) {
 			}
 		}
 	}
-	if patches < 5000 {
+	if patches < 4500 {
 		t.Errorf("%d values were patched; the files have more", patches)
 	}
 }
@@ -253,4 +261,48 @@ func valueAt(at any, path string) (string, bool) {
 	}
 	text, err := yaml.Dump(at, yaml.WithFlowSimpleCollections(true))
 	return strings.TrimSpace(string(text)), err == nil
+}
+
+// Patches that would not be heard are refused: of a tier that the size cuts off, of the
+// number of chips beside a size, of what an ancestor does not hand down.
+func TestPatchesThatWouldNotBeHeard(t *testing.T) {
+	for _, c := range []struct{ system, path, value, want string }{
+		{"hgx-h100:8", "topology.tiers.leaf.bandwidth", "x2", "8 chips are within tier node: there is no tier leaf"},
+		{"hgx-h100:64", "topology.chips", "16", "hgx-h100:64 says the number of chips"},
+	} {
+		_, err := NewSource(nil, spec.Patches{}.With(c.path, c.value)).Load(c.system)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s with %s: %v, want %q", c.system, c.path, err, c.want)
+		}
+	}
+	for path, heard := range map[string]bool{"chips.h100.memory.bandwidth": false, "chips.h100.operators.gemm.bfloat16.ec": true} {
+		s := NewSource(nil, spec.Patches{}.With(path, "x0.9"))
+		if _, err := s.Load("hgx-h200:8"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Unused(); (err == nil) != heard {
+			t.Errorf("%s of an ancestor: %v", path, err)
+		}
+	}
+	if _, err := NewSource(nil, spec.Patches{}.With("topology.tiers.*.bandwidth", "x2")).Load("hgx-h100:8"); err != nil {
+		t.Errorf("every tier: %v", err)
+	}
+}
+
+// A library without the law of its role is refused: it would be free.
+func TestLibrariesHaveTheLawsOfTheirRoles(t *testing.T) {
+	for _, c := range []struct{ key, library, want string }{
+		{"all_reduce", "mooncake", "libraries.all_reduce: mooncake has no law for it"},
+		{"dispatch", "mooncake", "libraries.dispatch: mooncake has no law"},
+		{"transfer", "nccl", "libraries.transfer: nccl has no law"},
+		{"dispatch", "nccl", ""}, {"all_reduce", "deepep-ll", "libraries.all_reduce: deepep-ll has no law"},
+	} {
+		topology, err := NewSource(nil, spec.Patches{}.With("chip.libraries.node."+c.key, c.library)).Load("hgx-h100:8")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := topology.DefaultLibraries(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s by %s: %v, want %q", c.key, c.library, err, c.want)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package topologies
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -111,12 +112,19 @@ func (s *Source) folders() []string {
 	return s.dirs
 }
 
-// under are the patches of a root, which are laid from now on.
-func (s *Source) under(root string) spec.Patches {
+// under are the patches of a root, which are laid from now on; keys, where there are
+// any, are the only ones that count.
+func (s *Source) under(root string, keys ...string) spec.Patches {
 	if s == nil || len(s.patches) == 0 {
 		return nil
 	}
 	out := s.patches.Under(root)
+	if len(keys) > 0 {
+		out = slices.DeleteFunc(out, func(p spec.Patch) bool {
+			key, _, _ := strings.Cut(p.Path, ".")
+			return !slices.Contains(keys, key)
+		})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range out {
@@ -126,14 +134,14 @@ func (s *Source) under(root string) spec.Patches {
 }
 
 // named are the patches of a description by its name and aliases.
-func (s *Source) named(root string, data []byte) spec.Patches {
+func (s *Source) named(root string, data []byte, keys ...string) spec.Patches {
 	if s == nil || len(s.patches) == 0 {
 		return nil
 	}
 	h := headOf(data)
 	var out spec.Patches
 	for _, name := range append([]string{h.Name}, h.Aliases...) {
-		out = append(out, s.under(root+"."+name)...)
+		out = append(out, s.under(root+"."+name, keys...)...)
 	}
 	return out
 }

@@ -89,11 +89,14 @@ func (s *Source) parseTopology(file string, data []byte, chips int) (*Topology, 
 	f.fill()
 	f.check(doc)
 	if chips > 0 {
+		if _, patched := doc.PatchOf("chips"); patched {
+			doc.Errorf("chips", "%s:%d says the number of chips; leave out one of the two", f.Name, chips)
+		}
 		f.resize(doc, chips)
 		name = fmt.Sprintf("%s:%d", f.Name, chips)
 	}
 	if f.Unit != nil {
-		f.cut()
+		f.cut(doc)
 	}
 	t := &Topology{
 		Name: name, Aliases: f.Aliases, Description: f.Description, Source: f.Source,
@@ -185,10 +188,17 @@ func (f *topologyFile) largest() int {
 	return f.Tiers[len(f.Tiers)-1].Size
 }
 
-// cut drops the tiers above the first that holds every chip.
-func (f *topologyFile) cut() {
+// cut drops the tiers above the first that holds every chip. A patch of one of them
+// alone would not be heard.
+func (f *topologyFile) cut(doc *spec.Doc) {
 	for i := range f.Tiers {
 		if f.Tiers[i].Size >= f.Chips {
+			for j := i + 1; j < len(f.Tiers); j++ {
+				at := fmt.Sprintf("tiers[%d]", j)
+				if patch, patched := doc.PatchOf(at); patched && !strings.Contains(patch, ".*.") {
+					doc.Errorf(at, "%d chips are within tier %s: there is no tier %s", f.Chips, f.Tiers[i].Name, f.Tiers[j].Name)
+				}
+			}
 			f.Tiers[i].Size = f.Chips
 			f.Tiers = f.Tiers[:i+1]
 			return

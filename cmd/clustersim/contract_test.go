@@ -33,7 +33,7 @@ var surfaces = []struct {
 		causes_ns.comm_latency causes_ns.launch causes_ns.host causes_ns.imbalance causes_ns.idle
 		operators operators[].layer_kind operators[].name operators[].class operators[].precision operators[].count operators[].m
 		operators[].n operators[].k operators[].flops operators[].bytes operators[].ns operators[].cause`,
-		"tau_ns hidden_ns operators[].apportioned",
+		"tau_ns hidden_ns operators[].apportioned model topology pool phase chip chips layout engine overlap sequences context_tokens chunk_tokens instance_requests_per_s",
 	},
 	{
 		"topo show supernode8912",

@@ -114,7 +114,31 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 	for _, text := range x.said {
 		fmt.Fprintf(c.ErrOrStderr(), "note: %s\n", text)
 	}
-	return writeShown(c.OutOrStdout(), f.output, x.Explanation, x.print)
+	return writeShown(c.OutOrStdout(), f.output, x.shown(), x.print)
+}
+
+// shown is the step as JSON has it: what it is of, then what it is made of.
+func (x *explained) shown() any {
+	s := x.step
+	return struct {
+		Model                string  `json:"model"`
+		Topology             string  `json:"topology"`
+		Pool                 string  `json:"pool"`
+		Phase                string  `json:"phase"`
+		Chip                 string  `json:"chip"`
+		Chips                int     `json:"chips"` // of the instance
+		Layout               string  `json:"layout"`
+		Engine               string  `json:"engine"`
+		Overlap              string  `json:"overlap"`
+		Sequences            int64   `json:"sequences"` // of the mean rank
+		ContextTokens        int64   `json:"context_tokens"`
+		ChunkTokens          int64   `json:"chunk_tokens"`
+		InstanceRequestsPerS float64 `json:"instance_requests_per_s"` // what the batch is estimated for
+		cost.Explanation
+	}{
+		x.config.Model.Name, x.config.Topology.Name, s.Pool, string(s.Phase), x.config.Chip.Name, s.Stepper.Chips(), x.config.Layout.String(),
+		x.config.Engine.Name, string(x.config.Layout.Overlap), s.Sequences, s.Context, s.ChunkTokens, s.Rate, x.Explanation,
+	}
 }
 
 // degrees are the flags that describe a layout.

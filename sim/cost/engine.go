@@ -254,12 +254,24 @@ func parseEngine(file string, data []byte, descendants []string) (*Engine, error
 		}
 	}
 	if doc.Err() == nil {
+		if e.Base == "" {
+			e.complete(doc)
+		}
 		e.check(doc)
 	}
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// complete asks for every fitted number: one that is left out would be 0, and free.
+func (e *Engine) complete(doc *spec.Doc) {
+	for _, n := range e.Fitted.Numbers() {
+		if _, given := doc.Lookup("fitted." + n.Name); !given {
+			doc.Errorf("fitted."+n.Name, "must be given (0 for none), or name a base that has it")
+		}
+	}
 }
 
 // baseOf loads a profile's base, or records why there is none.

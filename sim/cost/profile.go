@@ -87,6 +87,7 @@ func (e *Engine) Patched(patches spec.Patches) (*Engine, error) {
 	if out.Base != e.Base {
 		doc.Errorf("base", "a patched profile keeps its base; name another profile as the engine")
 	}
+	out.complete(doc)
 	out.check(doc)
 	if err := doc.Err(); err != nil {
 		return nil, err

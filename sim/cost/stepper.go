@@ -6,6 +6,7 @@ import (
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost/law"
+	"github.com/clustersim/clustersim/topologies"
 )
 
 // Stepper prices the steps of one kind of instance. It keeps tables of what it
@@ -39,6 +40,12 @@ func New(c Config) (*Stepper, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// CheckChip reports operator constants of a chip that no law takes.
+func CheckChip(chip *topologies.Chip) error {
+	_, err := law.New(chip)
+	return err
 }
 
 // build is New up to the account of memory.

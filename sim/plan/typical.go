@@ -256,7 +256,8 @@ func (t *typical) step(b *bench, name string, role cost.Role, rate float64) (*St
 	return s, nil
 }
 
-// mostAsked keeps sums of tokens in their fixed point.
+// mostAsked bounds a batch, a length, and their product in 2^20 tokens: sums of tokens stay
+// within their fixed point.
 const mostAsked = 1 << 24
 
 // uniform gives every rank the work that was asked for; what is left open is that of
@@ -266,7 +267,7 @@ func (t *typical) uniform(b *bench, s *Step, role cost.Role) error {
 	s.Context = cmp.Or(a.Context, s.Context)
 	for _, n := range []int64{a.Sequences, a.Context, a.Chunk, a.Sequences * (a.Context >> 20)} {
 		if n < 0 || n > mostAsked {
-			return fmt.Errorf("a batch of %d by %d tokens in chunks of %d is out of range; at most %d million tokens are priced", a.Sequences, a.Context, a.Chunk, mostAsked)
+			return fmt.Errorf("a batch of %d by %d tokens in chunks of %d is out of range; at most %d tokens in all are priced", a.Sequences, a.Context, a.Chunk, int64(mostAsked)<<20)
 		}
 	}
 	if a.Chunk > s.Context {

@@ -1,6 +1,8 @@
 package plant
 
 import (
+	"cmp"
+
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/recipe"
@@ -8,14 +10,24 @@ import (
 	"github.com/clustersim/clustersim/traces"
 )
 
+// precisions are what benchmarks call a checkpoint by the format of most of its weights.
+var precisions = map[models.Format]string{
+	models.FP8: "fp8", models.FP8Block: "fp8", models.NVFP4: "fp4", models.MXFP4: "fp4",
+	models.INT4: "int4", models.INT8: "int8", models.BF16: "bf16",
+}
+
 // Facts are what a scenario states of what launch scripts decide by. The model gives
 // its name and the experts' parallelism that a layout leaves open; without one they
 // are not known. The chip is the topology's, which the caller has.
 func Facts(s *scenario.Scenario, m *models.Model) recipe.Facts {
 	d := &s.Deployment
-	f := recipe.Facts{Mode: d.Mode, Drafts: d.MTP.Drafts, Serve: poolFacts(d.Serve, m), Prefill: poolFacts(d.Prefill, m), Decode: poolFacts(d.Decode, m)}
+	f := recipe.Facts{Engine: d.Engine, Spec: "none", Mode: d.Mode, Drafts: d.MTP.Drafts, Serve: poolFacts(d.Serve, m), Prefill: poolFacts(d.Prefill, m), Decode: poolFacts(d.Decode, m)}
+	if f.Drafts > 0 {
+		f.Spec = "mtp"
+	}
 	if m != nil {
 		f.Model = m.Name
+		f.Precision = precisions[cmp.Or(d.Precision.Experts, m.Formats.Experts, d.Precision.Weights, m.Formats.Weights)]
 	}
 	switch {
 	case f.Mode != "" && f.Mode != "auto":

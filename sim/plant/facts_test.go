@@ -25,14 +25,14 @@ func TestFacts(t *testing.T) {
 deployment: {serve: {instances: 1, dp: 8}, mtp: {drafts: 2, accepted_length: 2}}
 `)
 	want := recipe.Facts{
-		Mode: "aggregated", Model: "deepseek-r1", Clients: 32, Input: 1024, Drafts: 2, // answers have no longest
+		Spec: "mtp", Precision: "fp8", Mode: "aggregated", Model: "deepseek-r1", Clients: 32, Input: 1024, Drafts: 2, // answers have no longest
 		Serve: recipe.Pool{Instances: 1, Ranks: 8, TP: 1, DP: 8, EP: 8},
 	}
 	if f := Facts(s, m); f != want {
 		t.Errorf("%+v\nwant %+v", f, want)
 	}
 	// A layout that is to be searched states nothing, nor does a mode.
-	if f := Facts(read("deployment: {mode: auto}"), m); f != (recipe.Facts{Model: "deepseek-r1"}) {
+	if f := Facts(read("deployment: {mode: auto}"), m); f != (recipe.Facts{Model: "deepseek-r1", Precision: "fp8", Spec: "none"}) {
 		t.Errorf("%+v", f)
 	}
 	if f := Facts(read("deployment: {prefill: {instances: 1, tp: 8}, decode: {instances: 2, tp: 4}}"), m); f.Mode != "disaggregated" || f.Decode.Ranks != 4 || f.Decode.EP != 1 {

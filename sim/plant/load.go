@@ -91,6 +91,9 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 
 // on is what pools on a system's chip have; notes say which formats were substituted.
 func (in *Inputs) on(t *topologies.Topology) (b build, notes []string, err error) {
+	if err := cost.CheckChip(t.Chip); err != nil {
+		return b, nil, err
+	}
 	libraries, err := cost.LoadLibraries(t, in.Engine)
 	if err != nil {
 		return b, nil, err

@@ -1,6 +1,7 @@
 package plant
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +95,8 @@ func TestPatchesThatLeadNowhere(t *testing.T) {
 		"model.hiden=1":                        "model.hidden",
 		"chip.memory.bandwidth=5":              "900GB/s",
 		"engine.poll_steps=0":                  "patch engine.poll_steps=0: must be from 1",
+		"engine.fitted.host_step_us=null":      "patch engine.fitted.host_step_us=null: must be given",
+		"engine.libraries.all_reduce=mooncake": "mooncake has no law for it",
 	} {
 		if _, err := Build(with(t, two, set), Source{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: want an error with %q, got %v", set, want, err)
@@ -131,6 +134,39 @@ func TestPatchesPrintAndReadBack(t *testing.T) {
 	twice, err := again.Marshal()
 	if err != nil || string(twice) != string(text) {
 		t.Errorf("%v\n%s\n%s", err, text, twice)
+	}
+	echo, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read scenario.Scenario
+	if err := json.Unmarshal(echo, &read); err != nil {
+		t.Fatalf("%v\n%s", err, echo)
+	}
+	third, err := read.Marshal()
+	if third := strings.Replace(string(third), `{"steps": 3}`, "{steps: 3}", 1); err != nil || third != string(text) {
+		t.Errorf("by JSON: %v\n%s\n%s", err, text, third)
+	}
+}
+
+// What the scenario says itself cannot be patched beside it, nor can a description's name.
+func TestPatchesThatWouldBeOverridden(t *testing.T) {
+	for _, c := range [][]string{
+		{"kv_compress=csa=8", "model.attention.csa.ratio=16"}, {"kv_compress=uncompressed", "model.attention.*.window=64"},
+		{"deployment.precision.kv=fp8", "model.formats.kv=bf16"}, {"kv_compress=kv=fp8", "model.formats.kv=bf16"},
+		{"tau=endpoint=200ns", "topology.tiers.cabinet.tau.endpoint=1us"}, {"deployment.overlap=none", "engine.overlap.decode=two-batch"},
+		{"chip.name=h100"}, {"version=2"},
+	} {
+		if err := Validate(with(t, two, c...)); err == nil {
+			t.Errorf("%q are accepted together", c)
+		}
+	}
+	for _, c := range [][]string{
+		{"kv_compress=csa=8", "model.hidden=7168"}, {"deployment.precision.kv=fp8", "model.formats.indexer=fp8"}, {"tau=endpoint=200ns", "topology.tiers.cabinet.bandwidth=x2"},
+	} {
+		if err := Validate(with(t, two, c...)); err != nil {
+			t.Errorf("%q: %v", c, err)
+		}
 	}
 }
 

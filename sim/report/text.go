@@ -56,6 +56,13 @@ func (p *page) head(r *result.Result) {
 	}
 	p.line("%s on %s, %s: %s of %s chips (%s spare, %s unused)", name, topology, d.Mode,
 		count(int64(d.Chips)), count(int64(d.TopologyChips)), count(int64(d.Spare)), count(int64(d.Unused)))
+	if r.Scenario != nil && len(r.Scenario.Patches) > 0 {
+		patches := make([]string, len(r.Scenario.Patches))
+		for i, patch := range r.Scenario.Patches {
+			patches[i] = patch.String()
+		}
+		p.field("patches", "%s", strings.Join(patches, ", "))
+	}
 	p.pool("prefill", d.Prefill)
 	p.pool("decode", d.Decode)
 	p.pool("serve", d.Serve)
