@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -76,6 +77,12 @@ type pool struct {
 }
 
 func prepare(s *scenario.Scenario, opt Options) (*run, error) {
+	switch p := opt.Router; {
+	case s == nil:
+		return nil, errors.New("there is no scenario to run")
+	case p != nil && (p.Name == "" || p.New == nil):
+		return nil, errors.New("the router of the options needs a name and a New")
+	}
 	s = s.Clone()
 	s.Defaults()
 	if err := plant.Validate(s); err != nil {
