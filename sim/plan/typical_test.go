@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"math"
+	"strings"
 	"testing"
 
 	"github.com/clustersim/clustersim/sim"
@@ -66,5 +68,29 @@ func compareShares(t *testing.T, s *scenario.Scenario, phase cost.Role, r *resul
 		if d := got - want; d > points || d < -points {
 			t.Errorf("%s of pool %s, %s: explained %.1f %%, run %.1f %%", phase, step.Pool, c, 100*got, 100*want)
 		}
+	}
+}
+
+// Where the scenario has no rate, the step is that of 80 % of the estimated capacity; a
+// rate beyond it is said, and the largest batch shown.
+func TestTypicalRate(t *testing.T) {
+	s := asked("llama-3.1-8b", "hgx-h100:8")
+	ready, p := complete(t, s, Options{LayoutOnly: true})
+	instances := float64(ready.Deployment.Serve.Instances)
+	step, err := Typical(context.Background(), s, sim.Options{}, Asked{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 0.8 * p.CapacityRequestsPerS / instances; math.Abs(step.Rate-want) > 1e-9*want {
+		t.Errorf("an instance is priced at %g requests/s, want %g", step.Rate, want)
+	}
+	s.Workload = &scenario.Workload{Rate: 3 * p.CapacityRequestsPerS}
+	beyond, err := Typical(context.Background(), s, sim.Options{}, Asked{Phase: cost.Decode})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, m := beyond.Loads[0], beyond.Stepper.Memory()
+	if notes := strings.Join(beyond.Notes, "\n"); !strings.Contains(notes, "more than an instance") || m.KVBytes(held.Context, held.Sequences) > m.Free {
+		t.Errorf("beyond capacity: %q, %d sequences", notes, held.Sequences)
 	}
 }
