@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"fmt"
+	"math"
 
 	"go.yaml.in/yaml/v4"
 
@@ -233,6 +234,10 @@ func (w *Workload) check(fault Fault) {
 	if w.ThinkTime%1_000_000 != 0 {
 		fault("workload.think_time", "must be a whole number of milliseconds, got %v", w.ThinkTime)
 	}
+	if limit := w.longestThink(); w.ThinkTime < 0 || w.ThinkTime > limit {
+		fault("workload.think_time", "must be between 0 and %v, so that requests: %d with concurrency: %d stay within the clock's 292 years; got %v",
+			limit, w.Requests, w.Concurrency, w.ThinkTime)
+	}
 	if w.Arrivals != "" {
 		var a traces.Arrivals
 		if err := a.UnmarshalText([]byte(w.Arrivals)); err != nil {
@@ -251,6 +256,19 @@ func (w *Workload) check(fault Fault) {
 	default:
 		fault("workload.start", "%v", spec.UnknownName("start", w.Start, []string{"stationary", "empty"}))
 	}
+}
+
+// longestThink is the think time with which the clients spend a quarter of the clock
+// thinking, to the hour below where it is over one. They take turns, so that each thinks
+// once for every request of its share, and once more before and after.
+func (w *Workload) longestThink() spec.Duration {
+	const hour = 3600 * 1_000_000_000
+	turns := 3 + min(max(0, w.Requests), math.MaxInt32<<16)/int64(max(1, w.Concurrency))
+	limit := math.MaxInt64 / 4 / turns
+	if limit > hour {
+		limit -= limit % hour
+	}
+	return spec.Duration(limit)
 }
 
 // Modes are how pools can be divided; auto leaves it to a plan.
