@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/clustersim/clustersim/sim/work"
 )
 
 // The exit codes, a stable surface.
@@ -76,6 +78,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintf(stderr, "clustersim: %s\n", strings.TrimSuffix(text, "\n"))
+	}
+	return codeOf(err, stderr)
+}
+
+// codeOf is the exit code of a command that failed. A broken invariant on a worker ends
+// as one on the main goroutine does: with its stack, and never as the user's fault.
+func codeOf(err error, stderr io.Writer) int {
+	var broken *work.Panic
+	if errors.As(err, &broken) {
+		fmt.Fprintf(stderr, "%s", broken.Stack)
+		return exitFailure
 	}
 	var e exit
 	if errors.As(err, &e) {

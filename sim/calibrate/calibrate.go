@@ -3,6 +3,7 @@ package calibrate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -80,16 +81,19 @@ func Run(ctx context.Context, chip *topologies.Chip, rows *Rows, o Options) (*Re
 		return report, errNoRows
 	}
 	report.Fits = make([]Fit, len(jobs))
-	faults := make([]error, len(jobs))
 	done := 0
-	work.Each(ctx, len(jobs), o.Workers, func(i int) {
-		report.Fits[i], faults[i] = jobs[i].run(ctx, chip, flat)
-	}, func(int) {
+	faults := work.Each(ctx, len(jobs), o.Workers, func(i int) (err error) {
+		report.Fits[i], err = jobs[i].run(ctx, chip, flat)
+		return err
+	}, func(int, error) {
 		if done++; o.Done != nil {
 			o.Done(done, len(jobs))
 		}
 	})
-	for _, err := range faults {
+	for i, err := range faults {
+		if errors.As(err, new(*work.Panic)) {
+			return nil, fmt.Errorf("%s %s: %w", jobs[i].class, jobs[i].variant, err)
+		}
 		if err != nil {
 			return nil, err
 		}

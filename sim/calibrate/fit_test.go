@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/sim/cost/law"
+	"github.com/clustersim/clustersim/sim/work"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -177,5 +179,18 @@ func TestWrittenConstantsReadBack(t *testing.T) {
 	got, ok := mine.Constants("gemm", "fp8_block")
 	if !ok || got.Assumed || fmt.Sprint(got.Values) != fmt.Sprint(report.Fits[0].Fitted) {
 		t.Errorf("%+v is not %v", got, report.Fits[0].Fitted)
+	}
+}
+
+// A law that breaks an invariant on a worker is an error that names its class.
+func TestFitSurvivesAPanic(t *testing.T) {
+	chip := load(t, "h100")
+	rows := synthetic(t, laws(t, chip.Flat()), 0)
+	for _, s := range rows.Samples {
+		s.Time = func(*law.Set) law.Time { panic("time below 0") }
+	}
+	_, err := Run(context.Background(), chip, rows, Options{Workers: 2})
+	if !errors.As(err, new(*work.Panic)) || err.Error() != "gemm fp8_block: broken invariant: time below 0" {
+		t.Errorf("got %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"sort"
@@ -32,10 +33,19 @@ type job struct {
 	role cost.Role
 }
 
-// priceAll prices jobs on workers goroutines; the order of results is that of jobs.
+// priceAll prices jobs on workers goroutines; the order of results is that of jobs. A
+// broken invariant ends the search: the best of the other layouts is no answer.
 func (p *pricer) priceAll(ctx context.Context, jobs []job, workers int) ([]priced, error) {
 	out := make([]priced, len(jobs))
-	work.Each(ctx, len(jobs), max(1, workers), func(i int) { out[i] = p.price(jobs[i].pool, jobs[i].role) }, nil)
+	faults := work.Each(ctx, len(jobs), max(1, workers), func(i int) error {
+		out[i] = p.price(jobs[i].pool, jobs[i].role)
+		return nil
+	}, nil)
+	for i, err := range faults {
+		if l := jobs[i].pool; err != nil {
+			return nil, fmt.Errorf("layout TP%d DP%d EP%d PP%d: %w", l.TP, l.DP, l.EP, l.PP, err)
+		}
+	}
 	return out, ctx.Err()
 }
 

@@ -1,11 +1,16 @@
 package plan
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/work"
 )
 
 // The split found is as good as the best of all splits.
@@ -79,5 +84,24 @@ func TestSignificant(t *testing.T) {
 		if got := significant(c[0]); math.Abs(got-c[1]) > 1e-12*c[1] {
 			t.Errorf("significant(%g) = %v, want %v", c[0], got, c[1])
 		}
+	}
+}
+
+// A layout whose price breaks an invariant ends the search with an error that names it:
+// the best of the others is no answer.
+func TestSearchSurvivesAPanic(t *testing.T) {
+	p := &pricer{stepper: func(pool *scenario.Pool, _ cost.Role) (*cost.Stepper, error) {
+		if pool.TP == 4 {
+			panic("a step of no tokens")
+		}
+		return nil, errors.New("does not fit")
+	}}
+	jobs := []job{{scenario.Pool{TP: 1, DP: 1, EP: 1, PP: 1}, cost.Decode}, {scenario.Pool{TP: 4, DP: 2, EP: 8, PP: 1}, cost.Decode}}
+	_, err := p.priceAll(t.Context(), jobs, 2)
+	if !errors.As(err, new(*work.Panic)) || err.Error() != "layout TP4 DP2 EP8 PP1: broken invariant: a step of no tokens" {
+		t.Errorf("got %v", err)
+	}
+	if out, err := p.priceAll(t.Context(), jobs[:1], 2); err != nil || out[0].whyNot == "" {
+		t.Errorf("without it: %v, %+v", err, out)
 	}
 }

@@ -42,8 +42,14 @@ func Run(ctx context.Context, points []Point, o Options) []Outcome {
 	for i, p := range points {
 		out[i] = Outcome{ID: p.ID, Set: p.Set}
 	}
-	work.Each(ctx, len(points), o.Workers, func(i int) { out[i].run(ctx, points[i].Scenario, &o) }, func(i int) {
-		if o.Done != nil {
+	work.Each(ctx, len(points), o.Workers, func(i int) error {
+		out[i].run(ctx, points[i].Scenario, &o)
+		return nil
+	}, func(i int, panicked error) {
+		if panicked != nil {
+			out[i].Err = panicked
+		}
+		if o.Done != nil && (out[i].Err != nil || out[i].Result != nil) {
 			o.Done(&out[i])
 		}
 	})

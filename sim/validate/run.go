@@ -3,6 +3,7 @@ package validate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/clustersim/clustersim/sim"
@@ -111,7 +112,9 @@ type task struct {
 
 // Run predicts every case: equal scenarios once, several at a time, and lists rows
 // in the order of the cases. A case that cannot be run is skipped with its error.
-// When the context ends, what has finished is kept and the report marked partial.
+// When the context ends, what has finished is kept and the report marked partial. A
+// broken invariant costs its case alone, is listed like any other fault, and comes back
+// as an error beside the report.
 func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
 	tasks, which, err := distinct(sets)
 	if err != nil {
@@ -119,19 +122,26 @@ func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
 	}
 	outcomes := make([]outcome, len(tasks))
 	done := 0
-	work.Each(ctx, len(tasks), o.Workers, func(i int) { outcomes[i] = tasks[i].run(ctx, &o) }, func(int) {
+	broken := work.Each(ctx, len(tasks), o.Workers, func(i int) error {
+		outcomes[i] = tasks[i].run(ctx, &o)
+		return nil
+	}, func(int, error) {
 		if done++; o.Done != nil {
 			o.Done(done, len(tasks))
 		}
 	})
 	report := &Report{Rows: []Row{}, Skipped: []Skipped{}, by: o.By}
+	var faults []error
 	next := 0
 	for _, set := range sets {
 		report.Skipped = append(report.Skipped, set.Skipped...)
 		for i := range set.Cases {
-			c, out := &set.Cases[i], outcomes[which[next]]
+			c, out, panicked := &set.Cases[i], outcomes[which[next]], broken[which[next]]
 			next++
 			switch {
+			case panicked != nil:
+				report.Skipped = append(report.Skipped, Skipped{c.ID, oneLine(panicked)})
+				faults = append(faults, fmt.Errorf("%s: %w", c.ID, panicked))
 			case out.err != nil:
 				report.Skipped = append(report.Skipped, Skipped{c.ID, oneLine(out.err)})
 			case out.result == nil:
@@ -145,7 +155,7 @@ func Run(ctx context.Context, sets []*Set, o Options) (*Report, error) {
 		}
 	}
 	report.Summary = summarise(report.Rows, o.By)
-	return report, nil
+	return report, errors.Join(faults...)
 }
 
 // distinct numbers what is to be predicted, equal things once; which gives each

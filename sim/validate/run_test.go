@@ -3,12 +3,16 @@ package validate
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"sort"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/work"
 )
 
 func TestStatsAgainstBruteForce(t *testing.T) {
@@ -240,5 +244,24 @@ func TestPublishedScenarios(t *testing.T) {
 		if d := c.Scenario.Deployment; d.Serve.TP != 8 || d.Serve.EP != 1 || d.Engine != "vllm" || d.Precision.Experts != "" {
 			t.Errorf("%s: %+v %+v, want TP8 in the checkpoint's INT4", c.ID, d, d.Serve)
 		}
+	}
+}
+
+// A case that breaks an invariant is listed with the others' faults and comes back as an
+// error; the others are predicted.
+func TestPanicIsOneCasesFault(t *testing.T) {
+	sets := small(t)
+	broken := sets[0].Cases[0]
+	broken.ID, broken.Steady, broken.Phase = "broken", &Steady{Context: 100}, Prefill
+	broken.Scenario = broken.Scenario.Clone()
+	broken.Scenario.Deployment = scenario.Deployment{} // which readers refuse: a step of no pool
+	sets = append(sets, &Set{Cases: []Case{broken}})
+	r, err := Run(t.Context(), sets, Options{Workers: 2})
+	if !errors.As(err, new(*work.Panic)) || !strings.HasPrefix(err.Error(), "broken: broken invariant: ") {
+		t.Fatalf("got %v", err)
+	}
+	whole, _ := report(t, 2)
+	if len(r.Rows) != len(whole.Rows) || len(r.Skipped) != len(whole.Skipped)+1 || r.Partial {
+		t.Errorf("%d rows and %d skipped, %d and %d without the broken case", len(r.Rows), len(r.Skipped), len(whole.Rows), len(whole.Skipped))
 	}
 }
