@@ -19,7 +19,7 @@ var surfaces = []struct {
 }{
 	{
 		"sweep --model llama-3.1-8b --topo hgx-h100:8 --rate 4 --requests 20 --seed 1 --seed 2",
-		"version points points[].id points[].set points[].set.* points[].result points[].result.*", "",
+		"version manifest points points[].id points[].set points[].set.* points[].result points[].result.*", "",
 	},
 	{
 		"plan --model llama-3.1-8b --topo hgx-h100:8",

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -25,8 +26,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":     exits,
-			"interrupt": interrupt,
+			"exits":      exits,
+			"interrupt":  interrupt,
+			"signalled":  signalled,
+			"tear":       tear,
+			"small-disk": onSmallDisk,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "mounts" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return mounts(), nil
 		},
 		RequireExplicitExec: true,
 	})

@@ -154,7 +154,7 @@ func TestProgressLine(t *testing.T) {
 		{metrics.Snapshot{Target: 10, Measured: 12},
 			"████████████████████ 100 %  simulated 0.0 s  measured 12/10  3× real time  0s left"},
 	} {
-		if got := progressLine(&c.s, 3, 10*time.Second); got != c.want {
+		if got := progressLine(&c.s, 3, 10*time.Second, 120); got != c.want {
 			t.Errorf("got  %q\nwant %q", got, c.want)
 		}
 	}

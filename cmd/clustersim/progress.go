@@ -5,13 +5,16 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"golang.org/x/term"
 
 	"github.com/clustersim/clustersim/sim/metrics"
+	"github.com/clustersim/clustersim/sim/sweep"
 )
 
 const (
@@ -40,7 +43,7 @@ func (p *progress) show(s *metrics.Snapshot, speed float64, now time.Time) {
 		return
 	}
 	p.drawn = now
-	p.write(progressLine(s, speed, now.Sub(p.started)))
+	p.write(progressLine(s, speed, now.Sub(p.started), columns(p.out)))
 }
 
 func (p *progress) clear() {
@@ -50,10 +53,42 @@ func (p *progress) clear() {
 	}
 }
 
+// write draws the line over the last one, cut where it would wrap: what has wrapped cannot
+// be drawn over.
 func (p *progress) write(line string) {
+	room := columns(p.out) - 1 // a full line wraps on some terminals
+	line = cut(line, room)
 	width := utf8.RuneCountInString(line)
-	fmt.Fprintf(p.out, "\r%s%s", line, strings.Repeat(" ", max(0, p.width-width)))
+	fmt.Fprintf(p.out, "\r%s%s", line, strings.Repeat(" ", max(0, min(p.width, room)-width)))
 	p.width = width
+}
+
+// columns is the width of a terminal, 80 where it does not say.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
+// cut shortens a line to a number of characters.
+func cut(line string, to int) string {
+	if utf8.RuneCountInString(line) <= to {
+		return line
+	}
+	return string([]rune(line)[:max(0, to-1)]) + "…"
+}
+
+// meter draws how much is done before what is said of it, as far as there is room beside.
+func meter(f float64, text string, columns int) string {
+	cells := min(20, columns-utf8.RuneCountInString(text)-2)
+	if cells < 5 {
+		return text
+	}
+	full := int(math.Round(f * float64(cells)))
+	return strings.Repeat("█", full) + strings.Repeat("░", cells-full) + " " + text
 }
 
 // done is how much of the run is over, 0 when its length is not known.
@@ -67,13 +102,12 @@ func done(s *metrics.Snapshot) float64 {
 	return 0
 }
 
-func progressLine(s *metrics.Snapshot, speed float64, wall time.Duration) string {
+func progressLine(s *metrics.Snapshot, speed float64, wall time.Duration, columns int) string {
 	var b strings.Builder
 	f := done(s)
-	if s.Target > 0 || s.TargetTime > 0 {
-		const cells = 20
-		full := int(math.Round(f * cells))
-		fmt.Fprintf(&b, "%s%s %3.0f %%  ", strings.Repeat("█", full), strings.Repeat("░", cells-full), 100*f)
+	counted := s.Target > 0 || s.TargetTime > 0
+	if counted {
+		fmt.Fprintf(&b, "%3.0f %%  ", 100*f)
 	}
 	fmt.Fprintf(&b, "simulated %.1f s  ", s.Now.Seconds())
 	if s.Target > 0 {
@@ -86,5 +120,131 @@ func progressLine(s *metrics.Snapshot, speed float64, wall time.Duration) string
 		left := time.Duration(float64(wall) * (1 - f) / f)
 		fmt.Fprintf(&b, "  %s left", left.Round(time.Second))
 	}
-	return b.String()
+	if !counted {
+		return b.String()
+	}
+	return meter(f, b.String(), columns)
+}
+
+// sweepBar draws how far a sweep has come, several times a second until it is closed: a
+// point may take minutes in which nothing ends. Without a terminal it draws nothing.
+type sweepBar struct {
+	mu      sync.Mutex // points begin and end on goroutines of their own
+	line    progress
+	points  []sweep.Point
+	before  int // finished when the sweep was resumed
+	ended   int // since
+	failed  int
+	last    time.Time // when a point has ended, or the first was begun
+	running []int
+	closing chan struct{}
+	closed  sync.WaitGroup
+}
+
+// newSweepBar draws to a terminal, or nowhere.
+func newSweepBar(w io.Writer) *sweepBar {
+	b := &sweepBar{line: progress{out: w, started: time.Now()}, closing: make(chan struct{})}
+	if w == nil {
+		return b
+	}
+	b.closed.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				b.mu.Lock()
+				b.draw(now)
+				b.mu.Unlock()
+			case <-b.closing:
+				return
+			}
+		}
+	})
+	return b
+}
+
+// count says what there is to do.
+func (b *sweepBar) count(points []sweep.Point, finished int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.points, b.before = points, finished
+	b.line.started = time.Now()
+	b.last = b.line.started
+}
+
+func (b *sweepBar) begin(id int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running = append(b.running, id)
+	if now := time.Now(); b.line.out != nil && now.Sub(b.line.drawn) >= progressEvery {
+		b.draw(now)
+	}
+}
+
+func (b *sweepBar) end(o *sweep.Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running = slices.DeleteFunc(b.running, func(id int) bool { return id == o.ID })
+	b.ended++
+	if o.Err != nil {
+		b.failed++
+	}
+	b.last = time.Now()
+}
+
+// note lets something else be written where the line stands.
+func (b *sweepBar) note(write func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.line.clear()
+	write()
+}
+
+// close takes the line away; it may be called twice.
+func (b *sweepBar) close() {
+	b.mu.Lock()
+	select {
+	case <-b.closing:
+	default:
+		close(b.closing)
+	}
+	b.mu.Unlock()
+	b.closed.Wait()
+	b.line.clear()
+}
+
+func (b *sweepBar) draw(now time.Time) {
+	b.line.drawn = now
+	b.line.write(b.text(now, columns(b.line.out)))
+}
+
+func (b *sweepBar) text(now time.Time, columns int) string {
+	total := len(b.points)
+	if total == 0 {
+		return "reading the grid"
+	}
+	done := b.before + b.ended
+	var t strings.Builder
+	fmt.Fprintf(&t, "%d/%d points", done, total)
+	if b.failed > 0 {
+		fmt.Fprintf(&t, ", %d failed", b.failed)
+	}
+	if b.ended > 0 {
+		each := b.last.Sub(b.line.started) / time.Duration(b.ended)
+		left := max(0, each*time.Duration(total-done)-now.Sub(b.last))
+		fmt.Fprintf(&t, "  %s left", left.Round(time.Second))
+	}
+	// What is in work may be cut, the bar not: it gets its room first.
+	head := meter(float64(done)/float64(total), t.String(), columns/2)
+	for i, id := range b.running {
+		if i == 0 {
+			head += "  now"
+		}
+		head += fmt.Sprintf(" #%d", id)
+		for _, set := range b.points[id].Set {
+			head += " " + set.Path[strings.LastIndexByte(set.Path, '.')+1:] + "=" + set.Value
+		}
+	}
+	return head
 }

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/sweep"
+	"github.com/clustersim/clustersim/sim/work"
 )
 
 const sweepExamples = `  # what compressing the KV cache buys
@@ -20,13 +20,19 @@ const sweepExamples = `  # what compressing the KV cache buys
   clustersim sweep --model v3 --topo nvl72 --tau cpo --tau pluggable --set deployment.precision.kv=bf16,fp8 --output csv
 
   # prompt lengths, with commas inside the value
-  clustersim sweep --model v3 --topo cloudmatrix384 --set 'workload.input_tokens=1024,8192,"uniform(1000,9000)"' --fix-layout`
+  clustersim sweep --model v3 --topo cloudmatrix384 --set 'workload.input_tokens=1024,8192,"uniform(1000,9000)"' --fix-layout
+
+  # a long one whose points are kept as they end; after an interruption, a crash or a
+  # full disk the same command with --resume goes on
+  clustersim sweep --model v3 --topo cloudmatrix384 --set workload.rate=100,200,300,400 --out study
+  clustersim sweep --model v3 --topo cloudmatrix384 --set workload.rate=100,200,300,400 --out study --resume`
 
 // sweepFlags are those of a sweep.
 type sweepFlags struct {
 	scenario                *scenarioInput
 	output, dir             string
 	fixLayout, findCapacity bool
+	resume                  bool
 	workers                 int
 }
 
@@ -39,7 +45,13 @@ func newSweepCommand() *cobra.Command {
 scenario; values are separated by commas outside brackets and quotes. Any flag that
 is given several times (--kv-compress, --model, --tau, …) has one value each time.
 Points are run at 80 % of their own capacity unless a rate is given, each with its
-own best layout unless --fix-layout.`,
+own best layout unless --fix-layout.
+
+With --out, DIR/manifest.json says from the start which grid it is and DIR/points.jsonl
+has a line a point as it ends. --resume goes on with what is there: it refuses another
+grid, or another version of clustersim, and names what differs; it never runs a point
+again that has a result, and runs those again that failed. What it gives in the end is,
+to the byte, what the sweep would have given in one go.`,
 		Example: sweepExamples,
 		Args:    wantsScenario,
 		RunE:    f.run,
@@ -47,7 +59,8 @@ own best layout unless --fix-layout.`,
 	f.scenario = addScenarioFlags(c)
 	c.Flags().Lookup("set").Usage = "values of any path of the scenario: PATH=V1,V2,… (repeatable)"
 	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
-	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives sweep.json and scenario.yaml, the grid's base")
+	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives points.jsonl as points end, sweep.json and scenario.yaml, the grid's base")
+	c.Flags().BoolVar(&f.resume, "resume", false, "go on with the sweep of the same grid that --out holds")
 	c.Flags().BoolVar(&f.fixLayout, "fix-layout", false, "all points share the layout that is best for the base scenario")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "find each point's capacity to 2 % also where a rate is given")
 	c.Flags().IntVar(&f.workers, "workers", 0, "`N` points at a time; 0 is one a core")
@@ -70,9 +83,11 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := makeFolder(f.dir); err != nil {
+	if err := firstError(makeFolder(f.dir), checkPoints(f.dir, f.resume)); err != nil {
 		return err
 	}
+	bar := newSweepBar(terminal(c.ErrOrStderr()))
+	defer bar.close()
 	opt := f.scenario.options(c)
 	points, err := f.points(c, base, axes)
 	if err != nil {
@@ -81,10 +96,31 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err := sweep.Check(points, axes, opt.Source); err != nil {
 		return err
 	}
-	out := sweep.Run(c.Context(), points, sweep.Options{
-		Run: opt, Workers: f.workers, FindCapacity: f.findCapacity, Done: f.counter(c, len(points)),
-	})
-	return f.deliver(c, base, out, write)
+	ctx, stop := context.WithCancel(c.Context())
+	defer stop()
+	o := sweep.Options{Run: opt, Workers: f.workers, FindCapacity: f.findCapacity}
+	m, err := sweep.NewManifest(base, axes, points, &o, version())
+	if err != nil {
+		return failed(err)
+	}
+	store, err := openPoints(f.dir, f.resume, m, points, stop)
+	if err != nil {
+		return err
+	}
+	bar.note(func() { store.note(c.ErrOrStderr(), len(points)) })
+	bar.count(points, len(store.finished))
+	o.Finished, o.Begin = store.finished, bar.begin
+	o.Done = func(p *sweep.Outcome) {
+		store.keep(p)
+		bar.end(p)
+		if broken := (*work.Panic)(nil); errors.As(p.Err, &broken) {
+			bar.note(func() { fmt.Fprintf(c.ErrOrStderr(), "point %d: %v\n%s", p.ID, broken, broken.Stack) })
+		}
+	}
+	answer := &sweep.Sweep{Manifest: m.Digest, Points: sweep.Run(ctx, points, o)}
+	bar.close()
+	printed := write(c.OutOrStdout(), answer)
+	return firstError(store.finish(answer, base.Marshal), failed(printed), f.verdict(answer))
 }
 
 // points are the grid over the base. A recipe goes by what each point states; where the
@@ -150,54 +186,31 @@ func (f *sweepFlags) axes() (axes []sweep.Axis, err error) {
 	return axes, nil
 }
 
-// counter draws how many points are done on a terminal.
-func (f *sweepFlags) counter(c *cobra.Command, total int) func(*sweep.Outcome) {
-	w := terminal(c.ErrOrStderr())
-	if w == nil {
-		return nil
-	}
-	done := 0
-	return func(o *sweep.Outcome) {
-		done++
-		state := "done"
-		if o.Err != nil {
-			state, _, _ = strings.Cut(o.Err.Error(), "\n")
-		}
-		fmt.Fprintf(w, "%d/%d  point %d: %s\n", done, total, o.ID, state)
-	}
-}
-
-func (f *sweepFlags) deliver(c *cobra.Command, base *scenario.Scenario, out []sweep.Outcome, write func(io.Writer, []sweep.Outcome) error) error {
-	if f.dir != "" {
-		var result bytes.Buffer
-		if err := sweep.JSON(&result, out); err != nil {
-			return failed(err)
-		}
-		scenario, err := base.Marshal()
-		if err != nil {
-			return failed(err)
-		}
-		if err := writeFiles(f.dir, []file{{"sweep.json", result.Bytes()}, {"scenario.yaml", scenario}}); err != nil {
-			return err
-		}
-	}
-	if err := write(c.OutOrStdout(), out); err != nil {
-		return failed(err)
-	}
-	faults, missing := 0, 0
-	for i := range out {
-		switch {
-		case out[i].Err != nil:
+// verdict is the exit code of a sweep that has been written.
+func (f *sweepFlags) verdict(answer *sweep.Sweep) error {
+	faults, broken, missing := 0, 0, 0
+	for i := range answer.Points {
+		switch o := &answer.Points[i]; {
+		case errors.As(o.Err, new(*work.Panic)):
+			broken++
+		case o.Err != nil:
 			faults++
-		case out[i].Result == nil:
+		case o.Result == nil:
 			missing++
 		}
 	}
+	total := len(answer.Points)
 	switch {
 	case missing > 0:
-		return exit{exitInterrupted, fmt.Errorf("interrupted; %d of %d points are missing", missing, len(out))}
+		how := "with --out DIR the others would be kept, and --resume would go on"
+		if f.dir != "" {
+			how = "the same command with --resume goes on"
+		}
+		return exit{exitInterrupted, fmt.Errorf("interrupted; %d of %d points are missing; %s", missing, total, how)}
+	case broken > 0:
+		return failed(fmt.Errorf("%d of %d points failed, %d of them by a broken invariant of clustersim", faults+broken, total, broken))
 	case faults > 0:
-		return exit{exitUsage, fmt.Errorf("%d of %d points failed", faults, len(out))}
+		return exit{exitUsage, fmt.Errorf("%d of %d points failed", faults, total)}
 	}
 	return nil
 }

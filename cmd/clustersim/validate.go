@@ -106,12 +106,16 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 	report, err := validate.Run(c.Context(), sets, validate.Options{
 		Run: sim.Options{Source: plant.Source{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}}, Workers: f.workers, By: by, Done: bar.show,
 	})
-	if err != nil {
+	bar.line.clear()
+	if report == nil {
 		return err
 	}
-	bar.line.clear()
-	if err := write(c.OutOrStdout(), report); err != nil {
-		return failed(err)
+	// Cases that broke an invariant are told of below, beside what came of the others.
+	if printed := write(c.OutOrStdout(), report); printed != nil {
+		return failed(printed)
+	}
+	if err != nil {
+		return err
 	}
 	if report.Partial {
 		return exit{exitInterrupted, fmt.Errorf("interrupted; the rows that had finished are reported")}
@@ -211,8 +215,7 @@ func (p *runBar) show(done, total int) {
 		return
 	}
 	p.line.drawn = now
-	const cells = 20
-	full := cells * done / total
 	left := time.Duration(float64(now.Sub(p.line.started)) * float64(total-done) / float64(done))
-	p.line.write(fmt.Sprintf("%s%s %d/%d %s  %s left", strings.Repeat("█", full), strings.Repeat("░", cells-full), done, total, p.what, left.Round(time.Second)))
+	text := fmt.Sprintf("%d/%d %s  %s left", done, total, p.what, left.Round(time.Second))
+	p.line.write(meter(float64(done)/float64(total), text, columns(p.line.out)))
 }

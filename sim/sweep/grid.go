@@ -11,8 +11,8 @@ import (
 
 // Axis is one path of the scenario and the values it takes.
 type Axis struct {
-	Path   string
-	Values []string
+	Path   string   `json:"path"`
+	Values []string `json:"values"`
 }
 
 // Setting is one path's value in a point.

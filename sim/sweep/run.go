@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/clustersim/clustersim/sim"
@@ -18,8 +19,14 @@ type Options struct {
 	// FindCapacity probes each point until its capacity is known to 2 %, which is
 	// done in any case where the point has no rate of its own.
 	FindCapacity bool
-	// Done is told of every point that has ended, in the order in which they end,
-	// one at a time; nil for nobody.
+	// Finished are points that are known from before, as Restore gives them: they are
+	// not run again and nobody is told of them.
+	Finished []Outcome
+	// Begin is told of every point that is begun, on the goroutine that runs it; nil for
+	// nobody.
+	Begin func(id int)
+	// Done is told of every point that has ended with a result or an error, in the order
+	// in which they end, one at a time; nil for nobody.
 	Done func(o *Outcome)
 }
 
@@ -33,26 +40,49 @@ type Outcome struct {
 	// MeanContext is that of a sequence found decoding, in tokens, and KVBytes what
 	// one of that length holds, all layers.
 	MeanContext, KVBytes float64
+
+	raw json.RawMessage // the result as it was read, when it was
 }
 
-// Run plans and runs every point. When the context ends, points that have not
-// finished are left without result.
+// Run plans and runs every point that is not finished. When the context ends, points that
+// have not finished are left without result. A broken invariant is its point's error, a
+// *work.Panic; the others go on.
 func Run(ctx context.Context, points []Point, o Options) []Outcome {
 	out := make([]Outcome, len(points))
 	for i, p := range points {
 		out[i] = Outcome{ID: p.ID, Set: p.Set}
 	}
-	work.Each(ctx, len(points), o.Workers, func(i int) error {
+	known := make([]bool, len(points))
+	for _, f := range o.Finished {
+		out[f.ID], known[f.ID] = f, true
+	}
+	var left []int
+	for i := range points {
+		if !known[i] {
+			left = append(left, i)
+		}
+	}
+	faults := work.Each(ctx, len(left), o.Workers, func(k int) error {
+		i := left[k]
+		if o.Begin != nil {
+			o.Begin(points[i].ID)
+		}
 		out[i].run(ctx, points[i].Scenario, &o)
 		return nil
-	}, func(i int, panicked error) {
+	}, func(k int, panicked error) {
+		ended := &out[left[k]]
 		if panicked != nil {
-			out[i].Err = panicked
+			ended.Err = panicked
 		}
-		if o.Done != nil && (out[i].Err != nil || out[i].Result != nil) {
-			o.Done(&out[i])
+		if o.Done != nil && (ended.Err != nil || ended.Result != nil) {
+			o.Done(ended)
 		}
 	})
+	for k, err := range faults {
+		if err != nil { // that of Done may be new
+			out[left[k]].Result, out[left[k]].Err = nil, err
+		}
+	}
 	return out
 }
 

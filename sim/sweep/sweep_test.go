@@ -122,7 +122,7 @@ func TestRunIsDeterministic(t *testing.T) {
 		t.Errorf("told of %v", order)
 	}
 	var a, b bytes.Buffer
-	if err := errors.Join(JSON(&a, one), JSON(&b, two)); err != nil || a.String() != b.String() {
+	if err := errors.Join(JSON(&a, &Sweep{Points: one}), JSON(&b, &Sweep{Points: two})); err != nil || a.String() != b.String() {
 		t.Errorf("1 and 3 workers differ: %v", err)
 	}
 	for i := range one {
@@ -144,7 +144,7 @@ func TestFormats(t *testing.T) {
 	out := Run(context.Background(), points, Options{})
 	out = append(out, Outcome{ID: 2, Set: []Setting{{"model", "v3"}}}) // as an interruption leaves it
 	var table, rows, doc bytes.Buffer
-	if err := errors.Join(Table(&table, out), CSV(&rows, out), JSON(&doc, out)); err != nil {
+	if err := errors.Join(Table(&table, &Sweep{Points: out}), CSV(&rows, &Sweep{Points: out}), JSON(&doc, &Sweep{Points: out})); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"KV B/TOKEN", "131072", "failed: ", "interrupted", "2 × TP1 DP1 EP1", "point 1: "} {

@@ -14,17 +14,23 @@ import (
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
+// Sweep is all points of a grid with what came of them.
+type Sweep struct {
+	Manifest string // the digest of the grid's
+	Points   []Outcome
+}
+
 // Format is one way of writing a sweep.
 type Format struct {
 	Name  string
-	Write func(w io.Writer, outcomes []Outcome) error
+	Write func(w io.Writer, s *Sweep) error
 }
 
 // Formats are all there are, the default first.
 var Formats = []Format{{"text", Table}, {"json", JSON}, {"csv", CSV}}
 
 // Find is the writer of a format's name.
-func Find(name string) (func(io.Writer, []Outcome) error, error) {
+func Find(name string) (func(io.Writer, *Sweep) error, error) {
 	names := make([]string, len(Formats))
 	for i, f := range Formats {
 		if f.Name == name {
@@ -69,7 +75,8 @@ var columns = []column{
 
 // Table writes one line a point for people, then what each point was bound by and
 // where it failed.
-func Table(w io.Writer, outcomes []Outcome) error {
+func Table(w io.Writer, s *Sweep) error {
+	outcomes := s.Points
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	heading := []string{"#"}
 	if len(outcomes) > 0 {
@@ -161,7 +168,8 @@ func Layout(r *result.Result) string {
 }
 
 // CSV writes one row a point with full precision.
-func CSV(w io.Writer, outcomes []Outcome) error {
+func CSV(w io.Writer, s *Sweep) error {
+	outcomes := s.Points
 	c := csv.NewWriter(w)
 	row := []string{"id"}
 	if len(outcomes) > 0 {
@@ -210,27 +218,30 @@ func csvRow(o *Outcome) []string {
 
 // document is the JSON of a sweep, a stable surface.
 type document struct {
-	Version int         `json:"version"`
-	Partial bool        `json:"partial,omitempty"` // some points were interrupted
-	Points  []pointJSON `json:"points"`
+	Version  int         `json:"version"`
+	Manifest string      `json:"manifest"`          // the digest of the grid
+	Partial  bool        `json:"partial,omitempty"` // some points were interrupted
+	Points   []pointJSON `json:"points"`
 }
 
 type pointJSON struct {
 	ID     int               `json:"id"`
 	Set    map[string]string `json:"set"`
-	Result *result.Result    `json:"result,omitempty"`
+	Result json.RawMessage   `json:"result,omitempty"`
 	Error  string            `json:"error,omitempty"`
 }
 
-// JSON writes the points with their whole results.
-func JSON(w io.Writer, outcomes []Outcome) error {
-	d := document{Version: result.Version, Points: make([]pointJSON, len(outcomes))}
-	for i := range outcomes {
-		o := &outcomes[i]
-		p := pointJSON{ID: o.ID, Set: map[string]string{}, Result: o.Result}
-		for _, set := range o.Set {
-			p.Set[set.Path] = set.Value
+// JSON writes the points with their whole results. A point that was read from a file is
+// written as it stands there, so that a sweep in several goes is one in a single go.
+func JSON(w io.Writer, s *Sweep) error {
+	d := document{Version: result.Version, Manifest: s.Manifest, Points: make([]pointJSON, len(s.Points))}
+	for i := range s.Points {
+		o := &s.Points[i]
+		text, err := o.text()
+		if err != nil {
+			return fmt.Errorf("point %d: %w", o.ID, err)
 		}
+		p := pointJSON{ID: o.ID, Set: o.set(), Result: text}
 		switch {
 		case o.Err != nil:
 			p.Error = o.Err.Error()

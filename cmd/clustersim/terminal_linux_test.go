@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// terminalOf opens a terminal of so many columns: what a process writes to tty is read
+// from screen.
+func terminalOf(t *testing.T, columns uint16) (screen, tty *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("no terminal can be opened here: %v", err)
+	}
+	control := func(request uintptr, argument unsafe.Pointer) {
+		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, screen.Fd(), request, uintptr(argument)); e != 0 {
+			t.Fatal(e)
+		}
+	}
+	var number, unlocked uint32
+	control(syscall.TIOCGPTN, unsafe.Pointer(&number))
+	control(syscall.TIOCSPTLCK, unsafe.Pointer(&unlocked))
+	size := [4]uint16{24, columns}
+	control(syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
+		t.Skipf("no terminal can be opened here: %v", err)
+	}
+	return screen, tty
+}
+
+// On a terminal a sweep shows one line from the first second on, which never wraps at its
+// width, says how many points are done, what is left and what is in work, and is gone at
+// the end.
+func TestSweepOnATerminal(t *testing.T) {
+	path, err := exec.LookPath("clustersim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, columns := range []uint16{80, 48, 20} {
+		screen, tty := terminalOf(t, columns)
+		c := exec.Command(path, "sweep", "--model", "llama-3.1-8b", "--topo", "hgx-h100:8", "--mode", "aggregated", "--requests", "4000",
+			"--set", "deployment.serve.tp=1", "--set", "workload.rate=20,21,22,23", "--workers", "1", "--output", "csv")
+		var stdout bytes.Buffer
+		c.Stdout, c.Stderr = &stdout, tty
+		started := time.Now()
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		tty.Close()
+		var text bytes.Buffer
+		var first time.Duration
+		buffer := make([]byte, 1<<16)
+		for {
+			n, err := screen.Read(buffer) // fails once nobody has the terminal open
+			if n > 0 && first == 0 {
+				first = time.Since(started)
+			}
+			text.Write(buffer[:n])
+			if err != nil {
+				break
+			}
+		}
+		screen.Close()
+		if err := c.Wait(); err != nil || strings.Count(stdout.String(), "\n") != 5 {
+			t.Errorf("%d columns: %v\n%s", columns, err, &stdout)
+		}
+		drawn := text.String()
+		if strings.Contains(drawn, "\n") {
+			t.Errorf("%d columns: more than a line: %q", columns, drawn)
+		}
+		lines := strings.Split(drawn, "\r")
+		for _, line := range lines {
+			if utf8.RuneCountInString(line) >= int(columns) {
+				t.Errorf("%d columns: %q would wrap", columns, line)
+			}
+		}
+		if last := lines[max(0, len(lines)-2):]; strings.TrimSpace(strings.Join(last, "")) != "" {
+			t.Errorf("%d columns: not cleared: %q", columns, last)
+		}
+		want := []string{"0/4 points", "1/4 points"}
+		if columns == 80 {
+			want = append(want, " left", "now #0 tp=1 rate=20")
+		}
+		for _, w := range want {
+			if !strings.Contains(drawn, w) {
+				t.Errorf("%d columns: %q is never shown: %q", columns, w, drawn)
+			}
+		}
+		if first > 5*time.Second { // the process's start on a busy machine included
+			t.Errorf("%d columns: the first line after %v", columns, first)
+		}
+	}
+}
