@@ -112,15 +112,21 @@ func referencesOf(s *scenario.Scenario) references {
 
 func inputs(points []Point, from plant.Source) []scenario.Input {
 	all := []scenario.Input{}
-	seen := map[references]bool{}
+	seen, traces := map[references]bool{}, map[string]bool{}
 	for i := range points {
-		r := referencesOf(points[i].Scenario)
+		s := points[i].Scenario
+		r := referencesOf(s)
 		if seen[r] {
 			continue
 		}
 		seen[r] = true
-		if read, err := sim.Inputs(points[i].Scenario, from); err == nil {
+		if traces[r.trace] { // it may be large, and is the same beside any model
+			s = s.Clone()
+			s.Trace = &scenario.Trace{File: "sample"}
+		}
+		if read, err := sim.Inputs(s, from); err == nil {
 			all = append(all, read...)
+			traces[r.trace] = r.trace != ""
 		}
 	}
 	slices.SortFunc(all, func(a, b scenario.Input) int {

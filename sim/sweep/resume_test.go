@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -232,5 +234,20 @@ func TestManifestInputs(t *testing.T) {
 	}
 	if want := fmt.Sprint(map[string]int{"model": 1, "topology": 1, "engine": 1, "libraries": 1, "workload": 1}); fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
+	}
+	file := filepath.Join(t.TempDir(), "t.jsonl")
+	if err := os.WriteFile(file, []byte("{}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	points = grid(t, Axis{"model", []string{"no-such-model", "llama-3.1-8b", "qwen3-8b"}})
+	for i := range points {
+		points[i].Scenario.Trace, points[i].Scenario.Workload = &scenario.Trace{File: file}, nil
+	}
+	clear(got)
+	for _, in := range inputs(points, plant.Source{}) {
+		got[in.Kind+" "+in.Name]++
+	}
+	if got["trace "+file] != 1 || got["model llama-3.1-8b"] != 1 || got["model qwen3-8b"] != 1 || got["workload chat"] != 0 {
+		t.Errorf("with a trace: %v", got)
 	}
 }
