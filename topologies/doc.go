@@ -40,6 +40,14 @@
 // that no entry names, is refused when the file is read; so is a fabric that is not
 // in the list of software.go (nvlink, xgmi, ub, ici, pcie, infiniband, roce, ethernet).
 //
+// # Sizes
+//
+// name:N is the system with N chips. A file with a unit grows by it; any system can be cut
+// to whole domains of the tier below the first that holds N chips, or to a part of an
+// innermost one: any number behind a switch, some of one row or whole rows of a mesh, which
+// keep the lanes between them alone, and of tori of tori whole members, whose rings close.
+// See part.go.
+//
 // # Delay
 //
 // One traversal of a tier takes a small message, one way,

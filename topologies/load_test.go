@@ -244,17 +244,26 @@ func TestTopologyErrors(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	for ref, want := range map[string]string{
-		"hgx-h100:12":      "multiples of 8",
-		"supernode8912:64": "fixed size of 8912",
-		"hgx-h100:0":       "number of chips",
-		"hgx-h100:x":       "number of chips",
-		"hgx-h100:":        "number of chips",
-		"nvl72:73":         "multiples of 4",
-		"hgx-h10":          `did you mean "hgx-h100"`,
-		"supernode8192":    `did you mean "supernode8912"`,
-		"no/such.yaml":     "no such file",
-		"../x":             "no such file",
-		"":                 "unknown topology",
+		"hgx-h100:12":        "a part of a node is 1 to 8, more are multiples of 8 up to 10000000; the nearest are hgx-h100:8 and hgx-h100:16",
+		"hgx-mi300x:12":      "up to a row of 8",
+		"cloudmatrix384:12":  "the nearest are cloudmatrix384:8 and cloudmatrix384:16",
+		"cloudmatrix384:392": "has no size of 392 chips",
+		"supernode8912:100":  "a part of a cabinet of 64 is up to a row of 8, or whole rows, more are multiples of 64 up to 8912; the nearest are supernode8912:64 and supernode8912:128",
+		"supernode8912:12":   "the nearest are supernode8912:8 and supernode8912:16",
+		"supernode8912:8913": "has no size of 8913",
+		"ub-mesh:1536":       "the nearest are ub-mesh:1024 and ub-mesh:2048",
+		"ub-mesh:320":        "the nearest are ub-mesh:256 and ub-mesh:512",
+		"tpu-v5p-pod:32":     "a cube of 64 is not cut",
+		"tpu-v5p-pod:704":    "the nearest are tpu-v5p-pod:640 and tpu-v5p-pod:768",
+		"hgx-h100:0":         "number of chips",
+		"hgx-h100:x":         "number of chips",
+		"hgx-h100:":          "number of chips",
+		"nvl72:73":           "multiples of 4",
+		"hgx-h10":            `did you mean "hgx-h100"`,
+		"supernode8192":      `did you mean "supernode8912"`,
+		"no/such.yaml":       "no such file",
+		"../x":               "no such file",
+		"":                   "unknown topology",
 	} {
 		if _, err := Load(ref); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q in it", ref, err, want)
@@ -388,7 +397,7 @@ func TestTransfer(t *testing.T) {
 // no file was checked for has no price.
 func TestShapesAreWhole(t *testing.T) {
 	table := append(slices.Clone(joinings), joining{shape: "dragonfly", path: switchedPath, worst: switchedWorst, delays: switchedDelays})
-	if _, err := shapeIn(table, "dragonfly"); err == nil || !strings.Contains(err.Error(), `shape "dragonfly" has no cut, meet in the table`) {
+	if _, err := shapeIn(table, "dragonfly"); err == nil || !strings.Contains(err.Error(), `shape "dragonfly" has no cut, part, meet in the table`) {
 		t.Errorf("got %v", err)
 	}
 	for _, j := range joinings {

@@ -52,9 +52,11 @@ func (t *Tier) usable() spec.Bandwidth { return t.Bandwidth / spec.Bandwidth(t.O
 
 // lanes counts a mesh member's direct links: one to every other of its row in
 // every dimension.
-func (t *Tier) lanes() int {
+func (t *Tier) lanes() int { return lanesOf(t.Dims) }
+
+func lanesOf(dims []int) int {
 	n := 0
-	for _, d := range t.Dims {
+	for _, d := range dims {
 		n += d - 1
 	}
 	return max(n, 1)

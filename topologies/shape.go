@@ -24,16 +24,19 @@ type joining struct {
 	// cut is what can cross the worst cut of the system's last tier, in B/s, one way;
 	// +Inf where one member leaves nothing to cut.
 	cut func(t *Topology, i int) float64
+	// part is what is left of a tier's extents and of its lanes when so many members are
+	// left; chips says that the members are chips. Not every number makes a part.
+	part func(dims []int, members int, chips bool) ([]int, share, bool)
 	// meet fills in a level of a group of so many ranks, a stride apart, with bw a rank.
 	meet func(l level, t *Topology, i int, bw, ranks float64, stride int) level
 }
 
 // joinings is the table of shapes; a new one is a constant and an entry here.
 var joinings = []joining{
-	{shape: Switch, path: switchedPath, worst: switchedWorst, delays: switchedDelays, cut: switchedCut, meet: switchedMeet},
-	{shape: FullMesh, extents: true, path: meshPath, worst: meshWorst, delays: meshDelays, cut: meshCut, meet: meshMeet},
-	{shape: Torus, extents: true, path: torusPath, worst: torusWorst, delays: torusDelays, cut: torusCut, meet: torusMeet},
-	{shape: FatTree, path: switchedPath, worst: switchedWorst, delays: switchedDelays, cut: switchedCut, meet: switchedMeet},
+	{shape: Switch, path: switchedPath, worst: switchedWorst, delays: switchedDelays, cut: switchedCut, part: switchedPart, meet: switchedMeet},
+	{shape: FullMesh, extents: true, path: meshPath, worst: meshWorst, delays: meshDelays, cut: meshCut, part: meshPart, meet: meshMeet},
+	{shape: Torus, extents: true, path: torusPath, worst: torusWorst, delays: torusDelays, cut: torusCut, part: torusPart, meet: torusMeet},
+	{shape: FatTree, path: switchedPath, worst: switchedWorst, delays: switchedDelays, cut: switchedCut, part: switchedPart, meet: switchedMeet},
 }
 
 // shapeIn finds a shape in a table, and refuses one that it does not say everything of.
@@ -48,7 +51,7 @@ func shapeIn(table []joining, name Shape) (*joining, error) {
 		for _, f := range []struct {
 			name string
 			none bool
-		}{{"path", j.path == nil}, {"worst", j.worst == nil}, {"delays", j.delays == nil}, {"cut", j.cut == nil}, {"meet", j.meet == nil}} {
+		}{{"path", j.path == nil}, {"worst", j.worst == nil}, {"delays", j.delays == nil}, {"cut", j.cut == nil}, {"part", j.part == nil}, {"meet", j.meet == nil}} {
 			if f.none {
 				missing = append(missing, f.name)
 			}

@@ -32,7 +32,7 @@ func NewSource(dirs []string, patches spec.Patches) *Source {
 }
 
 // Load reads a system by name, alias or path. `name:N` makes one of N chips,
-// where the file declares a unit to grow by.
+// grown by the file's unit or cut to a part.
 func (s *Source) Load(ref string) (*Topology, error) {
 	base, chips, err := splitSize(ref)
 	if err != nil {

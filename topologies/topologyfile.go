@@ -19,7 +19,7 @@ type topologyFile struct {
 	Confidence  string           `yaml:"confidence"`
 	Chip        string           `yaml:"chip"`
 	Chips       int              `yaml:"chips"`
-	Unit        *int             `yaml:"unit"`    // the step of name:N; without it the size is fixed
+	Unit        *int             `yaml:"unit"`    // by which name:N grows; without it there are no more than Chips
 	Partial     bool             `yaml:"partial"` // the last domain may be partly filled
 	Tiers       []tierFile       `yaml:"tiers"`
 	Assumptions []assumptionFile `yaml:"assumptions"`
@@ -80,24 +80,23 @@ func splitSize(ref string) (base string, chips int, err error) {
 }
 
 func (s *Source) parseTopology(file string, data []byte, chips int) (*Topology, error) {
-	var f topologyFile
-	doc := spec.ParseOver(file, data, s.under("topology"), &f)
-	if err := doc.Err(); err != nil {
-		return nil, err
-	}
+	f, doc := s.topologyFile(file, data)
 	name := f.Name
-	f.fill()
-	f.check(doc)
-	if chips > 0 {
+	whole := f.Tiers
+	if doc.Err() == nil && chips > 0 {
 		if _, patched := doc.PatchOf("chips"); patched {
 			doc.Errorf("chips", "%s:%d says the number of chips; leave out one of the two", f.Name, chips)
 		}
-		f.resize(doc, chips)
+		if err := f.resize(chips); err != nil {
+			return nil, fmt.Errorf("topology %w", err)
+		}
 		name = fmt.Sprintf("%s:%d", f.Name, chips)
+	} else if doc.Err() == nil && f.Unit != nil {
+		if err := f.cut(); err != nil {
+			doc.Errorf("tiers", "%v", err)
+		}
 	}
-	if f.Unit != nil {
-		f.cut(doc)
-	}
+	f.unheard(doc, whole)
 	t := &Topology{
 		Name: name, Aliases: f.Aliases, Description: f.Description, Source: f.Source,
 		Confidence: f.Confidence, Chips: f.Chips, source: s,
@@ -114,6 +113,17 @@ func (s *Source) parseTopology(file string, data []byte, chips int) (*Topology, 
 		return nil, err
 	}
 	return t.WithChip(chip), nil
+}
+
+// topologyFile reads and checks a system of its file's own size.
+func (s *Source) topologyFile(file string, data []byte) (*topologyFile, *spec.Doc) {
+	f := &topologyFile{}
+	doc := spec.ParseOver(file, data, s.under("topology"), f)
+	if doc.Err() == nil {
+		f.fill()
+		f.check(doc)
+	}
+	return f, doc
 }
 
 // fill gives a last tier without a size the whole system: all chips of a fixed
@@ -167,20 +177,6 @@ func (t *tierFile) tier() Tier {
 	return out
 }
 
-// resize makes the system one of n chips.
-func (f *topologyFile) resize(doc *spec.Doc, n int) {
-	switch largest := f.largest(); {
-	case f.Unit == nil && n != f.Chips:
-		doc.Errorf("chips", "%s has a fixed size of %d chips (its file gives no unit to grow by), got %d", f.Name, f.Chips, n)
-	case f.Unit != nil && *f.Unit > 0 && n%*f.Unit != 0:
-		doc.Errorf("unit", "%s comes in multiples of %d chips, got %d", f.Name, *f.Unit, n)
-	case n > largest:
-		doc.Errorf("tiers", "%s grows to %d chips, got %d", f.Name, largest, n)
-	default:
-		f.Chips = n
-	}
-}
-
 func (f *topologyFile) largest() int {
 	if len(f.Tiers) == 0 {
 		return maxChips
@@ -188,20 +184,12 @@ func (f *topologyFile) largest() int {
 	return f.Tiers[len(f.Tiers)-1].Size
 }
 
-// cut drops the tiers above the first that holds every chip. A patch of one of them
-// alone would not be heard.
-func (f *topologyFile) cut(doc *spec.Doc) {
-	for i := range f.Tiers {
-		if f.Tiers[i].Size >= f.Chips {
-			for j := i + 1; j < len(f.Tiers); j++ {
-				at := fmt.Sprintf("tiers[%d]", j)
-				if patch, patched := doc.PatchOf(at); patched && !strings.Contains(patch, ".*.") {
-					doc.Errorf(at, "%d chips are within tier %s: there is no tier %s", f.Chips, f.Tiers[i].Name, f.Tiers[j].Name)
-				}
-			}
-			f.Tiers[i].Size = f.Chips
-			f.Tiers = f.Tiers[:i+1]
-			return
+// unheard refuses patches of tiers alone that the number of chips has cut off.
+func (f *topologyFile) unheard(doc *spec.Doc, whole []tierFile) {
+	for j := len(f.Tiers); j < len(whole); j++ {
+		at := fmt.Sprintf("tiers[%d]", j)
+		if patch, patched := doc.PatchOf(at); patched && !strings.Contains(patch, ".*.") {
+			doc.Errorf(at, "%d chips are within tier %s: there is no tier %s", f.Chips, f.Tiers[len(f.Tiers)-1].Name, whole[j].Name)
 		}
 	}
 }

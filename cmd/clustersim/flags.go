@@ -28,7 +28,7 @@ type scenarioFlag struct {
 // scenarioFlags are set in this order, after the scenario file and before --set.
 var scenarioFlags = []scenarioFlag{
 	{"model", "model", "MODEL", "name, alias or path of a model, or a Hugging Face config.json"},
-	{"topo", "topology", "TOPOLOGY", "name or path of a topology; a size follows a colon: hgx-h100:64"},
+	{"topo", "topology", "TOPOLOGY", "name or path of a topology; a size follows a colon, a part of one or many: hgx-h100:4, hgx-h100:64, supernode8912:512"},
 	{"trace", "trace.file", "FILE", `recorded requests to replay: a file, "-" for standard input, "sample" for the shipped one`},
 	{"trace-format", "trace.format", "FORMAT", "format of the trace, when it is not to be sniffed"},
 	{"trace-limit", "trace.limit", "N", "replay the first N requests only"},
