@@ -3,9 +3,12 @@ package models
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -37,8 +40,8 @@ type Source struct {
 	Patches spec.Patches // their paths begin in the model: attention.csa.ratio
 }
 
-// Load finds a model by name, by alias or by the path of a YAML file or of a Hugging
-// Face config.json. Folders in dirs are looked through before the shipped models.
+// Load finds a model by name or alias, in letters of any case, by the path of a YAML file
+// or of a Hugging Face config.json, or by a Hugging Face repository. Folders in dirs are looked through before the shipped models.
 func Load(ref string, dirs ...string) (*Model, error) { return Source{Dirs: dirs}.Load(ref) }
 
 // Load is the package's Load with the patches laid over what it finds.
@@ -48,20 +51,52 @@ func (s Source) Load(ref string) (*Model, error) {
 			return nil, fmt.Errorf("models folder: %w", err)
 		}
 	}
-	if spec.IsPath(ref) {
-		return s.loadFile(ref)
+	if !spec.IsPath(ref) {
+		return s.loadNamed(ref)
+	}
+	m, err := s.loadFile(ref)
+	if !errors.Is(err, fs.ErrNotExist) || strings.Count(ref, "/") != 1 {
+		return m, err
 	}
 	known := map[string]bool{}
+	if m, found := s.findAnywhere(ref, known); m != nil || found != nil {
+		return m, found
+	}
+	if near := spec.Nearest(ref, repositories(known)); near != "" {
+		return nil, fmt.Errorf("%w; nor does a model of that repository ship: did you mean %q?", err, near)
+	}
+	return nil, err
+}
+
+func (s Source) loadNamed(ref string) (*Model, error) {
+	known := map[string]bool{}
+	m, err := s.findAnywhere(ref, known)
+	if m != nil || err != nil {
+		return m, err
+	}
+	maps.DeleteFunc(known, func(name string, _ bool) bool { return strings.Contains(name, "/") })
+	return nil, unknown(ref, known)
+}
+
+// findAnywhere looks through the overlay folders and then what ships.
+func (s Source) findAnywhere(ref string, known map[string]bool) (*Model, error) {
 	for _, dir := range s.Dirs {
 		if m, err := s.find(os.DirFS(dir), dir, ref, known); m != nil || err != nil {
 			return m, err
 		}
 	}
-	m, err := s.find(shipped, "models", ref, known)
-	if m != nil || err != nil {
-		return m, err
+	return s.find(shipped, "models", ref, known)
+}
+
+func repositories(known map[string]bool) []string {
+	var list []string
+	for name := range known {
+		if strings.Contains(name, "/") {
+			list = append(list, name)
+		}
 	}
-	return nil, unknown(ref, known)
+	slices.Sort(list)
+	return list
 }
 
 // Paths lists what can be patched of a model, as model.PATH has it.
@@ -86,12 +121,12 @@ func unknown(ref string, known map[string]bool) error {
 	return spec.UnknownName("model", ref, names)
 }
 
-// find looks for a name in one folder, then for an alias; it adds what the
-// folder has to known.
+// find looks for a name in one folder, then for an alias or a repository; it adds what
+// the folder has to known.
 func (s Source) find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model, error) {
 	names := spec.YAMLNames(fsys, ".")
-	if slices.Contains(names, ref) {
-		return s.readYAML(fsys, dir, ref)
+	if name := spec.NameIn(ref, names); name != "" {
+		return s.readYAML(fsys, dir, name)
 	}
 	for _, name := range names {
 		known[name] = true
@@ -100,16 +135,21 @@ func (s Source) find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model
 			return nil, err
 		}
 		var head struct {
-			Aliases []string `yaml:"aliases"`
+			Aliases      []string `yaml:"aliases"`
+			Repositories []string `yaml:"repositories"`
 		}
 		// A file that does not parse has no aliases; it is reported when it is asked for.
 		if yaml.Load(data, &head) != nil {
 			continue
 		}
-		for _, a := range head.Aliases {
+		others := append(head.Aliases, head.Repositories...)
+		for _, a := range others {
 			known[a] = true
 		}
-		if slices.Contains(head.Aliases, ref) {
+		for _, r := range head.Repositories {
+			others = append(others, path.Base(r)) // what is said of a model for short
+		}
+		if spec.NameIn(ref, others) != "" {
 			return s.readYAML(fsys, dir, name)
 		}
 	}
@@ -124,15 +164,15 @@ func (s Source) readYAML(fsys fs.FS, dir, name string) (*Model, error) {
 	return fromYAML(filepath.ToSlash(filepath.Join(dir, name+".yaml")), data, s.Patches)
 }
 
-func (s Source) loadFile(path string) (*Model, error) {
-	data, err := os.ReadFile(path)
+func (s Source) loadFile(file string) (*Model, error) {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	if json.Valid(data) || strings.EqualFold(filepath.Ext(path), ".json") {
-		return fromHF(hfName(path), path, data, s.Patches)
+	if json.Valid(data) || strings.EqualFold(filepath.Ext(file), ".json") {
+		return fromHF(hfName(file), file, data, s.Patches)
 	}
-	return fromYAML(path, data, s.Patches)
+	return fromYAML(file, data, s.Patches)
 }
 
 // hfName names a model after its file, or after the folder of a config.json.

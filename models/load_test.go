@@ -130,7 +130,7 @@ func TestLoadFromFolders(t *testing.T) {
 			t.Errorf("%s: hidden %d, %v; want %d", ref, m.Hidden, err, hidden)
 		}
 	}
-	if _, err := Load("smal", dir); err == nil || !strings.HasPrefix(err.Error(), `unknown model "smal"; did you mean "small"? (known: deepseek-r1, `) {
+	if _, err := Load("smal", dir); err == nil || !strings.HasPrefix(err.Error(), `unknown model "smal"; did you mean "small"?`) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := Load("v3", filepath.Join(dir, "none")); err == nil || !strings.HasPrefix(err.Error(), "models folder: open ") {
@@ -253,4 +253,55 @@ func FuzzCompression(f *testing.F) {
 		}
 		_ = yaml.Load([]byte("kv: "+text), &y)
 	})
+}
+
+// Names and aliases are written in letters of any case, and a repository on Hugging Face
+// stands for the model that ships of it, unless there is a file of that name.
+func TestLoadByAnyCaseAndRepository(t *testing.T) {
+	for ref, want := range map[string]string{
+		"Qwen3-32B": "qwen3-32b", "V4": "deepseek-v4-pro", "DeepSeek-V3.2": "deepseek-v3.2", "GPT-OSS": "gpt-oss-120b",
+		"deepseek-ai/DeepSeek-V3": "deepseek-v3", "Qwen/Qwen3-32B": "qwen3-32b", "qwen/qwen3-32b": "qwen3-32b",
+		"meta-llama/Llama-3.1-8B-Instruct": "llama-3.1-8b", "Llama-3.1-8B-Instruct": "llama-3.1-8b",
+	} {
+		if m, err := Load(ref); err != nil || m.Name != want {
+			t.Errorf("%s: %v, %v; want %s", ref, m, err, want)
+		}
+	}
+	owner := map[string]string{}
+	for _, name := range Names() {
+		m, err := Load(name)
+		if err != nil || len(m.doc.Repositories) == 0 {
+			t.Fatalf("%s: no repository, %v", name, err)
+		}
+		for _, ref := range append(m.doc.Repositories, m.doc.Aliases...) {
+			key := strings.ToLower(ref)
+			if owner[key] != "" {
+				t.Errorf("%s is both %s and %s", ref, owner[key], name)
+			}
+			owner[key] = name
+			if same, err := Load(ref); err != nil || same.Name != name {
+				t.Errorf("%s of %s: %v", ref, name, err)
+			}
+		}
+	}
+	for ref, want := range map[string]string{
+		"deepseek-ai/DeepSeek-V3x": `did you mean "deepseek-ai/DeepSeek-V3"?`,
+		"no/such.yaml":             "no such file",
+		"a/b/deepseek-v3":          "no such file",
+		"Qwen3-32C":                `did you mean "qwen3-32b"?`,
+	} {
+		if _, err := Load(ref); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", ref, err, want)
+		}
+	}
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("Qwen", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("Qwen/Qwen3-32B", []byte("name: broken"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := Load("Qwen/Qwen3-32B"); err == nil {
+		t.Errorf("the file goes before the repository; got %s", m.Name)
+	}
 }

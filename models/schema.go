@@ -3,22 +3,24 @@ package models
 // document is the YAML of one model. Attention and ffn kinds are named once;
 // layers lists them in order as "attention/ffn".
 type document struct {
-	Name       string                   `yaml:"name"`
-	Aliases    []string                 `yaml:"aliases,flow,omitempty"`
-	Source     string                   `yaml:"source"`
-	Published  *publishedDoc            `yaml:"published,omitempty"`
-	Difference string                   `yaml:"difference,omitempty"`
-	Hidden     int64                    `yaml:"hidden"`
-	Vocab      int64                    `yaml:"vocab"`
-	MaxContext int64                    `yaml:"max_context"`
-	TiedHead   bool                     `yaml:"tied_head,omitempty"`
-	HC         int64                    `yaml:"hyper_connections,omitempty"`
-	Formats    formatsDoc               `yaml:"formats"`
-	Attention  map[string]*attentionDoc `yaml:"attention"`
-	FFN        map[string]*ffnDoc       `yaml:"ffn"`
-	LayerCount int64                    `yaml:"layer_count"`
-	Layers     []runDoc                 `yaml:"layers"`
-	MTP        *mtpDoc                  `yaml:"mtp,omitempty"`
+	Name    string   `yaml:"name"`
+	Aliases []string `yaml:"aliases,flow,omitempty"`
+	// Repositories are those on Hugging Face whose config.json has these shapes and formats.
+	Repositories []string                 `yaml:"repositories,flow,omitempty"`
+	Source       string                   `yaml:"source"`
+	Published    *publishedDoc            `yaml:"published,omitempty"`
+	Difference   string                   `yaml:"difference,omitempty"`
+	Hidden       int64                    `yaml:"hidden"`
+	Vocab        int64                    `yaml:"vocab"`
+	MaxContext   int64                    `yaml:"max_context"`
+	TiedHead     bool                     `yaml:"tied_head,omitempty"`
+	HC           int64                    `yaml:"hyper_connections,omitempty"`
+	Formats      formatsDoc               `yaml:"formats"`
+	Attention    map[string]*attentionDoc `yaml:"attention"`
+	FFN          map[string]*ffnDoc       `yaml:"ffn"`
+	LayerCount   int64                    `yaml:"layer_count"`
+	Layers       []runDoc                 `yaml:"layers"`
+	MTP          *mtpDoc                  `yaml:"mtp,omitempty"`
 }
 
 // publishedDoc is the vendor's figure that the recomputed total is held against.

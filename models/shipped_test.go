@@ -41,7 +41,7 @@ func sharedFile(t *testing.T, path string) []byte {
 
 // describe copies what no config.json has from a shipped file.
 func describe(doc, from *document) {
-	doc.Aliases, doc.Source, doc.Published, doc.Difference = from.Aliases, from.Source, from.Published, from.Difference
+	doc.Aliases, doc.Repositories, doc.Source, doc.Published, doc.Difference = from.Aliases, from.Repositories, from.Source, from.Published, from.Difference
 	if doc.MTP != nil && from.MTP != nil {
 		doc.MTP.AcceptedLength, doc.MTP.AcceptedSource = from.MTP.AcceptedLength, from.MTP.AcceptedSource
 	}

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -49,39 +50,107 @@ func readNamed(kind, dir, ref string, dirs []string) (name string, data []byte, 
 		}
 		return ref, data, nil
 	}
+	if name, data, ok := findNamed(dir, ref, dirs); ok {
+		return name, data, nil
+	}
+	return ref, nil, unknown(kind, ref, knownIn(dir, dirs), dirs)
+}
+
+// findNamed looks for a file's name in every layer, then for an alias.
+func findNamed(dir, ref string, dirs []string) (name string, data []byte, ok bool) {
 	trees := layers(dirs)
-	if fs.ValidPath(ref) {
-		for i, tree := range trees {
-			if data, err := fs.ReadFile(tree, path.Join(dir, ref+".yaml")); err == nil {
-				return shownPath(dir, ref, i, dirs), data, nil
+	for i, tree := range trees {
+		if n := spec.NameIn(ref, spec.YAMLNames(tree, dir)); n != "" {
+			if data, err := fs.ReadFile(tree, path.Join(dir, n+".yaml")); err == nil {
+				return shownPath(dir, n, i, dirs), data, true
 			}
 		}
 	}
-	known := []string{}
 	for i, tree := range trees {
 		for _, n := range spec.YAMLNames(tree, dir) {
 			data, err := fs.ReadFile(tree, path.Join(dir, n+".yaml"))
-			if err != nil {
-				continue
+			if err == nil && spec.NameIn(ref, headOf(data).Aliases) != "" {
+				return shownPath(dir, n, i, dirs), data, true
 			}
-			aliases := headOf(data).Aliases
-			if slices.Contains(aliases, ref) {
-				return shownPath(dir, n, i, dirs), data, nil
-			}
-			known = append(append(known, n), aliases...)
 		}
 	}
-	return ref, nil, unknown(kind, ref, known, namesIn(dir, dirs))
+	return "", nil, false
 }
 
-// unknown suggests among names and aliases but lists the names alone.
-func unknown(kind, ref string, known, names []string) error {
+// knownIn are the names and aliases that there are.
+func knownIn(dir string, dirs []string) []string {
+	var known []string
+	for _, tree := range layers(dirs) {
+		for _, n := range spec.YAMLNames(tree, dir) {
+			if data, err := fs.ReadFile(tree, path.Join(dir, n+".yaml")); err == nil {
+				known = append(append(known, n), headOf(data).Aliases...)
+			}
+		}
+	}
+	return known
+}
+
+// unknown suggests among names and aliases but lists the names alone. A name that is one
+// of another kind is called that.
+func unknown(kind, ref string, known, dirs []string) error {
+	if hint := otherKind(kind, ref, dirs); hint != "" {
+		return fmt.Errorf("%s", hint)
+	}
+	names := namesIn(folderOf(kind), dirs)
 	near := spec.Nearest(ref, known)
 	err := spec.UnknownName(kind, ref, names)
 	if near != "" && !slices.Contains(names, near) {
 		return fmt.Errorf("%w; the nearest alias is %q", err, near)
 	}
 	return err
+}
+
+func folderOf(kind string) string {
+	switch kind {
+	case "chip":
+		return chipDir
+	case "library":
+		return libraryDir
+	}
+	return topologyDir
+}
+
+// otherKind says of a name for a topology that it is a chip's, and which systems have it,
+// and of a name for a chip that it is a topology's.
+func otherKind(kind, ref string, dirs []string) string {
+	switch kind {
+	case "topology":
+		name, _, ok := findNamed(chipDir, ref, dirs)
+		if !ok {
+			return ""
+		}
+		with := systemsOf(strings.TrimSuffix(path.Base(filepath.ToSlash(name)), ".yaml"), dirs)
+		if with == nil {
+			return fmt.Sprintf("%s is a chip, and no topology has it", ref)
+		}
+		return fmt.Sprintf("%s is a chip; did you mean %s?", ref, strings.Join(with, " or "))
+	case "chip":
+		if _, data, ok := findNamed(topologyDir, ref, dirs); ok {
+			return fmt.Sprintf("%s is a topology; its chip is %s", ref, headOf(data).Chip)
+		}
+	}
+	return ""
+}
+
+// systemsOf are the topologies of a chip.
+func systemsOf(chip string, dirs []string) []string {
+	var with []string
+	for _, n := range namesIn(topologyDir, dirs) {
+		_, data, ok := findNamed(topologyDir, n, dirs)
+		if !ok {
+			continue
+		}
+		name, _, ok := findNamed(chipDir, headOf(data).Chip, dirs)
+		if ok && strings.TrimSuffix(path.Base(filepath.ToSlash(name)), ".yaml") == chip {
+			with = append(with, n)
+		}
+	}
+	return with
 }
 
 func shownPath(dir, name string, layer int, dirs []string) string {
@@ -96,6 +165,7 @@ func shownPath(dir, name string, layer int, dirs []string) string {
 type head struct {
 	Name    string   `yaml:"name"`
 	Aliases []string `yaml:"aliases"`
+	Chip    string   `yaml:"chip"` // of a topology
 }
 
 // headOf reads nothing else, so that looking a name up does not fail on a fault

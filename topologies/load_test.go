@@ -280,6 +280,37 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// A name is written in letters of any case; that of a chip says which systems have it.
+func TestNamesByCaseAndKind(t *testing.T) {
+	for ref, want := range map[string]string{"NVL72": "gb200-nvl72", "HGX-H100:16": "hgx-h100:16", "Atlas950": "atlas950-8192", "CloudMatrix384": "cloudmatrix384"} {
+		if x, err := Load(ref); err != nil || x.Name != want {
+			t.Errorf("%s: %v, want %s", ref, err, want)
+		}
+	}
+	for ref, want := range map[string]string{"H100": "h100", "910C": "ascend910c", "RTX-4090": "rtx-4090"} {
+		if c, err := LoadChip(ref); err != nil || c.Name != want {
+			t.Errorf("%s: %v, want %s", ref, err, want)
+		}
+	}
+	for ref, want := range map[string]string{
+		"h100": "h100 is a chip; did you mean hgx-h100?", "H100:8": "did you mean hgx-h100?", "a100": "hgx-a100?", "b200": "hgx-b200?",
+		"gb200": "gb200-nvl72?", "910c": "cloudmatrix384?", "h10O": "unknown topology",
+	} {
+		if _, err := Load(ref); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", ref, err, want)
+		}
+	}
+	for ref, want := range map[string]string{"hgx-h100": "hgx-h100 is a topology; its chip is h100", "nvl72": "its chip is gb200"} {
+		if _, err := LoadChip(ref); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("chip %s: %v, want %q", ref, err, want)
+		}
+	}
+	// The list of names does not fill the screen where there is a nearest.
+	if _, err := Load("hgx-h10"); err == nil || len(err.Error()) > 100 {
+		t.Errorf("%v", err)
+	}
+}
+
 func FuzzTopology(f *testing.F) {
 	for _, n := range Names() {
 		data, err := shipped.ReadFile(n + ".yaml")

@@ -102,7 +102,7 @@ func (s *Source) unusedName(kind, dir, rest string) string {
 		}
 	}
 	name, _, _ := strings.Cut(rest, ".")
-	return unknown(kind, name, known, namesIn(dir, s.dirs)).Error()
+	return unknown(kind, name, known, s.dirs).Error()
 }
 
 func (s *Source) folders() []string {

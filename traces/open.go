@@ -156,12 +156,12 @@ const headBytes = 64 << 10
 var byteOrderMark = []byte{0xef, 0xbb, 0xbf}
 
 func formatNamed(name string) (*Format, error) {
-	if name == "" || name == "auto" {
+	if name == "" || strings.EqualFold(name, "auto") {
 		return nil, nil
 	}
 	names := []string{"auto"}
 	for i := range formats {
-		if formats[i].Name == name {
+		if strings.EqualFold(formats[i].Name, name) {
 			return &formats[i], nil
 		}
 		names = append(names, formats[i].Name)

@@ -78,7 +78,7 @@ func ProfilePaths(ref string) ([]string, error) {
 }
 
 func readProfile(ref string) (file string, data []byte, err error) {
-	file, read := ref+".yaml", profiles.ReadFile
+	file, read := spec.NameIn(ref, Profiles())+".yaml", profiles.ReadFile
 	if spec.IsPath(ref) {
 		file, read = ref, os.ReadFile
 	}

@@ -77,11 +77,42 @@ func flagError(c *cobra.Command, err error) error {
 		return fmt.Errorf("--%s: %s", bad.GetFlag().Name, wrongValue(bad))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
-		if near := spec.Nearest(name, flagNames(c)); near != "" {
-			return fmt.Errorf("%w; did you mean --%s?", err, near)
+		if meant := meantFlag(c, name); meant != "" {
+			return fmt.Errorf("%w; did you mean %s?", err, meant)
 		}
 	}
 	return fmt.Errorf("%w (%s --help)", err, c.CommandPath())
+}
+
+// otherNames are what serving engines, their benchmarks and earlier versions call a flag
+// or a path.
+var otherNames = map[string]string{
+	"topology": "--topo", "system": "--topo", "cluster": "--topo", "hardware": "--topo", "gpu": "--topo",
+	"tensor-parallel-size": "--tp", "tensor-parallel": "--tp", "tp-size": "--tp",
+	"data-parallel-size": "--dp", "data-parallel": "--dp", "dp-size": "--dp",
+	"expert-parallel-size": "--ep", "ep-size": "--ep",
+	"pipeline-parallel-size": "--pp", "pp-size": "--pp",
+	"request-rate": "--rate", "qps": "--rate", "num-prompts": "--requests",
+	"max-concurrency": "--concurrency", "format": "--output",
+	"input-len": "--input-tokens", "output-len": "--output-tokens", "random-input-len": "--input-tokens", "random-output-len": "--output-tokens",
+	"max-num-seqs": "--set deployment.serve.max_sequences=N", "max-num-batched-tokens": "--set deployment.serve.max_tokens=N",
+	"gpu-memory-utilization": "--set engine.memory_fraction=X", "instances": "--set deployment.serve.instances=N",
+}
+
+// meantFlag is the flag of the command that was probably meant by an unknown name.
+func meantFlag(c *cobra.Command, name string) string {
+	meant, known := otherNames[strings.ToLower(name)]
+	flag, _, path := strings.Cut(strings.TrimPrefix(meant, "--"), " ")
+	if known && c.Flags().Lookup(flag) != nil {
+		return meant
+	}
+	if known && path {
+		return ""
+	}
+	if near := spec.Nearest(name, flagNames(c)); near != "" {
+		return "--" + near
+	}
+	return ""
 }
 
 func wrongValue(bad *pflag.InvalidValueError) string {

@@ -27,7 +27,7 @@ type scenarioFlag struct {
 
 // scenarioFlags are set in this order, after the scenario file and before --set.
 var scenarioFlags = []scenarioFlag{
-	{"model", "model", "MODEL", "name, alias or path of a model, or a Hugging Face config.json"},
+	{"model", "model", "MODEL", "name, alias or path of a model, a Hugging Face config.json, or the repository of one that ships"},
 	{"topo", "topology", "TOPOLOGY", "name or path of a topology; a size follows a colon, a part of one or many: hgx-h100:4, hgx-h100:64, supernode8912:512"},
 	{"trace", "trace.file", "FILE", `recorded requests to replay: a file, "-" for standard input, "sample" for the shipped one`},
 	{"trace-format", "trace.format", "FORMAT", "format of the trace, when it is not to be sniffed"},
@@ -137,10 +137,10 @@ func (in *scenarioInput) stated(c *cobra.Command, args []string) (*scenario.Scen
 		note(applySet(s, set))
 	}
 	if s.Model == "" {
-		note(fmt.Errorf("--model must be given (known: %s)", strings.Join(models.Names(), ", ")))
+		note(fmt.Errorf("--model must be given, such as v4 (model list has all)"))
 	}
 	if s.Topology == "" {
-		note(fmt.Errorf("--topo must be given (known: %s)", strings.Join(topologies.Names(), ", ")))
+		note(fmt.Errorf("--topo must be given, such as hgx-h100:8 or supernode8912 (topo list has all)"))
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("%s", strings.Join(faults, "\n"))

@@ -28,7 +28,7 @@ func described(t *testing.T) map[string]description {
 			computed: []func(string) (string, error){modelCounts, modelSteps, modelRun},
 			show:     "model show",
 			words:    "name published.parameters",
-			silent:   "aliases[] source published.source published.includes_mtp mtp.accepted_source",
+			silent:   "aliases[] repositories[] source published.source published.includes_mtp mtp.accepted_source",
 			alone: map[string]string{
 				"layer_count":        "a check on layers, which must add up to it",
 				"layers[].repeat":    "adds up to layer_count",

@@ -204,13 +204,16 @@ func readEngine(ref string, descendants []string) (*Engine, error) {
 		}
 		return parseEngine(ref, data, descendants)
 	}
-	if version, ok := EngineAliases()[ref]; ok {
-		ref = version
+	aliases := EngineAliases()
+	known := append(EngineNames(), slices.Sorted(maps.Keys(aliases))...)
+	name := spec.NameIn(ref, known)
+	if version, ok := aliases[name]; ok {
+		name = version
 	}
-	file := "engines/" + ref + ".yaml"
+	file := "engines/" + name + ".yaml"
 	data, err := engineFiles.ReadFile(file)
 	if err != nil {
-		return nil, spec.UnknownName("engine", ref, append(EngineNames(), slices.Sorted(maps.Keys(EngineAliases()))...))
+		return nil, spec.UnknownName("engine", ref, known)
 	}
 	return parseEngine(file, data, descendants)
 }

@@ -3,7 +3,6 @@ package cost
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -75,10 +74,11 @@ func OverlapNames() []string { return []string{string(NoOverlap), string(TwoBatc
 
 // ParseOverlap reads an overlap's name; the empty name is the engine's default.
 func ParseOverlap(s string) (Overlap, error) {
-	if s != "" && !slices.Contains(OverlapNames(), s) {
+	name := spec.NameIn(s, OverlapNames())
+	if s != "" && name == "" {
 		return "", spec.UnknownName("overlap", s, OverlapNames())
 	}
-	return Overlap(s), nil
+	return Overlap(name), nil
 }
 
 // Exchange is how the rows of data-parallel attention ranks meet their experts.

@@ -111,7 +111,7 @@ func Load(ref string) (*Recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(all, func(r *Recipe) bool { return r.Name == ref }); i >= 0 {
+	if i := slices.IndexFunc(all, func(r *Recipe) bool { return strings.EqualFold(r.Name, ref) }); i >= 0 {
 		return all[i], nil
 	}
 	return nil, unknown(ref)

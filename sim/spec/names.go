@@ -22,19 +22,41 @@ func Nearest(name string, candidates []string) string {
 	return best
 }
 
-// UnknownName is the error for a name that no list has: it names the nearest
-// one and, when the list is short, all of them.
+// NameIn is the candidate that a name means, which may be written in letters of any case,
+// or "" when none is it. One that is written the same goes before others.
+func NameIn(name string, candidates []string) string {
+	if name == "" || slices.Contains(candidates, name) {
+		return name
+	}
+	for _, c := range candidates {
+		if strings.EqualFold(c, name) {
+			return c
+		}
+	}
+	return ""
+}
+
+// UnknownName is the error for a name that no list has: it names the nearest one and,
+// when the list is short, all of them.
 func UnknownName(kind, name string, candidates []string) error {
 	sorted := slices.Sorted(slices.Values(candidates))
 	msg := fmt.Sprintf("unknown %s %q", kind, name)
-	if near := Nearest(name, sorted); near != "" {
+	near := Nearest(name, sorted)
+	if near != "" {
 		msg += fmt.Sprintf("; did you mean %q?", near)
 	}
-	if len(sorted) > 0 {
+	switch more := len(sorted) - listed; {
+	case len(sorted) == 0 || near != "" && more > 0:
+	case more > 0:
+		msg += fmt.Sprintf(" (known: %s and %d more)", strings.Join(sorted[:listed], ", "), more)
+	default:
 		msg += fmt.Sprintf(" (known: %s)", strings.Join(sorted, ", "))
 	}
 	return fmt.Errorf("%s", msg)
 }
+
+// listed is how many names an error lists: more would fill the screen.
+const listed = 24
 
 // YAMLNames lists the *.yaml files in a folder of fsys, without extension.
 func YAMLNames(fsys fs.FS, dir string) []string {

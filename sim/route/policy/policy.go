@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/spec"
@@ -50,7 +51,7 @@ func Find(name string) (*Policy, error) {
 		return policies[0], nil
 	}
 	for _, p := range policies {
-		if name == p.Name {
+		if strings.EqualFold(name, p.Name) {
 			return p, nil
 		}
 	}
