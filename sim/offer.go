@@ -39,7 +39,7 @@ func open(s *scenario.Scenario, opt Options) (*workload, error) {
 	if out.source, err = traces.Generate(g); err != nil {
 		return nil, err
 	}
-	out.blockTokens, out.endless = out.source.BlockTokens(), true
+	out.blockTokens, out.endless = out.source.BlockTokens(), !w.AllAtOnce()
 	if w.Start == "stationary" {
 		out.stationary = &g
 	}

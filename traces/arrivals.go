@@ -37,6 +37,9 @@ type Arrivals struct {
 // maxBurst keeps burst sizes exact in a float and group numbers in an int64.
 const maxBurst = 1e9
 
+// AllAtOnce says that every request arrives at time zero, at no rate.
+func (a Arrivals) AllAtOnce() bool { return a == Arrivals{kind: burst} }
+
 // String is the text form.
 func (a Arrivals) String() string {
 	switch a.kind {
@@ -58,7 +61,7 @@ func (a Arrivals) MarshalText() ([]byte, error) { return []byte(a.String()), nil
 
 // UnmarshalText reads one of the text forms.
 func (a *Arrivals) UnmarshalText(text []byte) error {
-	s := strings.TrimSpace(string(text))
+	s := strings.ToLower(strings.TrimSpace(string(text)))
 	for _, known := range []Arrivals{{kind: poisson}, {kind: evenly}, {kind: burst}} {
 		if s == known.String() {
 			*a = known

@@ -154,7 +154,7 @@ func (w Workload) faults() []fault {
 			fs = append(fs, fault{field, fmt.Sprintf(format, args...)})
 		}
 	}
-	all := w.Arrivals == (Arrivals{kind: burst})
+	all := w.Arrivals.AllAtOnce()
 	check(all || w.Rate >= minRate && w.Rate <= maxRate, "rate", "must be from %g to %g requests a second, got %v", minRate, maxRate, w.Rate)
 	check(!all || w.Requests > 0, "requests", "must be given with arrivals: burst, which sends all at once")
 	check(w.Requests >= 0, "requests", "must not be negative, got %d", w.Requests)

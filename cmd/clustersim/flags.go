@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,8 +40,8 @@ var scenarioFlags = []scenarioFlag{
 	{"duration", "workload.duration", "TIME", "simulated time during which requests arrive, such as 5m"},
 	{"input-tokens", "workload.input_tokens", "DIST", "prompt lengths: 4096, uniform(819,1024), lognormal(mean=4000,p99=20000), exp(500)"},
 	{"output-tokens", "workload.output_tokens", "DIST", "answer lengths, in the same forms"},
-	{"arrivals", "workload.arrivals", "PROCESS", "poisson, gamma(CV), constant, burst or burst(N)"},
-	{"concurrency", "workload.concurrency", "N", "closed loop: N clients, each sends its next request when its last one ends"},
+	{"arrivals", "workload.arrivals", "PROCESS", "poisson, gamma(CV), constant, burst (all at once) or burst(N)"},
+	{"concurrency", "workload.concurrency", "N", "closed loop: N clients, each sends its next request when its last one ends; replaces a rate in the file"},
 	{"think-time", "workload.think_time", "TIME", "closed loop: pause of a client between requests"},
 	{"mode", "deployment.mode", "MODE", "auto, aggregated or disaggregated"},
 	{"engine", "deployment.engine", "ENGINE", "serving engine profile"},
@@ -82,7 +83,7 @@ func addScenarioFlags(c *cobra.Command) *scenarioInput {
 		in.flags[f.name] = g
 		c.Flags().Var(g, f.name, f.usage)
 	}
-	c.Flags().Var(in.sets, "set", "set any path of the scenario or of what it names: deployment.decode.tp=4, chip.memory.bandwidth=x1.2, topology.tiers.*.bandwidth=400Gb/s, engine.poll_steps=1 (repeatable)")
+	c.Flags().Var(in.sets, "set", "set any path of the scenario or of what it names: deployment.decode.tp=4, chip.memory.bandwidth=x1.2, topology.tiers.*.bandwidth=400Gb/s, engine.poll_steps=1; null leaves it open again (repeatable)")
 	addRecipeFlag(c, &in.recipe)
 	addModelDirs(c, &in.modelDirs)
 	addTopologyDirs(c, &in.topologyDirs)
@@ -191,8 +192,32 @@ func (in *scenarioInput) chooseWorkload(s *scenario.Scenario) error {
 		s.Workload = nil
 	case len(workload) > 0:
 		s.Trace = nil
+		in.chooseLoop(s.Workload)
 	}
 	return nil
+}
+
+// chooseLoop lets flags of a closed loop replace a file's rate, and flags of an open one
+// its clients. What flags mix is left to the scenario's own checks.
+func (in *scenarioInput) chooseLoop(w *scenario.Workload) {
+	if w == nil {
+		return
+	}
+	said := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return len(in.flags[n].values) > 0 })
+	}
+	switch {
+	case said("concurrency", "think-time") && (w.Concurrency == 0 || said("concurrency")):
+		w.Rate, w.Arrivals, w.Duration, w.Start = 0, "", 0, ""
+	case said("rate", "arrivals", "duration") && w.Concurrency > 0:
+		w.Concurrency, w.ThinkTime, w.Start = 0, 0, ""
+	}
+	if said("arrivals") && (&scenario.Workload{Arrivals: in.value("arrivals")}).AllAtOnce() {
+		w.Rate, w.Duration, w.Start = 0, 0, ""
+	}
+	if said("rate") && w.AllAtOnce() {
+		w.Arrivals, w.Start = "", ""
+	}
 }
 
 // apply sets the flag's path; a flag given twice is a slip, since only one of the

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -20,12 +21,14 @@ const WithinSLO = 0.9
 const (
 	offered  = 0.8  // of capacity, when no rate is given
 	idleLoad = 0.05 // of capacity, below which a trace is said to leave the system idle
-	tooMuch  = 1.25 // of capacity, above which a rate is said to be beyond it
+	// burstRequests arrive at once where their number is not given.
+	burstRequests = 1000
+	tooMuch       = 1.25 // of capacity, above which a rate is said to be beyond it
 )
 
 // OpenRate reports that a scenario leaves its rate to the plan.
 func OpenRate(s *scenario.Scenario) bool {
-	return s.Trace == nil && (s.Workload == nil || s.Workload.Rate == 0 && s.Workload.Concurrency == 0)
+	return s.Trace == nil && (s.Workload == nil || s.Workload.Rate == 0 && s.Workload.Concurrency == 0 && !s.Workload.AllAtOnce())
 }
 
 // offer decides the rate and the number of requests where they are open.
@@ -41,6 +44,13 @@ func (p *Plan) offer(ctx context.Context, s *scenario.Scenario, o *Options) erro
 		if w.Requests == 0 {
 			w.Requests = max(1000, 4*int64(w.Concurrency))
 		}
+		return nil
+	}
+	if w.AllAtOnce() {
+		if o.FindCapacity {
+			return fmt.Errorf("--find-capacity: requests that all arrive at once have no rate; give other arrivals")
+		}
+		w.Requests = cmp.Or(w.Requests, burstRequests)
 		return nil
 	}
 	if w.Rate == 0 || o.FindCapacity {

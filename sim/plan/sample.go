@@ -34,6 +34,7 @@ func takeSample(s *scenario.Scenario, opt *sim.Options) (h head, err error) {
 	if w.Rate == 0 {
 		w.Rate = 1 // lengths do not depend on it
 	}
+	w.Requests = max(w.Requests, 1) // nor on how many there are
 	t, err := plant.Generator(&w, s.Patches, s.Seed)
 	if err != nil {
 		return h, err

@@ -17,7 +17,8 @@ func OpenTrace(t *scenario.Trace, seed uint64, stdin io.Reader, warn func(string
 }
 
 // Generator is a scenario's workload as the generator takes it; what the profile
-// says, with the scenario's patches laid over it, is filled in. Limits are left to the caller: the source never ends.
+// says, with the scenario's patches laid over it, is filled in. Limits are
+// left to the caller: the source never ends, but for one that sends all at once.
 func Generator(w *scenario.Workload, patches spec.Patches, seed uint64) (traces.Workload, error) {
 	g := traces.Workload{Profile: w.Profile, Patches: patches.Under("workload"), Rate: w.Rate, Seed: seed}
 	if w.InputTokens != nil {
@@ -30,6 +31,9 @@ func Generator(w *scenario.Workload, patches spec.Patches, seed uint64) (traces.
 		if err := g.Arrivals.UnmarshalText([]byte(w.Arrivals)); err != nil {
 			return g, fmt.Errorf("workload.arrivals: %w", err)
 		}
+	}
+	if g.Arrivals.AllAtOnce() {
+		g.Requests = w.Requests
 	}
 	if w.Concurrency > 0 {
 		g.Rate = 1 // a closed loop takes the lengths alone

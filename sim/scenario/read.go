@@ -134,7 +134,7 @@ func (s *Scenario) workloadDefaults() {
 		}
 		if w.Start == "" {
 			w.Start = "stationary"
-			if w.Concurrency > 0 {
+			if w.Concurrency > 0 || w.AllAtOnce() {
 				w.Start = "empty"
 			}
 		}
@@ -243,6 +243,9 @@ func (w *Workload) check(fault Fault) {
 		if err := a.UnmarshalText([]byte(w.Arrivals)); err != nil {
 			fault("workload.arrivals", "%v", err)
 		}
+		if a.AllAtOnce() {
+			w.checkBurst(fault)
+		}
 		if w.Concurrency > 0 {
 			fault("workload.arrivals", "a closed loop has no arrival process; leave it out")
 		}
@@ -269,6 +272,19 @@ func (w *Workload) longestThink() spec.Duration {
 		limit -= limit % hour
 	}
 	return spec.Duration(limit)
+}
+
+// checkBurst reports what requests that all arrive at once cannot have.
+func (w *Workload) checkBurst(fault Fault) {
+	if w.Rate > 0 {
+		fault("workload.rate", "requests that all arrive at once have no rate; leave it out, or give arrivals burst(N)")
+	}
+	if w.Duration > 0 {
+		fault("workload.duration", "requests that all arrive at once are given by their number; give requests instead")
+	}
+	if w.Start == "stationary" {
+		fault("workload.start", "requests that all arrive at once find an empty system; leave it out")
+	}
 }
 
 // Modes are how pools can be divided; auto leaves it to a plan.
@@ -345,7 +361,7 @@ func (s *Scenario) Incomplete() []string {
 		add(p.pool != nil && p.pool.Instances == 0, p.path+".instances")
 	}
 	if w := s.Workload; w != nil {
-		add(w.Concurrency == 0 && w.Rate == 0, "workload.rate")
+		add(w.Concurrency == 0 && w.Rate == 0 && !w.AllAtOnce(), "workload.rate")
 		add(w.Requests == 0 && w.Duration == 0, "workload.requests")
 	}
 	return open

@@ -65,6 +65,12 @@ type Workload struct {
 	Start string `yaml:"start,omitempty" json:"start,omitempty"`
 }
 
+// AllAtOnce says that every request arrives at time zero: the workload has no rate.
+func (w *Workload) AllAtOnce() bool {
+	var a traces.Arrivals
+	return w.Arrivals != "" && a.UnmarshalText([]byte(w.Arrivals)) == nil && a.AllAtOnce()
+}
+
 // Deployment is how the model is laid out on the topology.
 type Deployment struct {
 	Mode      string    `yaml:"mode,omitempty" json:"mode"` // auto, aggregated, disaggregated

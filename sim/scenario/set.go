@@ -14,7 +14,8 @@ import (
 
 // Set puts a value, written as in YAML, at a dotted path of the scenario such as
 // "deployment.decode.tp" or "slo.tpot". Units and names are checked as in a file. A path
-// of a description, such as "chip.memory.bandwidth", becomes a patch.
+// of a description, such as "chip.memory.bandwidth", becomes a patch. The value null, or
+// none, leaves the path open as if it had not been given.
 func (s *Scenario) Set(path, value string) error {
 	if path == "" {
 		return unknownPath(path)
@@ -24,6 +25,9 @@ func (s *Scenario) Set(path, value string) error {
 		s.Patches = s.Patches.With(path, strings.TrimSpace(value))
 		return nil
 	}
+	if text := strings.TrimSpace(value); text == "" || text == "null" || text == "~" {
+		return s.unset(path)
+	}
 	field, err := locate(reflect.ValueOf(s).Elem(), path, path)
 	if err != nil {
 		return err
@@ -32,6 +36,51 @@ func (s *Scenario) Set(path, value string) error {
 		return err
 	}
 	return s.refuseZero(path)
+}
+
+// always are paths that every scenario has.
+var always = []string{"version", "seed"}
+
+// unset leaves a path open again.
+func (s *Scenario) unset(path string) error {
+	if slices.Contains(always, path) {
+		return fmt.Errorf("%s: every scenario has one; give a value", path)
+	}
+	if _, err := locate(reflect.ValueOf(s.Clone()).Elem(), path, path); err != nil {
+		return err
+	}
+	v := reflect.ValueOf(s).Elem()
+	for rest := path; ; {
+		for v.Kind() == reflect.Pointer && !v.IsNil() {
+			v = v.Elem()
+		}
+		head, tail, deeper := strings.Cut(rest, ".")
+		switch v.Kind() {
+		case reflect.Map:
+			if !v.IsNil() {
+				v.SetMapIndex(reflect.ValueOf(rest).Convert(v.Type().Key()), reflect.Value{})
+			}
+			return nil
+		case reflect.Struct:
+			v = v.FieldByIndex(fieldNamed(v.Type(), head))
+		default:
+			return nil // nothing was given there
+		}
+		if rest = tail; !deeper {
+			v.SetZero()
+			return nil
+		}
+	}
+}
+
+// fieldNamed is the index of the field that a key of YAML means; locate has found it.
+func fieldNamed(t reflect.Type, key string) []int {
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); name == key {
+			return t.Field(i).Index
+		}
+	}
+	panic(fmt.Sprintf("scenario: %s has no key %s", t, key))
 }
 
 // openFields are those whose zero value means that they are left open. To ask for 0
@@ -70,7 +119,7 @@ func zeros(data []byte, s *Scenario) []string {
 	for _, f := range openFields {
 		section, field, _ := strings.Cut(f.path, ".")
 		in, _ := file[section].(map[string]any)
-		if _, given := in[field]; given && f.zero(s) {
+		if in[field] != nil && f.zero(s) {
 			paths = append(paths, f.path)
 		}
 	}

@@ -145,3 +145,40 @@ func FuzzSet(f *testing.F) {
 		}
 	})
 }
+
+// What is set to null is as if it had not been given; what is not there stays absent.
+func TestSetNullLeavesOpen(t *testing.T) {
+	full, err := Read("everything", []byte(everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"null", "", " ~ "} {
+		s := full.Clone()
+		for _, path := range []string{"workload.rate", "deployment.prefill", "deployment.decode.tp", "slo.tpot", "router.weight", "workload.input_tokens"} {
+			if err := s.Set(path, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.Workload.Rate != 0 || s.Deployment.Prefill != nil || s.Deployment.Decode.TP != 0 || s.Deployment.Decode.DP != 128 ||
+			s.SLO.TPOT != 0 || s.SLO.TTFT == 0 || s.Router.Weight != nil || s.Workload.InputTokens != nil {
+			t.Errorf("%q: %+v", value, s)
+		}
+		if full.Workload.Rate != 200 {
+			t.Fatal("the original has changed")
+		}
+	}
+	empty := &Scenario{Version: 1, Seed: 1}
+	for _, path := range []string{"workload.rate", "trace.limit", "deployment.serve.tp"} {
+		if err := empty.Set(path, "null"); err != nil || empty.Workload != nil || empty.Trace != nil || empty.Deployment.Serve != nil {
+			t.Errorf("%s: %v, %+v", path, err, empty)
+		}
+	}
+	for path, want := range map[string]string{"seed": "every scenario has one", "workload.rat": "did you mean workload.rate?", "deployment.serve.tpp": "unknown"} {
+		if err := empty.Set(path, "null"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if s, err := Read("x", []byte("version: 1\nmodel: v4\ntopology: nvl72\nworkload: {rate: null, profile: chat}\n")); err != nil || s.Workload.Rate != 0 {
+		t.Errorf("%v", err)
+	}
+}
