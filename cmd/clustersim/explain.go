@@ -38,7 +38,7 @@ type explainFlags struct {
 	scenario              *scenarioInput
 	pool, phase, output   string
 	batch, context, chunk int64
-	layout                scenario.Pool
+	redundant             int
 }
 
 func newExplainCommand() *cobra.Command {
@@ -61,25 +61,22 @@ long. In the prefill phase it counts prompts of --context tokens, of each of whi
 this step takes the last --chunk tokens (by default what the engine lets a rank
 take in a step). A decode step with --chunk also takes that many tokens of one prompt.
 
-With --tp, --dp, --ep, --pp or --cp one instance of that layout is priced by itself,
-in the phase that --phase names, whatever else the topology would hold.`,
+With --tp, --dp, --ep, --pp or --cp one instance of that layout, of the pool or phase
+that is named, is priced by itself, whatever else the topology would hold: where run
+builds a deployment of such instances, explain looks at one.`,
 		Example: explainExamples,
 		Args:    wantsScenario,
 		RunE:    f.run,
 	}
 	f.scenario = addScenarioFlags(c)
+	f.scenario.alone = true
 	fl := c.Flags()
 	fl.StringVar(&f.pool, "pool", "", "pool whose step is printed: prefill, decode or serve (default: the one that limits capacity)")
 	fl.StringVar(&f.phase, "phase", "", "prefill or decode, of a pool that does both (default: the one that takes more time)")
 	fl.Int64Var(&f.batch, "batch", 0, "sequences of a rank that decode, or prompts of a rank")
 	fl.Int64Var(&f.context, "context", 0, "tokens of each sequence or prompt")
 	fl.Int64Var(&f.chunk, "chunk", 0, "tokens of each prompt in this step")
-	fl.IntVar(&f.layout.TP, "tp", 0, "tensor-parallel ranks")
-	fl.IntVar(&f.layout.DP, "dp", 0, "data-parallel attention ranks")
-	fl.IntVar(&f.layout.EP, "ep", 0, "expert-parallel ranks (TP × DP when DP is above 1)")
-	fl.IntVar(&f.layout.PP, "pp", 0, "pipeline stages")
-	fl.IntVar(&f.layout.CP, "cp", 0, "context-parallel ranks")
-	fl.IntVar(&f.layout.Experts.Redundant, "redundant", 0, "redundant expert copies")
+	fl.IntVar(&f.redundant, "redundant", 0, "redundant expert copies")
 	addOutputFlag(c, &f.output, "text or json", "text", "json")
 	offerFor(c, "pool", list("prefill", "decode", "serve"))
 	offerFor(c, "phase", list(string(cost.Decode), string(cost.Prefill)))
@@ -162,10 +159,12 @@ func (f *explainFlags) asked(c *cobra.Command, s *scenario.Scenario) plan.Asked 
 			pool = *p.pool
 		}
 	}
-	l := &f.layout
 	pool.Instances = 1
-	pool.TP, pool.DP, pool.EP = cmp.Or(l.TP, pool.TP), cmp.Or(l.DP, pool.DP), cmp.Or(l.EP, pool.EP)
-	pool.PP, pool.CP, pool.Experts.Redundant = cmp.Or(l.PP, pool.PP), cmp.Or(l.CP, pool.CP), cmp.Or(l.Experts.Redundant, pool.Experts.Redundant)
+	for name, into := range map[string]*int{"tp": &pool.TP, "dp": &pool.DP, "ep": &pool.EP, "pp": &pool.PP, "cp": &pool.CP} {
+		n, _ := f.scenario.degrees[name].degree(name) // checked before
+		*into = cmp.Or(n, *into)
+	}
+	pool.Experts.Redundant = cmp.Or(f.redundant, pool.Experts.Redundant)
 	a.Alone = &pool
 	return a
 }
@@ -180,14 +179,17 @@ func (f *explainFlags) check(c *cobra.Command) error {
 	if f.context > 0 && f.chunk > f.context {
 		fault("--chunk: must be at most the %d tokens of --context, got %d", f.context, f.chunk)
 	}
-	l := &f.layout
+	for _, d := range degreeFlags {
+		if _, err := f.scenario.degrees[d.name].degree(d.name); err != nil {
+			fault("%v", err)
+		}
+	}
 	for _, n := range []struct {
 		name      string
 		v, lo, hi int64
 	}{
 		{"batch", f.batch, 1, 1 << 20}, {"context", f.context, 1, 1 << 30}, {"chunk", f.chunk, 1, 1 << 30},
-		{"tp", int64(l.TP), 1, 1 << 20}, {"dp", int64(l.DP), 1, 1 << 20}, {"ep", int64(l.EP), 1, 1 << 20},
-		{"pp", int64(l.PP), 1, 1 << 20}, {"cp", int64(l.CP), 1, 1 << 20}, {"redundant", int64(l.Experts.Redundant), 0, 1 << 20},
+		{"redundant", int64(f.redundant), 0, 1 << 20},
 	} {
 		if c.Flags().Changed(n.name) && (n.v < n.lo || n.v > n.hi) {
 			fault("--%s: must be from %d to %d, got %d", n.name, n.lo, n.hi, n.v)

@@ -59,15 +59,21 @@ var scenarioFlags = []scenarioFlag{
 type given struct {
 	kind   string
 	values []string
+	said   []string // values as they were given; those of an axis are taken out of values
 }
 
-func (g *given) String() string     { return strings.Join(g.values, " ") }
-func (g *given) Set(v string) error { g.values = append(g.values, v); return nil }
-func (g *given) Type() string       { return g.kind }
+func (g *given) String() string { return strings.Join(g.values, " ") }
+func (g *given) Set(v string) error {
+	g.values, g.said = append(g.values, v), append(g.said, v)
+	return nil
+}
+func (g *given) Type() string { return g.kind }
 
 // scenarioInput is what a command line says about the scenario.
 type scenarioInput struct {
 	flags                   map[string]*given
+	degrees                 map[string]*given // tp, dp and so on
+	alone                   bool              // the degrees are of an instance that is priced by itself
 	sets                    *given
 	recipe                  string
 	noted                   []string       // what has been said of how the run differs from the recipe's
@@ -77,12 +83,13 @@ type scenarioInput struct {
 
 // addScenarioFlags declares the flags that all commands which take a scenario share.
 func addScenarioFlags(c *cobra.Command) *scenarioInput {
-	in := &scenarioInput{flags: map[string]*given{}, sets: &given{kind: "PATH=VALUE"}}
+	in := &scenarioInput{flags: map[string]*given{}, degrees: map[string]*given{}, sets: &given{kind: "PATH=VALUE"}}
 	for _, f := range scenarioFlags {
 		g := &given{kind: f.kind}
 		in.flags[f.name] = g
 		c.Flags().Var(g, f.name, f.usage)
 	}
+	in.addDegreeFlags(c)
 	c.Flags().Var(in.sets, "set", "set any path of the scenario or of what it names: deployment.decode.tp=4, chip.memory.bandwidth=x1.2, topology.tiers.*.bandwidth=400Gb/s, engine.poll_steps=1; null leaves it open again (repeatable)")
 	addRecipeFlag(c, &in.recipe)
 	addModelDirs(c, &in.modelDirs)
@@ -126,6 +133,9 @@ func (in *scenarioInput) stated(c *cobra.Command, args []string) (*scenario.Scen
 	note(in.chooseWorkload(s))
 	for _, f := range scenarioFlags {
 		note(in.flags[f.name].apply(s, f))
+	}
+	if !in.alone {
+		faults = append(faults, in.setDegrees(s)...)
 	}
 	seen := map[string]bool{}
 	for _, set := range in.sets.values {

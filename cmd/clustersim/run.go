@@ -38,7 +38,7 @@ const runExamples = `  # the whole supernode under load, with the best layout fo
   clustersim --model v4 --topo supernode8912 --tau optics=10ns
 
   # a layout of one's own, and the rate it sustains within the SLO
-  clustersim --model llama-3.1-8b --topo hgx-h100:8 --mode aggregated --set deployment.serve.tp=1 --slo ttft=1s,tpot=30ms --find-capacity
+  clustersim --model llama-3.1-8b --topo hgx-h100:8 --tp 1 --pp 1 --slo ttft=1s,tpot=30ms --find-capacity
 
   # keep the resolved scenario and run it again
   clustersim --model v4 --topo supernode8912 --print-scenario > scenario.yaml
