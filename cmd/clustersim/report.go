@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,12 +53,30 @@ func readResult(name string, stdin io.Reader) (*result.Result, error) {
 		name = "standard input"
 		data, err = io.ReadAll(stdin)
 	} else {
+		if name, err = inFolder(name); err != nil {
+			return nil, err
+		}
 		data, err = os.ReadFile(name)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return parseResult(name, data)
+}
+
+// inFolder is the result in a folder that --out filled, or the file itself.
+func inFolder(name string) (string, error) {
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		return name, nil // reading it says what is wrong
+	}
+	inside := filepath.Join(name, "result.json")
+	if _, err := os.Stat(inside); err == nil {
+		return inside, nil
+	}
+	if _, err := os.Stat(filepath.Join(name, "sweep.json")); err == nil {
+		return "", fmt.Errorf("%s: holds a sweep, not one result", name)
+	}
+	return "", fmt.Errorf("%s: is a folder without result.json; run --out fills one", name)
 }
 
 // parseResult refuses what is not a whole result of this version.

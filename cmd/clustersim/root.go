@@ -127,6 +127,7 @@ func commands() []*cobra.Command {
 		newRecipeCommand(),
 		newTraceCommand(),
 		newReportCommand(),
+		newDiffCommand(),
 		newValidateCommand(),
 		newCalibrateCommand(),
 	}

@@ -3,6 +3,7 @@ package spec
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -422,5 +423,21 @@ func TestCovers(t *testing.T) {
 		if got := Covers(c.path, c.at); got != c.want {
 			t.Errorf("%s covers %s: %t", c.path, c.at, got)
 		}
+	}
+}
+
+// What is written as JSON reads back, values and all.
+func TestPatchesJSON(t *testing.T) {
+	want := Patches{}.With("chip.memory.bandwidth", "x2").With("engine.poll_steps", "3").With("engine.dependent_launch", "false").With("engine.fitted.host_step_us", "1.5")
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Patches
+	if err := json.Unmarshal(text, &got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%s reads back as %v, %v", text, got, err)
+	}
+	if err := json.Unmarshal([]byte(`[1]`), &got); err == nil {
+		t.Error("a list is no mapping")
 	}
 }
