@@ -32,6 +32,15 @@ func Names(dirs ...string) []string {
 	return slices.Compact(names)
 }
 
+// Refs lists what a model can be asked for by: names, aliases and repositories.
+func Refs(dirs ...string) []string {
+	known := map[string]bool{}
+	if _, err := (Source{Dirs: dirs}).findAnywhere("", known); err != nil {
+		return Names(dirs...)
+	}
+	return slices.Sorted(maps.Keys(known))
+}
+
 // Source is where models come from: overlay folders, the first one first and before the
 // shipped models, and patches that are laid over the file that is read, or over what a
 // Hugging Face config.json is converted to.

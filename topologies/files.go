@@ -193,6 +193,18 @@ func Names(dirs ...string) []string { return namesIn(topologyDir, dirs) }
 // ChipNames lists the chips there are, shipped and in the overlay folders.
 func ChipNames(dirs ...string) []string { return namesIn(chipDir, dirs) }
 
+// Refs lists the names and aliases of topologies.
+func Refs(dirs ...string) []string { return refsIn(topologyDir, dirs) }
+
+// ChipRefs lists the names and aliases of chips.
+func ChipRefs(dirs ...string) []string { return refsIn(chipDir, dirs) }
+
+func refsIn(dir string, dirs []string) []string {
+	refs := knownIn(dir, dirs)
+	slices.Sort(refs)
+	return slices.Compact(refs)
+}
+
 // LibraryNames lists the communication libraries there are.
 func LibraryNames(dirs ...string) []string { return namesIn(libraryDir, dirs) }
 

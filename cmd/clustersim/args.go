@@ -53,6 +53,16 @@ func said(args []string) string {
 // group is a command that only holds others.
 func group(c *cobra.Command, members ...*cobra.Command) *cobra.Command {
 	c.AddCommand(members...)
+	var examples []string
+	for _, m := range members {
+		if m.Name() == "list" && m.Example == "" {
+			line := "  clustersim " + c.Name() + " list"
+			m.Example = line + "\n" + line + " --output json"
+		}
+		first, _, _ := strings.Cut(m.Example, "\n")
+		examples = append(examples, first)
+	}
+	c.Example = strings.Join(examples, "\n")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return unknownCommand(c, args[0])
@@ -143,25 +153,3 @@ func addModelDirs(c *cobra.Command, into *[]string) {
 func addTopologyDirs(c *cobra.Command, into *[]string) {
 	c.Flags().StringArrayVar(into, "topologies", nil, "folder `DIR` of topology files, its chips/ of chips, that go before the shipped ones (repeatable)")
 }
-
-// offer completes a flag or an argument in the shell with what fits of the names.
-func offer(names func() []string) cobra.CompletionFunc {
-	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		var fitting []string
-		for _, n := range names() {
-			if strings.HasPrefix(n, typed) {
-				fitting = append(fitting, n)
-			}
-		}
-		return fitting, cobra.ShellCompDirectiveDefault
-	}
-}
-
-// offerFor completes a flag that has been declared.
-func offerFor(c *cobra.Command, flag string, names func() []string) {
-	if err := c.RegisterFlagCompletionFunc(flag, offer(names)); err != nil {
-		panic(err)
-	}
-}
-
-func list(names ...string) func() []string { return func() []string { return names } }

@@ -61,7 +61,7 @@ decides.`,
 	c.Flags().IntVar(&f.workers, "workers", 0, "fits at a time; 0 is one a core")
 	addTopologyDirs(c, &f.dirs)
 	c.Flags().SortFlags = false
-	offerFor(c, "chip", func() []string { return topologies.ChipNames(f.dirs...) })
+	offerFor(c, "chip", func() []string { return topologies.ChipRefs(f.dirs...) })
 	offerFor(c, "class", calibrate.Classes)
 	return c
 }

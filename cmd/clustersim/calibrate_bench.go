@@ -50,7 +50,7 @@ checks itself against the device's own peaks, and writes the table that
 	c.Flags().BoolVar(&f.force, "force", false, "overwrite a script that is there")
 	addModelDirs(c, &f.dirs)
 	c.Flags().SortFlags = false
-	offerFor(c, "model", func() []string { return models.Names(f.dirs...) })
+	offerFor(c, "model", func() []string { return models.Refs(f.dirs...) })
 	return c
 }
 

@@ -59,7 +59,7 @@ func newChipShow() *cobra.Command {
 		},
 	}
 	f.bind(c)
-	c.ValidArgsFunction = offer(func() []string { return topologies.ChipNames(f.dirs...) })
+	c.ValidArgsFunction = offer(func() []string { return topologies.ChipRefs(f.dirs...) })
 	return c
 }
 

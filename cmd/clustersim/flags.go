@@ -10,15 +10,10 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
-	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
-	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plant"
-	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
-	"github.com/clustersim/clustersim/topologies"
-	"github.com/clustersim/clustersim/traces"
 )
 
 // scenarioFlag is a flag that sets one path of the scenario.
@@ -48,7 +43,7 @@ var scenarioFlags = []scenarioFlag{
 	{"overlap", "deployment.overlap", "OVERLAP", "none, two-batch or wave; the engine's own when not given"},
 	{"routing", "deployment.routing", "ROUTING", "how tokens fall on experts: uniform, power-law(1.01) or 'histogram FILE' of measured loads"},
 	{"drafts", "deployment.mtp.drafts", "N", "MTP drafts a step"},
-	{"router", "router.policy", "ROUTER", "policy by which requests find their ranks, such as prefix-aware (clustersim router list)"},
+	{"router", "router.policy", "ROUTER", "policy by which requests find their ranks: least-loaded, power-of-two, round-robin, round-robin-instances, prefix-aware or session-sticky (router list)"},
 	{"kv-compress", "kv_compress", "KNOBS", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed"},
 	{"tau", "tau", "PARTS", "delay budget of links: optics=10ns,switch=150ns, or a preset: pluggable, lpo, npo, cpo, aspire100ns, tcp, rdma"},
 	{"slo", "slo", "LIMITS", "latency promised to a request: ttft=2s,tpot=50ms"},
@@ -271,27 +266,4 @@ func applySet(s *scenario.Scenario, set string) error {
 		return fmt.Errorf("--set %s: %w", set, err)
 	}
 	return nil
-}
-
-// complete offers the shipped names as values in the shell.
-func (in *scenarioInput) complete(c *cobra.Command) {
-	offerFor(c, "model", func() []string { return models.Names(in.modelDirs...) })
-	offerFor(c, "topo", func() []string { return topologies.Names(in.topologyDirs...) })
-	offerFor(c, "workload", traces.Profiles)
-	offerFor(c, "engine", engineRefs)
-	offerFor(c, "router", policy.Names)
-	offerFor(c, "trace-format", func() (names []string) {
-		for _, f := range traces.Formats() {
-			names = append(names, f.Name)
-		}
-		return names
-	})
-	offerFor(c, "mode", scenario.Modes)
-	offerFor(c, "overlap", cost.OverlapNames)
-	offerFor(c, "routing", list("uniform", "power-law(1.01)", "histogram "))
-	offerFor(c, "kv-compress", list("uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer="))
-	offerFor(c, "tau", list("pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma"))
-	if err := c.RegisterFlagCompletionFunc("set", in.completeSet); err != nil {
-		panic(err)
-	}
 }

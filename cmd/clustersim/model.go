@@ -108,7 +108,7 @@ Hugging Face config.json.`,
 	c.Flags().StringVar(&f.compress, "kv-compress", "", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed")
 	addOutputFlag(c, &f.output, "text or json", "text", "json")
 	addModelDirs(c, &f.dirs)
-	c.ValidArgsFunction = offer(func() []string { return models.Names(f.dirs...) })
+	c.ValidArgsFunction = offer(func() []string { return models.Refs(f.dirs...) })
 	return c
 }
 

@@ -12,9 +12,17 @@ import (
 	"github.com/clustersim/clustersim/traces"
 )
 
-// completeSet completes the path of --set: those of the scenario, and those of the
+// completeSet completes the path of --set, and its value where there are names for it: paths of the scenario, and those of the
 // descriptions that the flags before it name.
 func (in *scenarioInput) completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if path, value, valued := strings.Cut(typed, "="); valued {
+		begun := value[:strings.LastIndexByte(value, ',')+1] // a sweep takes several
+		fitting, directive := offered(in.setValues(path, value[len(begun):]), value[len(begun):])
+		for i := range fitting {
+			fitting[i] = path + "=" + begun + fitting[i]
+		}
+		return fitting, directive
+	}
 	var fitting []string
 	for _, path := range in.setPaths(typed) {
 		if !strings.HasSuffix(path, ".") {

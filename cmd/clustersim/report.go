@@ -22,16 +22,18 @@ func newReportCommand() *cobra.Command {
 	for i, f := range report.Formats {
 		names[i] = f.Name
 	}
-	var format string
+	var output string
 	c := &cobra.Command{
 		Use:   "report RESULT.json",
 		Short: "Print a stored result",
-		Long:  `Prints a result that a run wrote with --output json or --out; "-" reads standard input.`,
-		Args:  wants("RESULT.json"),
+		Long: `Prints a result that a run wrote with --output json or --out; "-" reads standard input.
+A folder that --out filled stands for the result in it.`,
+		Example: "  clustersim --model v4 --topo supernode8912 --out results\n  clustersim report results --output csv",
+		Args:    wants("RESULT.json"),
 		RunE: func(c *cobra.Command, args []string) error {
-			write, err := report.Find(format)
+			write, err := report.Find(output)
 			if err != nil {
-				return fmt.Errorf("--format: %w", err)
+				return fmt.Errorf("--output: %w", err)
 			}
 			r, err := readResult(args[0], c.InOrStdin())
 			if err != nil {
@@ -40,8 +42,7 @@ func newReportCommand() *cobra.Command {
 			return failed(write(c.OutOrStdout(), r))
 		},
 	}
-	c.Flags().StringVar(&format, "format", names[0], strings.Join(names, ", "))
-	offerFor(c, "format", list(names...))
+	addOutputFlag(c, &output, strings.Join(names, ", "), names...)
 	return c
 }
 

@@ -47,11 +47,11 @@ func TestReportCommand(t *testing.T) {
 	for format, want := range map[string]string{
 		"text": "812.2", "json": `"p99": 812.25`, "csv": "latency.ttft_ms.p99,812.25\n",
 	} {
-		if got, err := runReport(t, nil, path, "--format", format); err != nil || !strings.Contains(got, want) {
+		if got, err := runReport(t, nil, path, "--output", format); err != nil || !strings.Contains(got, want) {
 			t.Errorf("%s: %v, %s", format, err, got)
 		}
 	}
-	if got, err := runReport(t, stored(t), "-", "--format", "json"); err != nil || got != string(stored(t)) {
+	if got, err := runReport(t, stored(t), "-", "--output", "json"); err != nil || got != string(stored(t)) {
 		t.Errorf("from standard input: %v, %s", err, got)
 	}
 }
@@ -76,7 +76,7 @@ func TestReportCommandErrors(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"no such file":                  {"nowhere.json"},
-		"did you mean \"json\"":         {"-", "--format", "jsn"},
+		"did you mean \"json\"":         {"-", "--output", "jsn"},
 		"want RESULT.json, got nothing": {},
 	} {
 		if _, err := runReport(t, []byte(good), args...); err == nil || !strings.Contains(err.Error(), want) {

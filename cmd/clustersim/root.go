@@ -109,6 +109,16 @@ a command it runs one scenario (as "clustersim run").`
 	root.SetVersionTemplate("clustersim {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(commands()...)
+	root.SetHelpCommand(newHelpCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			for _, shell := range c.Commands() {
+				shell.Example = "  clustersim completion " + shell.Name()
+			}
+			c.Example = "  source <(clustersim completion bash)"
+		}
+	}
 	return root
 }
 
@@ -130,6 +140,49 @@ func commands() []*cobra.Command {
 		newDiffCommand(),
 		newValidateCommand(),
 		newCalibrateCommand(),
+		newVersionCommand(),
+	}
+}
+
+// newVersionCommand prints what --version prints.
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version of the program", Args: wants(),
+		Example: "  clustersim version",
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "clustersim %s\n", version())
+			return failed(err)
+		},
+	}
+}
+
+// newHelpCommand is cobra's, but for topics that there are not: they are errors.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Print the help of a command",
+		Example: "  clustersim help run\n  clustersim help trace convert",
+		ValidArgsFunction: func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			about, _, err := c.Root().Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []string
+			for _, sub := range about.Commands() {
+				names = append(names, sub.Name())
+			}
+			fitting, _ := offered(names, typed)
+			return fitting, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownCommand(about, rest[0])
+			}
+			return about.Help()
+		},
 	}
 }
 

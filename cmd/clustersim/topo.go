@@ -92,9 +92,11 @@ delays are one way, of a small message.`,
 		RunE:    func(c *cobra.Command, args []string) error { return showTopo(c.OutOrStdout(), args[0], f) },
 	}
 	f.bind(c)
-	c.ValidArgsFunction = offer(func() []string { return topologies.Names(f.dirs...) })
+	c.ValidArgsFunction = offerTopologies(&f.dirs)
 	c.Flags().StringVar(&f.chip, "chip", "", "another chip to build the system of")
 	c.Flags().StringVar(&f.tau, "tau", "", "changed delays: PART=VALUE, TIER.PART=VALUE, a preset (pluggable, lpo, npo, cpo, tcp, rdma, aspire100ns) or TIER=PRESET, separated by commas")
+	offerFor(c, "chip", func() []string { return topologies.ChipRefs(f.dirs...) })
+	offerBy(c, "tau", offerParts(tauPresets))
 	return c
 }
 

@@ -45,6 +45,7 @@ type readFlags struct {
 
 func (f *readFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.opts.Format, "trace-format", "auto", "format of the trace, to force one")
+	offerFor(c, "trace-format", traceFormats)
 	c.Flags().IntVar(&f.opts.Limit, "trace-limit", 0, "stop after so many requests (0 for all)")
 	c.Flags().Float64Var(&f.opts.RateScale, "rate-scale", 1, "times the recorded rate")
 	c.Flags().Uint64Var(&f.opts.Seed, "seed", 1, "seed of formats that are drawn (servegen)")
@@ -101,9 +102,10 @@ func newTraceInspect() *cobra.Command {
 	var flags readFlags
 	var output string
 	c := &cobra.Command{
-		Use:   "inspect TRACE",
-		Short: "Measure a trace: rate, burstiness, lengths, shared prefixes",
-		Args:  wants("TRACE"),
+		Use:     "inspect TRACE",
+		Short:   "Measure a trace: rate, burstiness, lengths, shared prefixes",
+		Example: "  clustersim trace inspect sample\n  clustersim trace inspect azure_conv.csv.zst --output json",
+		Args:    wants("TRACE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := textOrJSON(output); err != nil {
 				return err
@@ -155,9 +157,10 @@ func statsText(s traces.Stats) string {
 func newTraceConvert() *cobra.Command {
 	var flags readFlags
 	c := &cobra.Command{
-		Use:   "convert TRACE OUT",
-		Short: "Write a trace in clustersim's own format (OUT: a path, .zst or .gz to compress, or -)",
-		Args:  wants("TRACE", "OUT"),
+		Use:     "convert TRACE OUT",
+		Short:   "Write a trace in clustersim's own format (OUT: a path, .zst or .gz to compress, or -)",
+		Example: "  clustersim trace convert azure_conv.csv.zst hour.jsonl.zst --start 10m --duration 1h",
+		Args:    wants("TRACE", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			source, err := flags.open(c, args[0])
 			if err != nil {

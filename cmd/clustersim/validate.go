@@ -73,6 +73,8 @@ lies between.`,
 	c.Flags().IntVar(&f.workers, "workers", 0, "rows at a time; 0 is one a core")
 	addModelDirs(c, &f.modelDirs)
 	addTopologyDirs(c, &f.topologyDirs)
+	offerBy(c, "by", offerParts(validate.Keys))
+	offerFor(c, "engine", engineRefs)
 	c.Flags().SortFlags = false
 	return c
 }
