@@ -28,6 +28,8 @@ var scenarioFlags = []scenarioFlag{
 	{"trace", "trace.file", "FILE", `recorded requests to replay: a file, "-" for standard input, "sample" for the shipped one`},
 	{"trace-format", "trace.format", "FORMAT", "format of the trace, when it is not to be sniffed"},
 	{"trace-limit", "trace.limit", "N", "replay the first N requests only"},
+	{"trace-from", "trace.from", "TIME", "leave out what the trace recorded before this time, such as 10m, which becomes time zero"},
+	{"trace-to", "trace.to", "TIME", "leave out what the trace recorded from this time on"},
 	{"rate-scale", "trace.rate_scale", "X", "offer the trace X times as fast"},
 	{"workload", "workload.profile", "PROFILE", "generated workload: name or path of a profile"},
 	{"rate", "workload.rate", "R", "offered requests a second; 80 % of capacity when not given"},

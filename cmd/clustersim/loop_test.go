@@ -84,3 +84,44 @@ func TestFlagsReplaceTheLoop(t *testing.T) {
 		}
 	}
 }
+
+// A trace that is cut by time runs as the file does that holds the same requests alone,
+// with arrivals counted from the cut; the parts are the whole.
+func TestTraceIsCutByTime(t *testing.T) {
+	part := filepath.Join(t.TempDir(), "part.jsonl")
+	var out, said bytes.Buffer
+	if code := run([]string{"trace", "convert", "sample", part, "--start", "20s", "--duration", "15s"}, strings.NewReader(""), &out, &said); code != exitDone {
+		t.Fatalf("exit %d, %s", code, &said)
+	}
+	common := []string{"--model", "qwen3-8b", "--topo", "hgx-h100:2", "--tp", "1", "--pp", "1", "--set", "deployment.serve.instances=2"}
+	cut := func(flags ...string) []string {
+		return append(append([]string{"--trace", "sample"}, flags...), common...)
+	}
+	for _, key := range []string{"latency", "throughput", "requests", "simulated_s"} {
+		got := resultOf(t, key, cut("--trace-from", "20s", "--trace-to", "35s")...)
+		if want := resultOf(t, key, append([]string{"--trace", part}, common...)...); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s of the cut is %v, of the part's file %v", key, got, want)
+		}
+	}
+	arrived := func(flags ...string) float64 {
+		return resultOf(t, "requests", cut(flags...)...).(map[string]any)["arrived"].(float64)
+	}
+	whole, before, after := arrived(), arrived("--trace-to", "30s"), arrived("--trace-from", "30s")
+	if whole != before+after || before == 0 || after == 0 {
+		t.Errorf("%g requests are %g before the cut and %g after it", whole, before, after)
+	}
+	if scaled := arrived("--trace-to", "30s", "--rate-scale", "2"); scaled != before {
+		t.Errorf("at twice the rate %g requests are in the recorded 30 s, %g at the recorded one", scaled, before)
+	}
+	for flags, want := range map[string]string{
+		"--trace-from 30s --trace-to 20s": "must be later than from (30s)",
+		"--trace-from 1h":                 "has no requests at 1h",
+		"--trace-from=-1s":                "must not be negative",
+		"--trace-from x":                  "trace.from",
+	} {
+		var out, said bytes.Buffer
+		if code := run(cut(strings.Fields(flags)...), strings.NewReader(""), &out, &said); code != exitUsage || !strings.Contains(said.String(), want) {
+			t.Errorf("%s: exit %d, %s", flags, code, &said)
+		}
+	}
+}

@@ -11,9 +11,13 @@ import (
 
 // OpenTrace is the source of a scenario's trace; stdin is what a file named - is read from.
 func OpenTrace(t *scenario.Trace, seed uint64, stdin io.Reader, warn func(string)) (traces.Source, error) {
-	return traces.Open(t.File, traces.Options{
-		Format: t.Format, Limit: t.Limit, RateScale: t.RateScale, Seed: seed, Stdin: stdin, Warn: warn,
-	})
+	o := traces.Options{
+		Format: t.Format, Limit: t.Limit, RateScale: t.RateScale, Start: t.From, Seed: seed, Stdin: stdin, Warn: warn,
+	}
+	if t.To > 0 {
+		o.Duration = t.To - t.From
+	}
+	return traces.Open(t.File, o)
 }
 
 // Generator is a scenario's workload as the generator takes it; what the profile

@@ -207,6 +207,11 @@ func (t *Trace) check(fault Fault) {
 	if t.Limit < 0 {
 		fault("trace.limit", "must be at least 0 (all), got %d", t.Limit)
 	}
+	if t.From < 0 || t.To < 0 {
+		fault("trace.from", "and to must be recorded times of at least 0, got %s and %s", t.From, t.To)
+	} else if t.To > 0 && t.To <= t.From {
+		fault("trace.to", "must be later than from (%s), got %s", t.From, t.To)
+	}
 	if !(t.RateScale >= 0) || t.RateScale > 1e9 {
 		fault("trace.rate_scale", "must be above 0 and at most 1e9, got %v", t.RateScale)
 	}

@@ -48,6 +48,10 @@ type Trace struct {
 	Format    string  `yaml:"format,omitempty" json:"format"`         // auto sniffs
 	Limit     int     `yaml:"limit,omitempty" json:"limit"`           // first N requests; 0 is all
 	RateScale float64 `yaml:"rate_scale,omitempty" json:"rate_scale"` // 2 offers the trace twice as fast
+	// From and To cut it by recorded time: what arrived before From is left out, which
+	// becomes time zero, and what arrived at To or later; 0 is its end.
+	From spec.Duration `yaml:"from,omitempty" json:"from,omitempty"`
+	To   spec.Duration `yaml:"to,omitempty" json:"to,omitempty"`
 }
 
 // Workload is a generated one: open loop (Rate) or closed loop (Concurrency).
