@@ -38,7 +38,7 @@
 // A tier's shape is an entry of the table in shape.go: the way between two members, the
 // worst and mean delay, the cut and how a group meets. One that lacks any of them, or
 // that no entry names, is refused when the file is read; so is a fabric that is not
-// in the list of software.go (nvlink, xgmi, ub, ici, pcie, infiniband, roce, ethernet).
+// in the list of software.go (nvlink, xgmi, ub, hccs, ici, pcie, infiniband, roce, ethernet).
 //
 // # Sizes
 //

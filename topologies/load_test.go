@@ -14,7 +14,7 @@ import (
 // Every system loads, and its tiers are these.
 func TestTiersGolden(t *testing.T) {
 	var b strings.Builder
-	for _, name := range append(Names(), "hgx-h100:512", "nvl72:144", "vr-nvl72:576", "l40s:3") {
+	for _, name := range append(Names(), "atlas-a2:16", "hgx-h100:4", "supernode8912:16", "supernode8912:512", "hgx-h100:512", "nvl72:144", "vr-nvl72:576", "l40s:3") {
 		x := system(t, name)
 		fmt.Fprintf(&b, "%s %d × %s\n", x.Name, x.Chips, x.Chip.Name)
 		for i, tier := range x.Tiers {

@@ -39,7 +39,7 @@ type linkClass struct {
 
 // linkClasses is the list of fabrics.
 var linkClasses = []linkClass{
-	{name: "nvlink", rack: 16}, {name: "xgmi"}, {name: "ub"}, {name: "ici"}, {name: "pcie", bus: true},
+	{name: "nvlink", rack: 16}, {name: "xgmi"}, {name: "ub"}, {name: "hccs"}, {name: "ici"}, {name: "pcie", bus: true},
 	{name: "infiniband"}, {name: "roce"}, {name: "ethernet"},
 }
 
