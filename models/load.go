@@ -139,7 +139,7 @@ func (s Source) find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model
 	}
 	for _, name := range names {
 		known[name] = true
-		data, err := fs.ReadFile(fsys, name+".yaml")
+		data, err := spec.Description.Read(fsys.Open(name + ".yaml"))
 		if err != nil {
 			return nil, err
 		}
@@ -166,7 +166,7 @@ func (s Source) find(fsys fs.FS, dir, ref string, known map[string]bool) (*Model
 }
 
 func (s Source) readYAML(fsys fs.FS, dir, name string) (*Model, error) {
-	data, err := fs.ReadFile(fsys, name+".yaml")
+	data, err := spec.Description.Read(fsys.Open(name + ".yaml"))
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (s Source) readYAML(fsys fs.FS, dir, name string) (*Model, error) {
 }
 
 func (s Source) loadFile(file string) (*Model, error) {
-	data, err := os.ReadFile(file)
+	data, err := spec.Description.Read(os.Open(file))
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func readNamed(kind, dir, ref string, dirs []string) (name string, data []byte, 
 		}
 	}
 	if spec.IsPath(ref) {
-		data, err = os.ReadFile(ref)
+		data, err = spec.Description.Read(os.Open(ref))
 		if err != nil {
 			return ref, nil, fmt.Errorf("%s file: %w", kind, err)
 		}
@@ -61,14 +61,14 @@ func findNamed(dir, ref string, dirs []string) (name string, data []byte, ok boo
 	trees := layers(dirs)
 	for i, tree := range trees {
 		if n := spec.NameIn(ref, spec.YAMLNames(tree, dir)); n != "" {
-			if data, err := fs.ReadFile(tree, path.Join(dir, n+".yaml")); err == nil {
+			if data, err := spec.Description.Read(tree.Open(path.Join(dir, n+".yaml"))); err == nil {
 				return shownPath(dir, n, i, dirs), data, true
 			}
 		}
 	}
 	for i, tree := range trees {
 		for _, n := range spec.YAMLNames(tree, dir) {
-			data, err := fs.ReadFile(tree, path.Join(dir, n+".yaml"))
+			data, err := spec.Description.Read(tree.Open(path.Join(dir, n+".yaml")))
 			if err == nil && spec.NameIn(ref, headOf(data).Aliases) != "" {
 				return shownPath(dir, n, i, dirs), data, true
 			}
@@ -82,7 +82,7 @@ func knownIn(dir string, dirs []string) []string {
 	var known []string
 	for _, tree := range layers(dirs) {
 		for _, n := range spec.YAMLNames(tree, dir) {
-			if data, err := fs.ReadFile(tree, path.Join(dir, n+".yaml")); err == nil {
+			if data, err := spec.Description.Read(tree.Open(path.Join(dir, n+".yaml"))); err == nil {
 				known = append(append(known, n), headOf(data).Aliases...)
 			}
 		}

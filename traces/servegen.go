@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // ServeGen (alibaba/ServeGen; Xiang et al., arXiv 2505.09999) publishes statistics
@@ -200,7 +202,7 @@ func parseWindow(in *input, cells []string) (w window, err error) {
 
 // readPeriods reads {"0": {"input_tokens": "{…}", "output_tokens": "{…}", …}, …}.
 func (c *serveGenClient) readPeriods(name string, body io.Reader) error {
-	text, err := io.ReadAll(body)
+	text, err := spec.Data.ReadAll(name, body)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

@@ -78,11 +78,14 @@ func ProfilePaths(ref string) ([]string, error) {
 }
 
 func readProfile(ref string) (file string, data []byte, err error) {
-	file, read := spec.NameIn(ref, Profiles())+".yaml", profiles.ReadFile
+	file = spec.NameIn(ref, Profiles()) + ".yaml"
 	if spec.IsPath(ref) {
-		file, read = ref, os.ReadFile
+		file = ref
+		data, err = spec.Description.Read(os.Open(ref))
+	} else {
+		data, err = profiles.ReadFile(file)
 	}
-	switch data, err = read(file); {
+	switch {
 	case err != nil && spec.IsPath(ref):
 		return "", nil, fmt.Errorf("workload profile: %w", err)
 	case err != nil:

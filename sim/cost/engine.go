@@ -198,7 +198,7 @@ type LibraryChoice struct {
 // to derive from itself.
 func readEngine(ref string, descendants []string) (*Engine, error) {
 	if spec.IsPath(ref) {
-		data, err := os.ReadFile(ref)
+		data, err := spec.Description.Read(os.Open(ref))
 		if err != nil {
 			return nil, fmt.Errorf("engine profile: %w", err)
 		}

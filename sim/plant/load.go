@@ -178,7 +178,7 @@ func LoadRouting(ref string) (cost.Routing, error) {
 	if !is {
 		return cost.ParseRouting(ref)
 	}
-	data, err := os.ReadFile(strings.TrimSpace(file))
+	data, err := spec.Description.Read(os.Open(strings.TrimSpace(file)))
 	if err != nil {
 		return cost.Routing{}, err
 	}

@@ -163,7 +163,7 @@ func (disk) Open(name string) (fs.File, error) { return os.Open(name) }
 // read reads a recipe and what it derives from; descendants are the files that derive
 // from it.
 func read(from fs.FS, name string, descendants []string) (*Recipe, error) {
-	data, err := fs.ReadFile(from, name)
+	data, err := spec.Description.Read(from.Open(name))
 	if err != nil {
 		return nil, fmt.Errorf("recipe: %w", err)
 	}

@@ -42,7 +42,7 @@ func (t *Table) read(from fs.FS, dir string, doc *spec.Doc) error {
 		return nil
 	}
 	name := path.Join(dir, t.File)
-	data, err := fs.ReadFile(from, name)
+	data, err := spec.Description.Read(from.Open(name))
 	if err != nil {
 		doc.Errorf("table.file", "%v", err)
 		return nil

@@ -101,7 +101,7 @@ func ReadReplay(name string, dir fs.FS, o ReadOptions) (*Set, error) {
 		name string
 		into any
 	}{{replayMeta, &meta}, {replayConfig, &config}} {
-		data, err := fs.ReadFile(dir, file.name)
+		data, err := spec.Data.Read(dir.Open(file.name))
 		if err != nil {
 			return nil, fmt.Errorf("%s: a replayed run has %s, %s and %s: %w", name, replayMeta, replayConfig, replayRequests, err)
 		}
