@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -185,7 +186,10 @@ func (c *Cluster) Run(ctx context.Context) (partial bool, err error) {
 		}
 		c.now = t
 		if err := c.act(entity); err != nil {
-			return false, err
+			if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+				return false, err
+			}
+			c.stopped = true // while it waited for a request
 		}
 		c.events++
 		if c.cfg.Observe != nil && c.events%max(1, c.cfg.ObserveEvents) == 0 {
