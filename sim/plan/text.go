@@ -151,11 +151,28 @@ func versus(o, best *deployed) string {
 	return fmt.Sprintf("%.0f %% of the capacity (%s)", 100*o.capacity/best.capacity, o.bound())
 }
 
+// asked is what the scenario says of instances, for an error.
+func (q *query) asked() string {
+	var said []string
+	for _, p := range []struct {
+		name string
+		pool *scenario.Pool
+	}{{"prefill", q.want.Prefill}, {"decode", q.want.Decode}, {"serve", q.want.Serve}} {
+		if n := instances(p.pool); n > 0 {
+			said = append(said, fmt.Sprintf("deployment.%s.instances: %d", p.name, n))
+		}
+	}
+	if len(said) == 0 {
+		return "the pools"
+	}
+	return strings.Join(said, " and ")
+}
+
 // nothing is the error when no layout fits: the reason of each kind that comes
 // nearest, which holds the model or has most ranks.
 func (q *query) nothing(rejected []priced) error {
 	if len(rejected) == 0 {
-		return fmt.Errorf("%w: the instances asked for need more than the %d chips of %s", ErrNoLayout, q.topology.Chips, q.topology.Name)
+		return fmt.Errorf("%w: %s need more than the %d chips of %s", ErrNoLayout, q.asked(), q.topology.Chips, q.topology.Name)
 	}
 	nearest := map[cost.Role]*priced{}
 	for i := range rejected {
