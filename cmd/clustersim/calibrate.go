@@ -29,6 +29,7 @@ type calibrateFlags struct {
 	kernels, sources, classes, dirs []string
 	chip, output, write, said       string
 	workers                         int
+	files                           outputs
 }
 
 func newCalibrateCommand() *cobra.Command {
@@ -56,7 +57,8 @@ decides.`,
 	c.Flags().StringArrayVar(&f.sources, "source", nil, "kernel to fit where a table has several, by a part of its name; without it the fastest (repeatable)")
 	c.Flags().StringSliceVar(&f.classes, "class", nil, "operator classes to fit; without it all (repeatable)")
 	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
-	c.Flags().StringVar(&f.write, "write", "", "FILE to write the operators block with the fitted constants to; it must not exist")
+	c.Flags().StringVar(&f.write, "write", "", "FILE to write the operators block with the fitted constants to")
+	addForceFlag(c, &f.files)
 	c.Flags().StringVar(&f.said, "source-text", "", "where the timings come from, for the source: lines of --write; without it the files' names")
 	c.Flags().IntVar(&f.workers, "workers", 0, "fits at a time; 0 is one a core")
 	addTopologyDirs(c, &f.dirs)
@@ -81,7 +83,9 @@ func (f *calibrateFlags) run(c *cobra.Command, args []string) error {
 	case f.workers < 0:
 		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
 	}
-	if err := checkNew("write", f.write); err != nil {
+	f.files.read(f.kernels...)
+	f.files.read(f.chip)
+	if err := f.files.check("--write", f.write); err != nil {
 		return err
 	}
 	if err := calibrate.CheckClasses(f.classes); err != nil {
@@ -96,6 +100,7 @@ func (f *calibrateFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "fits"}
+	keep(c.Context())
 	report, err := calibrate.Run(c.Context(), chip, rows, calibrate.Options{Sources: f.sources, Classes: f.classes, Workers: f.workers, Done: bar.show})
 	bar.line.clear()
 	if report == nil {
@@ -152,5 +157,5 @@ func (f *calibrateFlags) writeFragment(report *calibrate.Report) error {
 	if err := calibrate.WriteOperators(&text, report, said); err != nil {
 		return failed(err)
 	}
-	return failed(os.WriteFile(f.write, []byte(text.String()), 0o666))
+	return f.files.write(f.write, []byte(text.String()), 0o666)
 }

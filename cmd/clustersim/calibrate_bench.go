@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -25,7 +24,7 @@ const benchExamples = `  # write the script, run it where the accelerator is, fi
 // benchFlags are those of calibrate bench.
 type benchFlags struct {
 	model, out string
-	force      bool
+	files      outputs
 	dirs       []string
 }
 
@@ -47,7 +46,7 @@ checks itself against the device's own peaks, and writes the table that
 	}
 	c.Flags().StringVar(&f.model, "model", "", "model `NAME`, alias, YAML file or Hugging Face config.json")
 	c.Flags().StringVar(&f.out, "out", "", "folder `DIR` for the script")
-	c.Flags().BoolVar(&f.force, "force", false, "overwrite a script that is there")
+	addForceFlag(c, &f.files)
 	addModelDirs(c, &f.dirs)
 	c.Flags().SortFlags = false
 	offerFor(c, "model", func() []string { return models.Refs(f.dirs...) })
@@ -65,19 +64,17 @@ func (f *benchFlags) run(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(f.out, bench.FileName(m))
-	if _, err := os.Stat(name); err == nil && !f.force {
-		return fmt.Errorf("--out: %s is there already; --force overwrites it", name)
+	f.files.read(f.model)
+	if err := f.files.checkFolder("--out", f.out, bench.FileName(m)); err != nil {
+		return err
 	}
+	name := filepath.Join(f.out, bench.FileName(m))
 	var script bytes.Buffer
 	if err := bench.Write(&script, m, version()); err != nil {
 		return failed(err)
 	}
-	if err := makeFolder(f.out); err != nil {
+	if err := f.files.write(name, script.Bytes(), 0o777); err != nil {
 		return err
-	}
-	if err := os.WriteFile(name, script.Bytes(), 0o777); err != nil {
-		return failed(err)
 	}
 	families := bench.Families(m)
 	fmt.Fprintf(stdout, benchReadme, name, len(families), m.Name, bench.Measurements(families), name, m.Name)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -27,6 +26,7 @@ type engineTuning struct {
 	perGroup int
 	steps    int
 	write    string
+	outputs  outputs
 }
 
 func newCalibrateEngine() *cobra.Command {
@@ -54,7 +54,8 @@ fitted or held out together and weigh as much as one.`,
 	fl.Float64Var(&f.heldOut, "held-out", 0.4, "share of deployments that are not fitted")
 	fl.IntVar(&f.perGroup, "per-deployment", 4, "loads of a deployment that are fitted, spread over its range; 0 is all")
 	fl.IntVar(&f.steps, "steps", 5, "steps of the search, at most")
-	fl.StringVar(&f.write, "write", "", "FILE to write the profile to; it must not exist")
+	fl.StringVar(&f.write, "write", "", "FILE to write the profile to")
+	addForceFlag(c, &f.outputs)
 	fl.StringArrayVar(&f.files.filters, "filter", nil, "COLUMN=VALUE: only rows of the file whose column has the value (repeatable)")
 	fl.IntVar(&f.files.workers, "workers", 0, "rows at a time; 0 is one a core")
 	addModelDirs(c, &f.files.modelDirs)
@@ -74,7 +75,9 @@ func (f *engineTuning) run(c *cobra.Command, args []string) error {
 	case f.perGroup < 0 || f.steps < 1:
 		return fmt.Errorf("--per-deployment must not be negative and --steps must be positive, got %d and %d", f.perGroup, f.steps)
 	}
-	if err := checkNew("write", f.write); err != nil {
+	f.outputs.read(args...)
+	f.outputs.read(f.files.engine)
+	if err := f.outputs.check("--write", f.write); err != nil {
 		return err
 	}
 	engine, err := cost.LoadEngine(f.files.engine)
@@ -96,11 +99,12 @@ func (f *engineTuning) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	keep(c.Context())
 	printTuned(c.OutOrStdout(), found)
 	if f.write == "" {
 		return nil
 	}
-	return failed(os.WriteFile(f.write, profile(f.files.engine, found, args), 0o644))
+	return f.outputs.write(f.write, profile(f.files.engine, found, args), 0o666)
 }
 
 func printTuned(w io.Writer, found *validate.Tuned) {

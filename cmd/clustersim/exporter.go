@@ -15,8 +15,6 @@ const everyInstance = "all"
 // exporter is a Prometheus collector over the latest snapshot. It holds no state of
 // its own: a scrape reads one pointer, and the run never waits for it.
 type exporter struct {
-	model  string
-	tiers  []string
 	latest func() *published
 
 	running, waiting, kvUsage    *prometheus.Desc
@@ -27,7 +25,7 @@ type exporter struct {
 	requests, causeSeconds, link *prometheus.Desc
 }
 
-func newExporter(model string, tiers []string, latest func() *published) *exporter {
+func newExporter(latest func() *published) *exporter {
 	engine := func(name, help string) *prometheus.Desc {
 		return prometheus.NewDesc("vllm:"+name, help, []string{"model_name", "pool", "instance"}, nil)
 	}
@@ -35,7 +33,7 @@ func newExporter(model string, tiers []string, latest func() *published) *export
 		return prometheus.NewDesc("clustersim_"+name, help, labels, nil)
 	}
 	return &exporter{
-		model: model, tiers: tiers, latest: latest,
+		latest:       latest,
 		running:      engine("num_requests_running", "Requests in the running batch."),
 		waiting:      engine("num_requests_waiting", "Requests waiting to be processed."),
 		kvUsage:      engine("kv_cache_usage_perc", "KV cache in use; 1 is all of it."),
@@ -72,8 +70,8 @@ func (e *exporter) Collect(out chan<- prometheus.Metric) {
 	if p == nil {
 		return
 	}
-	e.instances(out, p.snapshot)
-	e.pools(out, p.snapshot)
+	e.instances(out, p)
+	e.pools(out, p)
 	e.run(out, p)
 }
 
@@ -86,11 +84,12 @@ func counter(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric 
 }
 
 // instances are numbered from 0 within their pool.
-func (e *exporter) instances(out chan<- prometheus.Metric, s *metrics.Snapshot) {
+func (e *exporter) instances(out chan<- prometheus.Metric, p *published) {
+	s := p.snapshot
 	numbers := make([]int, len(s.Pools))
 	for i := range s.Instances {
 		in := &s.Instances[i]
-		labels := []string{e.model, s.Pools[in.Pool], strconv.Itoa(numbers[in.Pool])}
+		labels := []string{p.model, s.Pools[in.Pool], strconv.Itoa(numbers[in.Pool])}
 		numbers[in.Pool]++
 		usage := 0.0
 		if in.KVCapacity > 0 {
@@ -104,12 +103,13 @@ func (e *exporter) instances(out chan<- prometheus.Metric, s *metrics.Snapshot) 
 
 // pools are the series that belong to a whole pool: prompts to the first, which
 // takes arrivals, output to the last, which decodes.
-func (e *exporter) pools(out chan<- prometheus.Metric, s *metrics.Snapshot) {
+func (e *exporter) pools(out chan<- prometheus.Metric, p *published) {
+	s := p.snapshot
 	if len(s.Pools) == 0 {
 		return
 	}
-	prompts := []string{e.model, s.Pools[0], everyInstance}
-	output := []string{e.model, s.Pools[len(s.Pools)-1], everyInstance}
+	prompts := []string{p.model, s.Pools[0], everyInstance}
+	output := []string{p.model, s.Pools[len(s.Pools)-1], everyInstance}
 	out <- histogram(e.ttft, &s.TTFT, prompts...)
 	out <- histogram(e.itl, &s.ITL, output...)
 	out <- histogram(e.tpot, &s.TPOT, output...)
@@ -155,8 +155,8 @@ func (e *exporter) run(out chan<- prometheus.Metric, p *published) {
 		}
 	}
 	for i, u := range s.LinkUtilisation {
-		if i < len(e.tiers) {
-			out <- gauge(e.link, u, e.tiers[i])
+		if i < len(p.tiers) {
+			out <- gauge(e.link, u, p.tiers[i])
 		}
 	}
 }

@@ -41,8 +41,8 @@ func snapshot(now des.Time) *metrics.Snapshot {
 }
 
 func testExporter() *exporter {
-	p := &published{snapshot: snapshot(12_500_000_000), speed: 60.5}
-	return newExporter("deepseek-v4-pro", []string{"board", "fabric"}, func() *published { return p })
+	p := &published{snapshot: snapshot(12_500_000_000), speed: 60.5, model: "deepseek-v4-pro", tiers: []string{"board", "fabric"}}
+	return newExporter(func() *published { return p })
 }
 
 // exposition is what a scrape of testExporter reads, by and large.
@@ -205,7 +205,7 @@ func TestExporterLint(t *testing.T) {
 }
 
 func TestExporterBeforeTheFirstSnapshot(t *testing.T) {
-	e := newExporter("m", nil, func() *published { return nil })
+	e := newExporter(func() *published { return nil })
 	if n := testutil.CollectAndCount(e); n != 0 {
 		t.Errorf("%d series", n)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -162,10 +161,10 @@ func (in *scenarioInput) read(c *cobra.Command, name string) (*scenario.Scenario
 	var err error
 	if name == "-" {
 		name = "standard input"
-		if data, err = io.ReadAll(c.InOrStdin()); err != nil {
+		if data, err = spec.Description.ReadAll(name, c.InOrStdin()); err != nil {
 			return nil, failed(err)
 		}
-	} else if data, err = os.ReadFile(name); err != nil {
+	} else if data, err = spec.Description.Read(os.Open(name)); err != nil {
 		if spec.IsPath(name) {
 			return nil, fmt.Errorf("scenario: %w", err)
 		}

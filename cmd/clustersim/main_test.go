@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -50,11 +52,11 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	check(ts, args[0], ts.Exec(args[1], args[2:]...))
 }
 
-// interrupt CODE FILE COMMAND… sends SIGINT to a command once it has made a file;
-// its output goes to the files stdout and stderr.
+// interrupt CODE PATTERN COMMAND… sends SIGINT to a command once a file of the pattern
+// has something in it; its output goes to the files stdout and stderr.
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: interrupt CODE FILE COMMAND…")
+		ts.Fatalf("usage: interrupt CODE PATTERN COMMAND…")
 	}
 	path, err := exec.LookPath(args[2])
 	ts.Check(err)
@@ -67,7 +69,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	go func() {
 		defer close(sent)
 		for range 3000 {
-			if _, err := os.Stat(ts.MkAbs(args[1])); err == nil {
+			if written(ts.MkAbs(args[1])) {
 				break
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -81,6 +83,15 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("stderr"), stderr.Bytes(), 0o666))
 	ts.Logf("%s", stderr.String())
 	check(ts, args[0], err)
+}
+
+// written reports whether a file of the pattern has something in it.
+func written(pattern string) bool {
+	names, _ := filepath.Glob(pattern)
+	return slices.ContainsFunc(names, func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && info.Size() > 0
+	})
 }
 
 func check(ts *testscript.TestScript, want string, err error) {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +23,6 @@ import (
 type observing struct {
 	Addr     string    // of the Prometheus endpoint; empty for none
 	Speed    float64   // simulated seconds a wall second; 0 is as fast as possible
-	Model    string    // label of the engine's metrics
-	Tiers    []string  // the topology's tiers, innermost first
 	Progress io.Writer // where the progress line goes; nil for none
 }
 
@@ -33,8 +33,17 @@ const pacingTick = 50 * time.Millisecond
 // The simulated seconds a wall second that a run can be paced to.
 const slowest, fastest = 1e-6, 1e9
 
-// shutdownGrace is how long a scrape that is under way may take at the end.
-const shutdownGrace = 2 * time.Second
+// What a client of the endpoint may take: nobody holds a connection for nothing, all
+// together no more than some, and a scrape that is under way at the end has a second.
+const (
+	headerTimeout  = 2 * time.Second
+	requestTimeout = 5 * time.Second
+	answerTimeout  = 10 * time.Second
+	idleTimeout    = 30 * time.Second
+	shutdownGrace  = time.Second
+	maxConnections = 64
+	maxHeader      = 1 << 14
+)
 
 // observer is what the engine shows its snapshots to: it publishes them to the
 // endpoint, paces simulated against wall time and draws the progress line. Wall
@@ -46,6 +55,8 @@ type observer struct {
 	paceFrom time.Time // wall time of the first snapshot, and its simulated time
 	paceSim  des.Time
 	pacing   bool
+	model    string   // label of the engine's metrics
+	tiers    []string // the topology's, innermost first
 	latest   atomic.Pointer[published]
 	progress *progress
 	server   *http.Server
@@ -57,10 +68,12 @@ type observer struct {
 type published struct {
 	snapshot *metrics.Snapshot
 	speed    float64 // simulated seconds a wall second since the start
+	model    string
+	tiers    []string
 }
 
 // newObserver starts to watch; with an address it listens before it returns, so
-// that one in use is an error before the run.
+// that one in use is an error before there is work.
 func newObserver(ctx context.Context, o observing) (*observer, error) {
 	if o.Speed != 0 && !(o.Speed >= slowest && o.Speed <= fastest) {
 		return nil, fmt.Errorf("--speed: must be 0 (as fast as possible) or from %g to %g, got %g", slowest, fastest, o.Speed)
@@ -72,22 +85,46 @@ func newObserver(ctx context.Context, o observing) (*observer, error) {
 	if o.Addr == "" {
 		return w, nil
 	}
-	if _, err := net.ResolveTCPAddr("tcp", o.Addr); err != nil {
-		return nil, fmt.Errorf("--metrics-addr: want HOST:PORT or :PORT: %w", err)
+	return w, w.listen(o.Addr)
+}
+
+// begin is when the run itself begins: what came before, such as a layout search, is
+// no part of its speed.
+func (w *observer) begin(model string, tiers []string) {
+	w.model, w.tiers, w.started = model, tiers, time.Now()
+	if w.progress != nil {
+		w.progress.started = w.started
+	}
+}
+
+// loopback is where a port alone listens: only whoever asks for more is open to others.
+const loopback = "127.0.0.1"
+
+func (w *observer) listen(addr string) error {
+	if _, err := net.ResolveTCPAddr("tcp", addr); err != nil {
+		return fmt.Errorf("--metrics-addr: want :PORT (this machine alone) or HOST:PORT: %w", err)
+	}
+	at := addr
+	if at[0] == ':' {
+		at = loopback + at
 	}
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(newExporter(o.Model, o.Tiers, w.latest.Load)); err != nil {
-		return nil, failed(fmt.Errorf("metrics: %w", err))
+	if err := registry.Register(newExporter(w.latest.Load)); err != nil {
+		return failed(fmt.Errorf("metrics: %w", err))
 	}
-	listener, err := net.Listen("tcp", o.Addr)
+	listener, err := net.Listen("tcp", at)
 	if err != nil {
-		return nil, failed(fmt.Errorf("--metrics-addr %s: %w", o.Addr, err))
+		return failed(fmt.Errorf("--metrics-addr %s: %w", addr, err))
 	}
 	w.addr = listener.Addr()
-	w.server = &http.Server{Handler: endpoint(registry), ReadHeaderTimeout: shutdownGrace}
+	w.server = &http.Server{
+		Handler: endpoint(registry), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
+		WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: log.New(io.Discard, "", 0), // a client's faults are its own
+	}
 	w.served = make(chan error, 1)
-	go func() { w.served <- w.server.Serve(listener) }()
-	return w, nil
+	go func() { w.served <- w.server.Serve(newLimited(listener, maxConnections)) }()
+	return nil
 }
 
 func endpoint(registry *prometheus.Registry) http.Handler {
@@ -111,7 +148,7 @@ func (w *observer) interval() des.Time {
 func (w *observer) observe(s *metrics.Snapshot) (stop bool) {
 	w.pace(s.Now)
 	now := time.Now()
-	p := &published{snapshot: s}
+	p := &published{snapshot: s, model: w.model, tiers: w.tiers}
 	if wall := now.Sub(w.started).Seconds(); wall > 0 {
 		p.speed = s.Now.Seconds() / wall
 	}
@@ -143,23 +180,75 @@ func (w *observer) pace(now des.Time) {
 	}
 }
 
-// close clears the progress line and shuts the endpoint down; scrapes that are
-// under way see the last snapshot.
-func (w *observer) close() error {
+// end clears the progress line: what is printed next stands alone.
+func (w *observer) end() {
 	if w.progress != nil {
 		w.progress.clear()
 	}
+}
+
+// close shuts the endpoint down. Scrapes that are under way see the last snapshot;
+// clients that do not end by then are cut off. What it returns is worth a warning: by
+// now the result is where it belongs, and no client has a say in it.
+func (w *observer) close() error {
+	w.end()
 	if w.server == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	err := w.server.Shutdown(ctx)
-	if served := <-w.served; !errors.Is(served, http.ErrServerClosed) && err == nil {
-		err = served
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("a client was cut off")
+	}
+	err = errors.Join(err, w.server.Close())
+	if served := <-w.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
 	}
 	if err != nil {
-		return failed(fmt.Errorf("metrics endpoint: %w", err))
+		return fmt.Errorf("metrics endpoint: %w", err)
 	}
 	return nil
+}
+
+// limited lets so many connections be open at a time; others wait to be accepted.
+type limited struct {
+	net.Listener
+	room   chan struct{}
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newLimited(l net.Listener, most int) *limited {
+	return &limited{Listener: l, room: make(chan struct{}, most), closed: make(chan struct{})}
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	select {
+	case l.room <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.room
+		return nil, err
+	}
+	return &counted{Conn: c, leave: sync.OnceFunc(func() { <-l.room })}, nil
+}
+
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// counted is a connection that leaves its room when it is closed.
+type counted struct {
+	net.Conn
+	leave func()
+}
+
+func (c *counted) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
 }

@@ -31,7 +31,7 @@ func get(t *testing.T, url string) string {
 }
 
 func TestEndpoint(t *testing.T) {
-	w, err := newObserver(t.Context(), observing{Addr: "127.0.0.1:0", Model: "m"})
+	w, err := newObserver(t.Context(), observing{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +39,7 @@ func TestEndpoint(t *testing.T) {
 	if got := get(t, base+"/metrics"); strings.TrimSpace(got) != "" {
 		t.Errorf("before the first snapshot: %s", got)
 	}
+	w.begin("m", nil)
 	if w.observe(snapshot(3e9)) {
 		t.Error("stopped")
 	}

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -30,21 +28,6 @@ func (s *sink) Write(p []byte) (n int, err error) {
 func addOutputFlag(c *cobra.Command, into *string, usage string, formats ...string) {
 	c.Flags().StringVar(into, "output", formats[0], "`FORMAT` of what is printed: "+usage)
 	offerFor(c, "output", list(formats...))
-}
-
-// checkNew refuses a file to write that is there already or whose folder is not:
-// better before minutes of work than after. No name is no file.
-func checkNew(flag, name string) error {
-	if name == "" {
-		return nil
-	}
-	if _, err := os.Lstat(name); err == nil {
-		return fmt.Errorf("--%s: %s exists", flag, name)
-	}
-	if _, err := os.Stat(filepath.Dir(name)); err != nil {
-		return fmt.Errorf("--%s: %w", flag, err)
-	}
-	return nil
 }
 
 // textOrJSON refuses any other format.
@@ -75,29 +58,11 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// file is one file of a folder that a command fills.
-type file struct {
-	name string
-	data []byte
-}
-
-// makeFolder makes the folder that --out names, if it names one, before anything is
-// computed for it.
-func makeFolder(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return failed(fmt.Errorf("--out %s: want a folder that can be written: %w", dir, err))
-	}
-	return nil
-}
-
-// writeFiles writes a folder's files.
-func writeFiles(dir string, files []file) error {
-	for _, f := range files {
-		if err := os.WriteFile(filepath.Join(dir, f.name), f.data, 0o666); err != nil {
-			return failed(err)
+// firstError is the first of the errors that there is.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -25,5 +27,51 @@ func TestLostOutput(t *testing.T) {
 		if code := run(strings.Fields(line), strings.NewReader(""), full{}, &stderr); code != exitFailure || !strings.Contains(stderr.String(), "standard output: no room") {
 			t.Errorf("%s: exit %d, stderr %q", line, code, stderr.String())
 		}
+	}
+}
+
+// What could not be printed is stored all the same.
+func TestLostOutputIsStored(t *testing.T) {
+	dir := t.TempDir()
+	line := "--model llama-3.1-8b --topo hgx-h100:8 --mode aggregated --rate 2 --requests 5 --out " + filepath.Join(dir, "out") +
+		" --requests-out " + filepath.Join(dir, "rows.csv")
+	var stderr bytes.Buffer
+	if code := run(strings.Fields(line), nil, full{}, &stderr); code != exitFailure || !strings.Contains(stderr.String(), "standard output: no room") {
+		t.Errorf("exit %d, stderr %q", code, stderr.String())
+	}
+	stored, err := os.ReadFile(filepath.Join(dir, "out", "result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parseResult("result.json", stored); err != nil {
+		t.Error(err)
+	}
+	if rows, err := os.ReadFile(filepath.Join(dir, "rows.csv")); err != nil || bytes.Count(rows, []byte("\n")) < 6 {
+		t.Errorf("rows %q: %v", rows, err)
+	}
+}
+
+// A file that has appeared since it was looked at stays, and so does what was written.
+func TestAFileThatAppearsStays(t *testing.T) {
+	dir := t.TempDir()
+	o, name := &outputs{}, filepath.Join(dir, "a")
+	if err := o.check("--out", name); err != nil {
+		t.Fatal(err)
+	}
+	p, err := o.create(name, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.WriteString("mine")
+	if err := os.WriteFile(name, []byte("theirs"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.commit(); err == nil || !strings.Contains(err.Error(), "what was to be written is in "+p.Name()) {
+		t.Errorf("got %v", err)
+	}
+	theirs, _ := os.ReadFile(name)
+	mine, _ := os.ReadFile(p.Name())
+	if string(theirs) != "theirs" || string(mine) != "mine" {
+		t.Errorf("%q and %q", theirs, mine)
 	}
 }

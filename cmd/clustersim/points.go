@@ -68,7 +68,7 @@ func openPoints(dir string, resume bool, m *sweep.Manifest, points []sweep.Point
 		return nil, failed(err)
 	}
 	// The manifest first: points without one could not be resumed.
-	if err := writeFiles(dir, []file{{manifestFile, text}}); err != nil {
+	if err := (&outputs{force: true}).writeAll(dir, []file{{manifestFile, text}}); err != nil {
 		return nil, err
 	}
 	s.file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
@@ -142,7 +142,7 @@ func (s *pointStore) finish(answer *sweep.Sweep, base func() ([]byte, error)) er
 	if err != nil {
 		return failed(err)
 	}
-	return writeFiles(s.dir, []file{{"sweep.json", result.Bytes()}, {"scenario.yaml", scenario}})
+	return (&outputs{force: true}).writeAll(s.dir, []file{{"sweep.json", result.Bytes()}, {"scenario.yaml", scenario}})
 }
 
 // note says on w that a sweep goes on.

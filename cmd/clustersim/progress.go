@@ -32,6 +32,9 @@ type progress struct {
 
 // terminal is the writer when a person looks at it, otherwise nil.
 func terminal(w io.Writer) io.Writer {
+	if p, is := w.(*printable); is {
+		w = p.to
+	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
 	}

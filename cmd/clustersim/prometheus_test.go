@@ -123,10 +123,11 @@ func instant(t *testing.T, base, expr string) (float64, bool) {
 // What the observer was shown is what a real server answers.
 func TestPrometheusScrapesAnObserver(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	w, err := newObserver(ctx, observing{Addr: "127.0.0.1:0", Speed: 60, Model: "v4", Tiers: []string{"board", "fabric"}})
+	w, err := newObserver(ctx, observing{Addr: "127.0.0.1:0", Speed: 60})
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.begin("v4", []string{"board", "fabric"})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

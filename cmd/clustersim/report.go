@@ -14,6 +14,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // newReportCommand prints a stored result in any format.
@@ -52,12 +53,12 @@ func readResult(name string, stdin io.Reader) (*result.Result, error) {
 	var err error
 	if name == "-" {
 		name = "standard input"
-		data, err = io.ReadAll(stdin)
+		data, err = spec.Data.ReadAll(name, stdin)
 	} else {
 		if name, err = inFolder(name); err != nil {
 			return nil, err
 		}
-		data, err = os.ReadFile(name)
+		data, err = spec.Data.Read(os.Open(name))
 	}
 	if err != nil {
 		return nil, err

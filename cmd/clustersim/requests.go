@@ -2,9 +2,9 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -107,19 +107,19 @@ var rowFormats = []struct {
 	{".parquet", false, parquetRows},
 }
 
-// requestWriter writes one row a request to a file. The first error stops it and is
-// what close returns.
+// requestWriter writes one row a request to a file. The first error stops it, gives
+// back the room that the rows took, and is what close returns.
 type requestWriter struct {
-	name    string
+	file    *pending
 	row     requestRow
 	encoder rowEncoder
 	closers []func() error // after the encoder's end, in order
 	err     error
 }
 
-// newRequestWriter creates the file, in the format and compression of its extensions.
-func newRequestWriter(name string) (*requestWriter, error) {
-	base, pack := strings.ToLower(name), ""
+// rowFormatOf finds the format and compression that a file's extensions name.
+func rowFormatOf(name string) (pack string, encoder func(io.Writer) (rowEncoder, error), err error) {
+	base := strings.ToLower(name)
 	for _, ext := range [...]string{".zst", ".gz"} {
 		if short, ok := strings.CutSuffix(base, ext); ok {
 			base, pack = short, ext
@@ -130,36 +130,47 @@ func newRequestWriter(name string) (*requestWriter, error) {
 			continue
 		}
 		if pack != "" && !f.packs {
-			return nil, fmt.Errorf("--requests-out %s: %s is compressed inside; leave %s out", name, f.ext[1:], pack)
+			return "", nil, fmt.Errorf("--requests-out %s: %s is compressed inside; leave %s out", name, f.ext[1:], pack)
 		}
-		return openRequestWriter(name, pack, f.encoder)
+		return pack, f.encoder, nil
 	}
-	return nil, fmt.Errorf("--requests-out %s: want an extension .csv, .jsonl (either with .zst or .gz) or .parquet", name)
+	return "", nil, fmt.Errorf("--requests-out %s: want an extension .csv, .jsonl (either with .zst or .gz) or .parquet", name)
 }
 
-func openRequestWriter(name, pack string, encoder func(io.Writer) (rowEncoder, error)) (*requestWriter, error) {
-	file, err := os.Create(name)
+// newRequestWriter begins the file, in the format and compression of its extensions.
+func newRequestWriter(o *outputs, name string) (*requestWriter, error) {
+	pack, encoder, err := rowFormatOf(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := o.create(name, 0o666)
 	if err != nil {
 		return nil, failed(fmt.Errorf("--requests-out: %w", err))
 	}
-	buffer := bufio.NewWriterSize(file, 1<<16)
-	w := &requestWriter{name: name, closers: []func() error{buffer.Flush, file.Close}}
+	w := &requestWriter{file: file}
+	if err := w.open(file, pack, encoder); err != nil {
+		return nil, failed(errors.Join(err, file.drop()))
+	}
+	return w, nil
+}
+
+func (w *requestWriter) open(to io.Writer, pack string, encoder func(io.Writer) (rowEncoder, error)) (err error) {
+	buffer := bufio.NewWriterSize(to, 1<<16)
+	w.closers = []func() error{buffer.Flush}
 	out := io.Writer(buffer)
 	switch pack {
 	case ".zst":
 		z, err := zstd.NewWriter(buffer)
 		if err != nil {
-			return nil, failed(err)
+			return err
 		}
 		out, w.closers = z, append([]func() error{z.Close}, w.closers...)
 	case ".gz":
 		z := gzip.NewWriter(buffer)
 		out, w.closers = z, append([]func() error{z.Close}, w.closers...)
 	}
-	if w.encoder, err = encoder(out); err != nil {
-		return nil, failed(err)
-	}
-	return w, nil
+	w.encoder, err = encoder(out)
+	return err
 }
 
 // write adds a request.
@@ -168,21 +179,40 @@ func (w *requestWriter) write(c *metrics.Completion) {
 		return
 	}
 	w.row.set(c)
-	w.err = w.encoder.write(&w.row)
+	if err := w.encoder.write(&w.row); err != nil {
+		w.fail(err)
+	}
 }
 
-// close completes the file.
+// fail keeps the first error and removes the rows, so that what else is written has
+// their room.
+func (w *requestWriter) fail(err error) {
+	w.err = errors.Join(err, w.file.drop())
+}
+
+// close completes the file and gives it its name.
 func (w *requestWriter) close() error {
-	if err := w.encoder.end(); w.err == nil {
-		w.err = err
-	}
-	for _, c := range w.closers {
-		if err := c(); w.err == nil {
-			w.err = err
+	if w.err == nil {
+		if err := w.end(); err != nil {
+			w.fail(err)
+		} else {
+			w.err = w.file.commit()
 		}
 	}
 	if w.err != nil {
-		return failed(fmt.Errorf("--requests-out %s: %w", w.name, w.err))
+		return failed(fmt.Errorf("--requests-out %s is not written: %w", w.file.name, w.err))
+	}
+	return nil
+}
+
+func (w *requestWriter) end() error {
+	if err := w.encoder.end(); err != nil {
+		return err
+	}
+	for _, c := range w.closers {
+		if err := c(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -50,20 +51,65 @@ func failed(err error) error {
 	return exit{exitFailure, err}
 }
 
-// run is the whole process: arguments and streams in, exit code out.
+// run is the whole process: arguments and streams in, exit code out. The first signal
+// ends a command that has nothing to keep at once, whatever it is reading; one that has
+// finishes with what there is. A second one ends the process in any case.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	keeping := &keeper{}
+	ended := make(chan int, 1)
+	go func() { ended <- execute(context.WithValue(ctx, keeperKey{}, keeping), args, stdin, stdout, stderr) }()
+	select {
+	case code := <-ended:
+		return code
+	case <-ctx.Done():
+	}
+	if len(ended) == 0 && keeping.leave() {
+		fmt.Fprintln(stderr, "clustersim: interrupted before there was a result")
+		return exitInterrupted
+	}
+	return <-ended
+}
+
+// keeper knows whether a command has come to where it has something to keep when it is
+// interrupted: from then on it ends by itself.
+type keeper struct{ state atomic.Int32 }
+
+type keeperKey struct{}
+
+const (
+	keepsSome = 1 + iota
+	left
+)
+
+// leave reports whether there was nothing to keep; then the command is left alone.
+func (k *keeper) leave() bool { return k.state.CompareAndSwap(0, left) }
+
+// keep says that from here on the command has something to keep, and heeds its context.
+func keep(ctx context.Context) {
+	k, is := ctx.Value(keeperKey{}).(*keeper)
+	if is && !k.state.CompareAndSwap(0, keepsSome) && k.state.Load() == left {
+		select {} // the process is ending
+	}
+}
+
+// execute runs a command to its end.
+func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(stderr, "clustersim: broken invariant: %v\n%s", r, debug.Stack())
 			code = exitFailure
 		}
 	}()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	out := &sink{to: stdout}
+	stderr = &printable{to: stderr}
+	out := &sink{to: &printable{to: stdout}}
 	root := newRootCommand()
 	root.SetArgs(args)
-	root.SetIn(stdin)
+	if stdin != nil {
+		root.SetIn(&interruptibleReader{ctx: ctx, from: stdin})
+	}
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -21,6 +22,7 @@ type runFlags struct {
 	output        string
 	dir           string
 	requestsOut   string
+	files         outputs
 	metricsAddr   string
 	speed         float64
 	findCapacity  bool
@@ -63,9 +65,10 @@ without a layout the best one within the SLO is searched for.`,
 	}
 	f.scenario = addScenarioFlags(c)
 	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
-	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives result.json and scenario.yaml")
+	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives result.json and scenario.yaml; of an earlier run's only with --force")
 	c.Flags().StringVar(&f.requestsOut, "requests-out", "", "`FILE` that receives one row a request: .csv, .jsonl or .parquet")
-	c.Flags().StringVar(&f.metricsAddr, "metrics-addr", "", "serve Prometheus metrics at `ADDRESS` during the run, such as :9464")
+	addForceFlag(c, &f.files)
+	c.Flags().StringVar(&f.metricsAddr, "metrics-addr", "", "serve Prometheus metrics at `ADDRESS` from the search to the result: :9464 for this machine alone, 0.0.0.0:9464 for others too")
 	c.Flags().Float64Var(&f.speed, "speed", 0, "`X` simulated seconds a wall second at most; 0 is as fast as possible")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "search the highest rate with 90 % of requests within the SLO, to 2 %; without --rate the run is at 80 % of it")
 	c.Flags().BoolVar(&f.sloStrict, "slo-strict", false, "exit with 3 when less than 90 % of requests are within the SLO")
@@ -73,7 +76,7 @@ without a layout the best one within the SLO is searched for.`,
 	return c
 }
 
-func (f *runFlags) run(c *cobra.Command, args []string) error {
+func (f *runFlags) run(c *cobra.Command, args []string) (err error) {
 	write, err := report.Find(f.output)
 	if err != nil {
 		return fmt.Errorf("--output: %w", err)
@@ -82,58 +85,95 @@ func (f *runFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := makeFolder(f.dir); err != nil {
+	if err := f.checkFiles(s, args); err != nil {
 		return err
 	}
+	w, err := newObserver(c.Context(), observing{Addr: f.metricsAddr, Speed: f.speed, Progress: terminal(c.ErrOrStderr())})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := w.close(); e != nil {
+			c.PrintErrln("warning: " + e.Error())
+		}
+	}()
+	if w.addr != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "metrics at http://%s/metrics\n", w.addr)
+	}
 	opt := f.scenario.options(c)
-	say := progressText(c)
-	s, p, err := plan.Complete(c.Context(), s, opt, plan.Options{Progress: say, FindCapacity: f.findCapacity})
+	s, p, err := plan.Complete(c.Context(), s, opt, plan.Options{Progress: progressText(c), FindCapacity: f.findCapacity})
 	if err != nil {
 		return err
 	}
 	if f.printScenario {
 		return printScenario(c, s)
 	}
-	r, err := f.simulate(c, s, p)
+	return f.carryOut(c, s, p, w, write)
+}
+
+// checkFiles looks at every file to write before there is any work.
+func (f *runFlags) checkFiles(s *scenario.Scenario, args []string) error {
+	if err := checkTrace(s); err != nil {
+		return err
+	}
+	f.files.read(args...)
+	f.files.read(f.scenario.recipe)
+	f.files.readScenario(s)
+	if f.requestsOut != "" {
+		if _, _, err := rowFormatOf(f.requestsOut); err != nil {
+			return err
+		}
+		if err := f.files.mayWrite("--requests-out", f.requestsOut); err != nil {
+			return err
+		}
+	}
+	if err := f.files.checkFolder("--out", f.dir, "result.json", "scenario.yaml"); err != nil {
+		return err
+	}
+	return f.files.check("--requests-out", f.requestsOut) // it may lie in the folder
+}
+
+// carryOut runs a complete scenario and delivers what comes out. Rows that could not be
+// written do not keep the result back.
+func (f *runFlags) carryOut(c *cobra.Command, s *scenario.Scenario, p *plan.Plan, w *observer, write func(io.Writer, *result.Result) error) error {
+	keep(c.Context())
+	var rows *requestWriter
+	if f.requestsOut != "" {
+		var err error
+		if rows, err = newRequestWriter(&f.files, f.requestsOut); err != nil {
+			return err
+		}
+	}
+	r, err := f.simulate(c, s, p, w, rows)
+	w.end()
 	if err != nil {
+		if rows != nil {
+			rows.fail(err)
+		}
 		return err
 	}
 	r.Warnings = append(p.Warnings, r.Warnings...)
 	if f.findCapacity {
 		r.Capacity = p.Capacity
 	}
-	if err := f.deliver(c, s, r, write); err != nil {
+	if err := f.deliver(c, s, r, rows, write); err != nil {
 		return err
 	}
 	return f.verdict(c, r)
 }
 
 // simulate runs a complete scenario, watched by the observer.
-func (f *runFlags) simulate(c *cobra.Command, s *scenario.Scenario, p *plan.Plan) (r *result.Result, err error) {
+func (f *runFlags) simulate(c *cobra.Command, s *scenario.Scenario, p *plan.Plan, w *observer, rows *requestWriter) (*result.Result, error) {
 	opt := p.Options
-	w, err := newObserver(c.Context(), observing{
-		Addr: f.metricsAddr, Speed: f.speed, Model: s.Model, Tiers: p.Tiers, Progress: terminal(c.ErrOrStderr()),
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = firstError(err, w.close()) }()
 	if f.metricsAddr != "" || f.speed > 0 || terminal(c.ErrOrStderr()) != nil {
 		opt.Observe, opt.ObserveEvents, opt.ObserveInterval = w.observe, observeEvents, w.interval()
 	}
-	if w.addr != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "metrics at http://%s/metrics\n", w.addr)
-	}
-	if f.requestsOut != "" {
-		rows, open := newRequestWriter(f.requestsOut)
-		if open != nil {
-			return nil, open
-		}
-		defer func() { err = firstError(err, rows.close()) }()
+	if rows != nil {
 		opt.OnRequest = rows.write
 	}
+	w.begin(s.Model, p.Tiers)
 	started := time.Now()
-	r, err = sim.Run(c.Context(), s, opt)
+	r, err := sim.Run(c.Context(), s, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -145,30 +185,25 @@ func (f *runFlags) simulate(c *cobra.Command, s *scenario.Scenario, p *plan.Plan
 // milliseconds of wall time.
 const observeEvents = 100_000
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
+// deliver prints the result, completes the rows and fills the folder: each of them
+// whatever became of the others.
+func (f *runFlags) deliver(c *cobra.Command, s *scenario.Scenario, r *result.Result, rows *requestWriter, write func(io.Writer, *result.Result) error) error {
+	faults := []error{failed(write(c.OutOrStdout(), r))}
+	if rows != nil {
+		faults = append(faults, rows.close())
+	}
+	if f.dir != "" {
+		var result bytes.Buffer
+		if err := report.JSON(&result, r); err != nil {
+			return failed(err)
 		}
+		scenario, err := s.Marshal()
+		if err != nil {
+			return failed(err)
+		}
+		faults = append(faults, f.files.writeAll(f.dir, []file{{"result.json", result.Bytes()}, {"scenario.yaml", scenario}}))
 	}
-	return nil
-}
-
-// deliver prints the result and fills the folder.
-func (f *runFlags) deliver(c *cobra.Command, s *scenario.Scenario, r *result.Result, write func(io.Writer, *result.Result) error) error {
-	printed := write(c.OutOrStdout(), r)
-	if f.dir == "" {
-		return failed(printed)
-	}
-	var result bytes.Buffer
-	if err := report.JSON(&result, r); err != nil {
-		return failed(err)
-	}
-	scenario, err := s.Marshal()
-	if err != nil {
-		return failed(err)
-	}
-	return firstError(writeFiles(f.dir, []file{{"result.json", result.Bytes()}, {"scenario.yaml", scenario}}), failed(printed))
+	return errors.Join(faults...)
 }
 
 // verdict is the exit code of a run that has been reported.
@@ -198,5 +233,5 @@ func progressText(c *cobra.Command) func(string) {
 	if w == nil {
 		return nil
 	}
-	return func(text string) { fmt.Fprintln(w, text) }
+	return func(text string) { fmt.Fprintln(&printable{to: w}, text) }
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -34,6 +37,7 @@ type sweepFlags struct {
 	fixLayout, findCapacity bool
 	resume                  bool
 	workers                 int
+	files                   outputs
 }
 
 func newSweepCommand() *cobra.Command {
@@ -61,6 +65,7 @@ to the byte, what the sweep would have given in one go.`,
 	addOutputFlag(c, &f.output, "text, json or csv", "text", "json", "csv")
 	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives points.jsonl as points end, sweep.json and scenario.yaml, the grid's base")
 	c.Flags().BoolVar(&f.resume, "resume", false, "go on with the sweep of the same grid that --out holds")
+	addForceFlag(c, &f.files)
 	c.Flags().BoolVar(&f.fixLayout, "fix-layout", false, "all points share the layout that is best for the base scenario")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "find each point's capacity to 2 % also where a rate is given")
 	c.Flags().IntVar(&f.workers, "workers", 0, "`N` points at a time; 0 is one a core")
@@ -83,9 +88,10 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := firstError(makeFolder(f.dir), checkPoints(f.dir, f.resume)); err != nil {
+	if err := firstError(checkPoints(f.dir, f.resume || f.files.force), f.checkFiles(base, axes, args)); err != nil {
 		return err
 	}
+	keep(c.Context())
 	bar := newSweepBar(terminal(c.ErrOrStderr()))
 	defer bar.close()
 	opt := f.scenario.options(c)
@@ -121,6 +127,30 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	bar.close()
 	printed := write(c.OutOrStdout(), answer)
 	return firstError(store.finish(answer, base.Marshal), failed(printed), f.verdict(answer))
+}
+
+// checkFiles looks at the files to write before there is any work.
+func (f *sweepFlags) checkFiles(base *scenario.Scenario, axes []sweep.Axis, args []string) error {
+	if err := checkTrace(base); err != nil {
+		return err
+	}
+	f.files.read(args...)
+	f.files.read(f.scenario.recipe)
+	f.files.readScenario(base)
+	for _, a := range axes {
+		f.files.read(a.Values...)
+	}
+	if f.resume { // what is there is the sweep's own
+		return f.files.checkFolder("--out", f.dir)
+	}
+	if err := f.files.checkFolder("--out", f.dir, "sweep.json", "scenario.yaml", manifestFile, pointsFile); err != nil || f.dir == "" {
+		return err
+	}
+	// with --force the points of an earlier sweep are given up
+	if err := os.Remove(filepath.Join(f.dir, pointsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failed(err)
+	}
+	return nil
 }
 
 // points are the grid over the base. A recipe goes by what each point states; where the

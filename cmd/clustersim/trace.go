@@ -13,7 +13,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/traces"
@@ -61,11 +60,27 @@ func (f *readFlags) open(c *cobra.Command, ref string) (traces.Source, error) {
 	opts.Start, opts.Duration = f.start.value, f.duration.value
 	opts.Stdin = c.InOrStdin()
 	opts.Warn = func(text string) { c.PrintErrln("warning: " + text) }
-	source, err := traces.Open(ref, opts)
+	source, err := openTrace(c.Context(), ref, opts)
 	if err != nil {
 		return nil, err
 	}
 	return interruptible{source, c.Context()}, nil
+}
+
+// openTrace opens a trace such that a pipe that gives nothing can be interrupted.
+func openTrace(ctx context.Context, ref string, opts traces.Options) (traces.Source, error) {
+	info, err := os.Stat(ref)
+	if err != nil || info.Mode().IsRegular() || info.IsDir() {
+		return traces.Open(ref, opts)
+	}
+	file, err := os.Open(ref)
+	if err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	return traces.Read(ref, struct {
+		io.Reader
+		io.Closer
+	}{&interruptibleReader{ctx: ctx, from: file}, file}, opts)
 }
 
 // interruptible is a source that ends with the context's error when it is cancelled.
@@ -156,26 +171,33 @@ func statsText(s traces.Stats) string {
 
 func newTraceConvert() *cobra.Command {
 	var flags readFlags
+	var files outputs
 	c := &cobra.Command{
 		Use:     "convert TRACE OUT",
 		Short:   "Write a trace in clustersim's own format (OUT: a path, .zst or .gz to compress, or -)",
 		Example: "  clustersim trace convert azure_conv.csv.zst hour.jsonl.zst --start 10m --duration 1h",
 		Args:    wants("TRACE", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
+			files.read(args[0])
+			if err := checkTraceFile(&files, "OUT", args[1]); err != nil {
+				return err
+			}
 			source, err := flags.open(c, args[0])
 			if err != nil {
 				return err
 			}
-			return errors.Join(writeTrace(c, args[1], source), source.Close())
+			return errors.Join(writeTrace(c, &files, args[1], source), source.Close())
 		},
 	}
 	flags.add(c)
+	addForceFlag(c, &files)
 	return c
 }
 
 func newTraceGenerate() *cobra.Command {
 	var w traces.Workload
 	var out string
+	var files outputs
 	var input, output textFlag[traces.Dist, *traces.Dist]
 	var arrivals textFlag[traces.Arrivals, *traces.Arrivals]
 	var duration textFlag[spec.Duration, *spec.Duration]
@@ -189,11 +211,15 @@ func newTraceGenerate() *cobra.Command {
 			if w.Requests == 0 && w.Duration == 0 {
 				return errors.New("workload: needs --requests or --duration, or it would never end")
 			}
+			files.read(w.Profile)
+			if err := checkTraceFile(&files, "--out", out); err != nil {
+				return err
+			}
 			source, err := traces.Generate(w)
 			if err != nil {
 				return err
 			}
-			return writeTrace(c, out, interruptible{source, c.Context()})
+			return writeTrace(c, &files, out, interruptible{source, c.Context()})
 		},
 	}
 	f := c.Flags()
@@ -206,35 +232,40 @@ func newTraceGenerate() *cobra.Command {
 	f.Var(&arrivals, "arrivals", "poisson, gamma(CV), constant, burst or burst(N)")
 	f.Uint64Var(&w.Seed, "seed", 1, "seed")
 	f.StringVar(&out, "out", "-", "path, .zst or .gz to compress, or - for standard output")
+	addForceFlag(c, &files)
 	return c
 }
 
+// checkTraceFile looks at the file to write before there is any work.
+func checkTraceFile(files *outputs, flag, path string) error {
+	if path == "-" {
+		return nil
+	}
+	return files.check(flag, path)
+}
+
 // writeTrace writes a source under its own name only when it is whole.
-func writeTrace(c *cobra.Command, path string, source traces.Source) (err error) {
+func writeTrace(c *cobra.Command, files *outputs, path string, source traces.Source) (err error) {
 	p := newTraceProgress(c.ErrOrStderr())
 	defer p.done()
 	if path == "-" {
 		_, err := traces.Write(c.OutOrStdout(), source, p.tick)
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	keep(c.Context()) // or a part of the file would stay
+	f, err := files.create(path, 0o666)
 	if err != nil {
 		return failed(fmt.Errorf("%s cannot be written: %w", path, err))
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
 	pack, err := packer(path, f)
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return errors.Join(err, f.drop())
 	}
 	_, err = traces.Write(pack, source, p.tick)
-	if err = errors.Join(err, pack.Close(), f.Chmod(0o644), f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, pack.Close()); err != nil {
+		return errors.Join(err, f.drop())
 	}
-	return os.Rename(f.Name(), path)
+	return failed(f.commit())
 }
 
 // packer compresses by the name's ending.
@@ -262,9 +293,8 @@ type traceProgress struct {
 }
 
 func newTraceProgress(w io.Writer) *traceProgress {
-	f, ok := w.(*os.File)
-	now := time.Now()
-	return &traceProgress{w: w, terminal: ok && term.IsTerminal(int(f.Fd())), begin: now, shown: now.Add(1800 * time.Millisecond)}
+	at, now := terminal(w), time.Now()
+	return &traceProgress{w: at, terminal: at != nil, begin: now, shown: now.Add(1800 * time.Millisecond)}
 }
 
 // tick looks at the clock once in 4,096 requests, to cost nothing.

@@ -105,6 +105,7 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 		return err
 	}
 	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "runs"}
+	keep(c.Context())
 	report, err := validate.Run(c.Context(), sets, validate.Options{
 		Run: sim.Options{Source: plant.Source{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}}, Workers: f.workers, By: by, Done: bar.show,
 	})
@@ -198,7 +199,7 @@ func readMeasurements(name string, o validate.ReadOptions) (*validate.Set, error
 	case filepath.Base(name) == "requests.jsonl":
 		return validate.ReadReplay(filepath.Dir(name), os.DirFS(filepath.Dir(name)), o)
 	}
-	data, err := os.ReadFile(name)
+	data, err := spec.Data.Read(os.Open(name))
 	if err != nil {
 		return nil, err
 	}
