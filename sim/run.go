@@ -17,6 +17,7 @@ import (
 	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/serve"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/traces"
 )
 
@@ -117,7 +118,7 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	}
 	r.recorder = metrics.NewRecorder(metrics.Config{
 		Pools: names, Expect: r.load.measure, Chips: chips, Links: links,
-		SLO: metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
+		SLO: s.SLO,
 	})
 	if r.load.stationary != nil {
 		r.initial = r.stationary()
@@ -187,10 +188,11 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 const cutShare = 0.005
 
 // warmup is how long a prefill pool that starts empty is given to fill: three times
-// the TTFT promised to a mean prompt.
+// the TTFT that is promised to a mean prompt where nothing is said. What is promised
+// instead judges a run and does not change it.
 func (r *run) warmup() des.Time {
-	ttft := float64(r.scenario.SLO.TTFT) * max(1, r.load.stationary.MeanInput()/metrics.LongPrompt)
-	return 3 * des.Time(ttft)
+	usual := slo.Default().TTFT
+	return 3 * des.Time(float64(usual.Limit)*usual.Factor(r.load.stationary.MeanInput()))
 }
 
 // result is the report of a run that has ended.

@@ -9,7 +9,7 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/result"
-	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 )
 
 // summary is what a result needs beside the recorder: the hardware that was
@@ -18,7 +18,7 @@ type summary struct {
 	Now      des.Time
 	Pools    []deployed // in the recorder's order
 	Tiers    []tierLinks
-	SLO      scenario.SLO
+	SLO      slo.Limits
 	InFlight int64 // requests that the engine holds, measured or not
 	// Unfinished are measured requests among them: their latencies are missing.
 	Unfinished      int64
@@ -113,8 +113,8 @@ func milliseconds(q metrics.Quantiles) result.Distribution {
 
 // goodput judges the measured requests; one that was rejected or lost did not meet
 // its SLO. Its rate is that share of the window's completions.
-func goodput(m *metrics.Summary, requestsPerS float64, slo scenario.SLO) result.Goodput {
-	g := result.Goodput{SLO: slo}
+func goodput(m *metrics.Summary, requestsPerS float64, promised slo.Limits) result.Goodput {
+	g := result.Goodput{SLO: promised}
 	if judged := m.Measured + m.Refused + m.Requests.Lost; judged > 0 {
 		g.Fraction = float64(m.Good) / float64(judged)
 	}

@@ -12,8 +12,7 @@ import (
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/result"
-	"github.com/clustersim/clustersim/sim/scenario"
-	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/slo"
 )
 
 const second = des.Time(1e9)
@@ -22,7 +21,7 @@ const second = des.Time(1e9)
 // 4 s, decode 2 instances of 4 chips that work 16 s together.
 func recorded() (*metrics.Recorder, *summary) {
 	rec := metrics.NewRecorder(metrics.Config{
-		Pools: []string{"prefill", "decode"}, SLO: metrics.SLO{TTFT: 2 * second, TPOT: second / 20},
+		Pools: []string{"prefill", "decode"}, SLO: slo.Default(),
 	})
 	prefill := &cost.Step{Flops: 4e12, Bytes: 1e9}
 	prefill.Causes[cause.Compute], prefill.Causes[cause.CommLatency], prefill.Tau = 3*second, second, second/4
@@ -56,7 +55,7 @@ func recorded() (*metrics.Recorder, *summary) {
 			{Name: "decode", Chips: 8, ChipsPerInstance: 4, Peak: 1e12, HBM: 1e10, TDP: 500, KVCapacity: 50, KVParts: 2},
 		},
 		Tiers: []tierLinks{{"board", 1e9}, {"fabric", 1e8}},
-		SLO:   scenario.SLO{TTFT: spec.Duration(2 * second), TPOT: spec.Duration(second / 20)}, InFlight: 1, Unfinished: 1, KVBytesPerToken: 3.5,
+		SLO:   slo.Default(), InFlight: 1, Unfinished: 1, KVBytesPerToken: 3.5,
 	}
 }
 

@@ -111,7 +111,7 @@ func (in *scenarioInput) complete(c *cobra.Command) {
 	offerFor(c, "arrivals", arrivalKinds)
 	offerBy(c, "kv-compress", offerParts(knobs))
 	offerBy(c, "tau", offerParts(tauPresets))
-	offerBy(c, "slo", offerParts(list("ttft=", "tpot=")))
+	offerBy(c, "slo", offerParts(list("ttft=2s/8K,tpot=50ms", "ttft=", "tpot=", "itl=", "e2e=")))
 	offerBy(c, "set", in.completeSet)
 }
 

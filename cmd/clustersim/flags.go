@@ -12,6 +12,7 @@ import (
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -47,7 +48,7 @@ var scenarioFlags = []scenarioFlag{
 	{"router", "router.policy", "ROUTER", "policy by which requests find their ranks: least-loaded, power-of-two, round-robin, round-robin-instances, prefix-aware or session-sticky (router list)"},
 	{"kv-compress", "kv_compress", "KNOBS", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed"},
 	{"tau", "tau", "PARTS", "delay budget of links: optics=10ns,switch=150ns, or a preset: pluggable, lpo, npo, cpo, aspire100ns, tcp, rdma"},
-	{"slo", "slo", "LIMITS", "latency promised to a request: ttft=2s,tpot=50ms"},
+	{"slo", "slo", "LIMITS", "latency promised to a request: any of ttft, tpot, itl and e2e, judged as written, and nothing else; ttft=2s/8K is 2s up to 8K (8192) prompt tokens and in proportion beyond (default ttft=2s/8K,tpot=50ms)"},
 	{"seed", "seed", "N", "seed of every random draw"},
 }
 
@@ -244,13 +245,22 @@ func (g *given) apply(s *scenario.Scenario, f scenarioFlag) error {
 	return nil
 }
 
+// applySLO takes the limits that are given for all there are, whatever a file says.
 func applySLO(s *scenario.Scenario, text string) error {
+	s.SLO = slo.Limits{}
+	given := map[string]bool{}
 	for _, part := range strings.Split(text, ",") {
 		name, value, ok := strings.Cut(part, "=")
 		name = strings.TrimSpace(name)
-		if !ok || name != "ttft" && name != "tpot" {
-			return fmt.Errorf("--slo %s: want ttft=TIME, tpot=TIME or both, for example ttft=2s,tpot=50ms", text)
+		switch {
+		case !ok:
+			return fmt.Errorf("--slo %s: want LIMIT=TIME with commas between, of %s: ttft=2s/8K,tpot=50ms", text, strings.Join(slo.Names(), ", "))
+		case !slices.Contains(slo.Names(), name):
+			return fmt.Errorf("--slo %s: %w", text, spec.UnknownName("limit", name, slo.Names()))
+		case given[name]:
+			return fmt.Errorf("--slo %s: %s is given more than once", text, name)
 		}
+		given[name] = true
 		if err := s.Set("slo."+name, value); err != nil {
 			return fmt.Errorf("--slo %s: %w", text, err)
 		}

@@ -62,7 +62,7 @@ requests and of clients do not, since capacity is what is looked for.`,
 const shownLayouts = 12
 
 func writePlan(w io.Writer, s *scenario.Scenario, p *plan.Plan, all bool) error {
-	fmt.Fprintf(w, "%s on %s, TTFT %s, TPOT %s\n%s\n\n", s.Model, s.Topology, s.SLO.TTFT, s.SLO.TPOT, s.Deployment.Why)
+	fmt.Fprintf(w, "%s on %s, %s\n%s\n\n", s.Model, s.Topology, s.SLO, s.Deployment.Why)
 	for _, text := range p.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", text)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 )
 
 func stored(t *testing.T) []byte {
@@ -17,7 +18,7 @@ func stored(t *testing.T) []byte {
 	r := &result.Result{
 		Version: result.Version, RunID: "id", Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912"},
 		Warnings: []string{"assumed"}, Latency: result.Latency{TTFT: result.Distribution{P99: 812.25}},
-		Goodput: result.Goodput{SLO: scenario.SLO{TTFT: 2e9, TPOT: 5e7}},
+		Goodput: result.Goodput{SLO: slo.Default()},
 	}
 	var out bytes.Buffer
 	if err := report.JSON(&out, r); err != nil {
@@ -68,7 +69,7 @@ func TestReportCommandErrors(t *testing.T) {
 		"later version": {`{"version": 2}`, "version: want 1, got 2"},
 		"unknown field": {`{"version": 1, "latencies": {}}`, `unknown field "latencies"`},
 		"bad number":    {strings.Replace(good, "812.25", `"fast"`, 1), "ttft_ms.p99"},
-		"bad unit":      {strings.Replace(good, `"2s"`, `"2 parsecs"`, 1), "parsecs"},
+		"bad unit":      {strings.Replace(good, `"2s/8K"`, `"2 parsecs"`, 1), "parsecs"},
 	} {
 		if out, err := runReport(t, []byte(c.text), "-"); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q; printed %s", name, err, c.want, out)

@@ -212,8 +212,8 @@ func (f *runFlags) verdict(c *cobra.Command, r *result.Result) error {
 		return exit{exitInterrupted, fmt.Errorf("interrupted; the result is partial")}
 	}
 	if f.sloStrict && r.Goodput.Fraction < plan.WithinSLO {
-		return exit{exitSLOMissed, fmt.Errorf("%.1f %% of requests are within the SLO (TTFT %s, TPOT %s); --slo-strict wants %.0f %%",
-			100*r.Goodput.Fraction, r.Goodput.SLO.TTFT, r.Goodput.SLO.TPOT, 100*plan.WithinSLO)}
+		return exit{exitSLOMissed, fmt.Errorf("%.1f %% of requests are within the SLO, %s; --slo-strict wants %.0f %%",
+			100*r.Goodput.Fraction, r.Goodput.SLO, 100*plan.WithinSLO)}
 	}
 	return nil
 }

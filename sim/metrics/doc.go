@@ -10,8 +10,9 @@
 //	ITL   gap between two output events of one sequence; with drafts several
 //	      tokens may share one event. Every event of the window counts once.
 //
-// A request meets its SLO when TTFT ≤ slo.ttft · max(1, input tokens / 8,192) and
-// TPOT ≤ slo.tpot; a rejected one does not. Goodput is the share that does.
+// A request meets its SLO when it is within every limit that is given (package slo); a
+// rejected one does not. Goodput is the share that does. Limits are bounds of the live
+// histograms: that of a TTFT which grows with the prompt at its least.
 //
 // Percentiles of TTFT, TPOT and E2E interpolate linearly between closest ranks at
 // position (n−1)·p, as numpy.percentile and so the benchmark clients of vLLM and

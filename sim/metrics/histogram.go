@@ -1,6 +1,11 @@
 package metrics
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"github.com/clustersim/clustersim/sim/spec"
+)
 
 // MaxBounds is the number of buckets that a Histogram has room for, +Inf included.
 const MaxBounds = 24
@@ -27,6 +32,16 @@ var (
 		0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680,
 	}
 )
+
+// withLimit makes a limit one of the bounds, so that the share of requests within it can
+// be read off the histogram.
+func withLimit(bounds []float64, limit spec.Duration) []float64 {
+	at, there := slices.BinarySearch(bounds, limit.Seconds())
+	if there || limit == 0 {
+		return bounds
+	}
+	return slices.Insert(slices.Clone(bounds), at, limit.Seconds())
+}
 
 func newHistogram(bounds []float64) Histogram { return Histogram{Bounds: bounds} }
 

@@ -6,18 +6,15 @@ import (
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/slo"
 )
-
-// LongPrompt is the prompt length in tokens up to which SLO.TTFT holds as it is;
-// beyond, it grows in proportion to the prompt.
-const LongPrompt = 8192
 
 // Config is what a Recorder must know before the run.
 type Config struct {
 	// Pools are the pools' names. The idle time of "prefill" is booked on the
 	// prefill phase, that of any other pool on decode.
 	Pools []string
-	SLO   SLO // a bound of 0 is no bound
+	SLO   slo.Limits
 	// Expect is the number of requests to be measured, 0 when not known. It sizes
 	// memory once instead of by doubling, and is Snapshot.Target.
 	Expect int64
@@ -54,6 +51,7 @@ type Recorder struct {
 
 	ttft, tpot, e2e             Sample
 	ttftSeen, tpotSeen, e2eSeen tally
+	gapBounds                   []float64
 
 	prefixQueries, prefixHits, preemptions int64
 	kvPeak                                 []int64
@@ -85,9 +83,10 @@ func NewRecorder(cfg Config) *Recorder {
 		ttft:      newSample(cfg.Expect),
 		tpot:      newSample(cfg.Expect),
 		e2e:       newSample(cfg.Expect),
-		ttftSeen:  newTally(ttftBounds),
-		tpotSeen:  newTally(tokenBounds),
-		e2eSeen:   newTally(e2eBounds),
+		ttftSeen:  newTally(withLimit(ttftBounds, cfg.SLO.TTFT.Limit)),
+		tpotSeen:  newTally(withLimit(tokenBounds, cfg.SLO.TPOT)),
+		e2eSeen:   newTally(withLimit(e2eBounds, cfg.SLO.E2E)),
+		gapBounds: withLimit(tokenBounds, cfg.SLO.ITL),
 	}
 	for i, name := range cfg.Pools {
 		r.idlePhase[i] = Decode
@@ -182,15 +181,22 @@ func (r *Recorder) Complete(c *Completion) {
 	}
 	if c.Measured {
 		r.measure(c, float64(e2e), float64(ttft), tpot, several)
+		if c.Met(&r.cfg.SLO) {
+			r.good++
+		}
 	}
 }
 
 // Cut books a measured request that is still decoding when the run ends: its TPOT so
-// far, its TTFT, and as E2E the time since its arrival, which it will exceed.
+// far, its TTFT, and as E2E the time since its arrival, which it will exceed. What it
+// will exceed cannot be promised: with a limit on E2E it counts as one that missed it.
 func (r *Recorder) Cut(c *Completion) {
 	tpot, several := c.TPOT()
 	r.cut++
 	r.measure(c, float64(c.Finish-c.Arrival), float64(c.FirstToken-c.Arrival), tpot, several)
+	if r.cfg.SLO.E2E == 0 && c.Met(&r.cfg.SLO) {
+		r.good++
+	}
 }
 
 // E2EP99 is the 99th percentile of the end-to-end latencies measured so far.
@@ -211,9 +217,6 @@ func (r *Recorder) measure(c *Completion, e2e, ttft, tpot float64, several bool)
 	r.spans.KVTransfer += float64(c.KVTransfer)
 	r.spans.Decode += float64(c.Decode)
 	r.spans.Preempted += float64(c.Preempted)
-	if r.cfg.SLO.Met(c) {
-		r.good++
-	}
 }
 
 // TPOT is the mean time per output token after the first in nanoseconds; a request
@@ -226,16 +229,11 @@ func (c *Completion) TPOT() (ns float64, ok bool) {
 }
 
 // Met reports whether a request had the latency promised to it.
-func (s SLO) Met(c *Completion) bool {
-	if s.TTFT > 0 {
-		bound := float64(s.TTFT)
-		if c.InputTokens > LongPrompt {
-			bound *= float64(c.InputTokens) / LongPrompt
-		}
-		if float64(c.FirstToken-c.Arrival) > bound {
-			return false
-		}
+func (c *Completion) Met(promised *slo.Limits) bool {
+	had := slo.Latency{Prompt: c.InputTokens, TTFT: float64(c.FirstToken - c.Arrival), E2E: float64(c.Finish - c.Arrival)}
+	had.TPOT, _ = c.TPOT()
+	if c.Gaps > 0 {
+		had.ITL = float64(c.Finish-c.FirstToken) / float64(c.Gaps)
 	}
-	tpot, several := c.TPOT()
-	return s.TPOT <= 0 || !several || tpot <= float64(s.TPOT)
+	return promised.Met(&had)
 }

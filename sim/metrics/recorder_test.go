@@ -11,6 +11,7 @@ import (
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/slo"
 )
 
 const ms = des.Time(1e6)
@@ -19,7 +20,7 @@ const ms = des.Time(1e6)
 func request(arrival, ttft, tpot des.Time, in, out int64) *Completion {
 	c := &Completion{
 		Arrival: arrival, FirstToken: arrival + ttft, Finish: arrival + ttft + tpot*des.Time(out-1),
-		InputTokens: in, OutputTokens: out, Measured: true,
+		InputTokens: in, OutputTokens: out, Gaps: out - 1, Measured: true,
 	}
 	c.Queue = ttft / 3
 	c.Prefill = ttft - c.Queue
@@ -28,7 +29,7 @@ func request(arrival, ttft, tpot des.Time, in, out int64) *Completion {
 }
 
 func testRecorder() *Recorder {
-	return NewRecorder(Config{Pools: []string{"prefill", "decode"}, SLO: SLO{TTFT: 2000 * ms, TPOT: 50 * ms}})
+	return NewRecorder(Config{Pools: []string{"prefill", "decode"}, SLO: slo.Default()})
 }
 
 func TestDefinitionsOfOneRequest(t *testing.T) {
@@ -50,26 +51,110 @@ func TestDefinitionsOfOneRequest(t *testing.T) {
 }
 
 func TestSLO(t *testing.T) {
-	slo := SLO{TTFT: 2000 * ms, TPOT: 50 * ms}
+	usual := slo.Default() // 2s/8K and 50ms
+	written := slo.Limits{TTFT: slo.TTFT{Limit: 2e9}, TPOT: 50e6}
+	drafted := request(0, 100*ms, 20*ms, 100, 11) // 10 tokens after the first, in 4 events
+	drafted.Gaps = 4
 	for _, c := range []struct {
-		name string
-		slo  SLO
-		req  *Completion
-		met  bool
+		name     string
+		promised slo.Limits
+		req      *Completion
+		met      bool
 	}{
-		{"at both bounds", slo, request(0, 2000*ms, 50*ms, 8192, 10), true},
-		{"TTFT a nanosecond over", slo, request(0, 2000*ms+1, 50*ms, 8192, 10), false},
-		{"TPOT a nanosecond over", slo, request(0, 2000*ms, 50*ms+1, 8192, 10), false},
-		{"twice the prompt, twice the time", slo, request(0, 4000*ms, 50*ms, 16384, 10), true},
-		{"twice the prompt, more than twice", slo, request(0, 4000*ms+1, 50*ms, 16384, 10), false},
-		{"a short prompt has no less time", slo, request(0, 2000*ms, 50*ms, 1, 10), true},
-		{"one token has no TPOT", slo, request(0, 100*ms, 0, 100, 1), true},
-		{"no bounds", SLO{}, request(0, 1e6*ms, 1e5*ms, 100, 10), true},
-		{"TPOT bound alone", SLO{TPOT: 50 * ms}, request(0, 1e6*ms, 51*ms, 100, 10), false},
+		{"at both bounds", usual, request(0, 2000*ms, 50*ms, 8192, 10), true},
+		{"TTFT a nanosecond over", usual, request(0, 2000*ms+1, 50*ms, 8192, 10), false},
+		{"TPOT a nanosecond over", usual, request(0, 2000*ms, 50*ms+1, 8192, 10), false},
+		{"twice the prompt, twice the time", usual, request(0, 4000*ms, 50*ms, 16384, 10), true},
+		{"twice the prompt, more than twice", usual, request(0, 4000*ms+1, 50*ms, 16384, 10), false},
+		{"a short prompt has no less time", usual, request(0, 2000*ms, 50*ms, 1, 10), true},
+		{"16K prompt in 3 s, in proportion", usual, request(0, 3000*ms, 50*ms, 16384, 10), true},
+		{"16K prompt in 3 s, as written", written, request(0, 3000*ms, 50*ms, 16384, 10), false},
+		{"16K prompt in 2 s, as written", written, request(0, 2000*ms, 50*ms, 16384, 10), true},
+		{"one token has no TPOT", usual, request(0, 100*ms, 0, 100, 1), true},
+		{"no bounds", slo.Limits{}, request(0, 1e6*ms, 1e5*ms, 100, 10), true},
+		{"TPOT bound alone", slo.Limits{TPOT: 50e6}, request(0, 1e6*ms, 51*ms, 100, 10), false},
+		{"E2E at its bound", slo.Limits{E2E: 300e6}, request(0, 100*ms, 20*ms, 100, 11), true},
+		{"E2E a nanosecond over", slo.Limits{E2E: 300e6 - 1}, request(0, 100*ms, 20*ms, 100, 11), false},
+		{"events 50 ms apart", slo.Limits{ITL: 50e6}, drafted, true},
+		{"events more than 49 ms apart", slo.Limits{ITL: 49e6}, drafted, false},
+		{"tokens 20 ms apart all the same", slo.Limits{TPOT: 20e6}, drafted, true},
+		{"one token has no gaps", slo.Limits{ITL: 1}, request(0, 100*ms, 0, 100, 1), true},
 	} {
-		if got := c.slo.Met(c.req); got != c.met {
+		if got := c.req.Met(&c.promised); got != c.met {
 			t.Errorf("%s: met is %v", c.name, got)
 		}
+	}
+}
+
+// A request that the end of the run cuts off is judged by what it had, except that its
+// end has not been seen: an E2E limit is not kept.
+func TestCutRequestKeepsNoLimitOnItsEnd(t *testing.T) {
+	for _, c := range []struct {
+		promised slo.Limits
+		good     int64
+	}{{slo.Default(), 1}, {slo.Limits{TPOT: 19e6}, 0}, {slo.Limits{E2E: 3600e9}, 0}} {
+		r := NewRecorder(Config{Pools: []string{"serve"}, SLO: c.promised})
+		r.Arrive()
+		r.Cut(request(0, 100*ms, 20*ms, 100, 11))
+		if s := r.Summary(5000 * ms); s.Good != c.good || s.Measured != 1 {
+			t.Errorf("%v: %d of %d good, want %d", c.promised, s.Good, s.Measured, c.good)
+		}
+	}
+}
+
+// Goodput and percentiles speak of the same requests: where the median TTFT is beyond a
+// limit that is the same for all prompts, no more than half of them can have met it; a
+// limit in proportion to the prompt is met by all that meet it as it is written.
+func TestGoodputAgreesWithTheMedian(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		written := NewRecorder(Config{Pools: []string{"serve"}, SLO: slo.Limits{TTFT: slo.TTFT{Limit: 2e9}}})
+		scaled := NewRecorder(Config{Pools: []string{"serve"}, SLO: slo.Default()})
+		for range rapid.IntRange(1, 30).Draw(t, "n") {
+			c := request(0, des.Time(rapid.Int64Range(0, 6000).Draw(t, "ms"))*ms, ms, rapid.Int64Range(1, 40_000).Draw(t, "prompt"), 5)
+			for _, r := range []*Recorder{written, scaled} {
+				r.Arrive()
+				r.Complete(c)
+			}
+		}
+		w, s := written.Summary(ms), scaled.Summary(ms)
+		if w.TTFT.P50 > 2e9 && 2*w.Good > w.Measured {
+			t.Fatalf("%d of %d within 2 s, the median is %v ns", w.Good, w.Measured, w.TTFT.P50)
+		}
+		if s.Good < w.Good {
+			t.Fatalf("%d within 2s/8K, %d within 2s", s.Good, w.Good)
+		}
+	})
+}
+
+// The share of requests within a limit can be read off the live histograms: every limit
+// is a bound of its own.
+func TestLimitsAreBucketBounds(t *testing.T) {
+	promised := slo.Limits{TTFT: slo.TTFT{Limit: 2e9, Per: 8192}, TPOT: 35e6, ITL: 42e6, E2E: 7e9}
+	r := NewRecorder(Config{Pools: []string{"serve"}, SLO: promised})
+	var s Snapshot
+	r.Fill(&s)
+	for name, c := range map[string]struct {
+		h     Histogram
+		bound float64
+		fixed []float64
+	}{"TTFT": {s.TTFT, 2, ttftBounds}, "TPOT": {s.TPOT, 0.035, tokenBounds}, "ITL": {s.ITL, 0.042, tokenBounds}, "E2E": {s.E2E, 7, e2eBounds}} {
+		if !slices.Contains(c.h.Bounds, c.bound) || len(c.h.Bounds) != len(c.fixed)+1 || len(c.h.Bounds) >= MaxBounds || !slices.IsSorted(c.h.Bounds) {
+			t.Errorf("%s: bounds %v", name, c.h.Bounds)
+		}
+	}
+	for _, at := range []des.Time{1999 * ms, 2000 * ms, 2001 * ms} {
+		r.Arrive()
+		r.Complete(request(0, at, 50*ms, 100, 10))
+	}
+	r.Fill(&s)
+	within := int64(0)
+	for i, bound := range s.TTFT.Bounds {
+		if bound <= 2 {
+			within += s.TTFT.Counts[i]
+		}
+	}
+	if within != 2 {
+		t.Errorf("%d requests within 2 s by the histogram, want 2", within)
 	}
 }
 
@@ -321,7 +406,7 @@ func BenchmarkGaps(b *testing.B) {
 func BenchmarkComplete(b *testing.B) {
 	for name, expect := range map[string]int64{"kept=exact": exactValues, "kept=sketch": 0} {
 		b.Run(name, func(b *testing.B) {
-			r := NewRecorder(Config{Pools: []string{"serve"}, Expect: expect, SLO: SLO{TTFT: 2000 * ms, TPOT: 50 * ms}})
+			r := NewRecorder(Config{Pools: []string{"serve"}, Expect: expect, SLO: slo.Default()})
 			if expect == 0 {
 				r.ttft.startSketch()
 				r.tpot.startSketch()

@@ -20,12 +20,6 @@ const (
 // PhaseNames are the phases' names in results and metrics.
 var PhaseNames = [NumPhases]string{"prefill", "decode"}
 
-// SLO bounds the latency of one request: TTFT for prompts up to 8,192 tokens, in
-// proportion to the prompt beyond, and mean TPOT.
-type SLO struct {
-	TTFT, TPOT des.Time
-}
-
 // Completion is one finished request. The five spans cover Arrival to Finish
 // without gap or overlap.
 type Completion struct {
@@ -33,6 +27,7 @@ type Completion struct {
 	Arrival, FirstToken, Finish                   des.Time
 	Queue, Prefill, KVTransfer, Decode, Preempted des.Time
 	InputTokens, OutputTokens, CachedTokens       int64
+	Gaps                                          int64 // output events after the first
 	Preemptions                                   int32
 	PrefillInstance, DecodeInstance               int32
 	Initial, Measured                             bool // in flight at the start; counted in latencies

@@ -138,7 +138,7 @@ func (r *Recorder) Fill(s *Snapshot) {
 	s.Pools = r.cfg.Pools
 	s.Ledgers = append(s.Ledgers[:0], r.now.ledgers...)
 	s.TTFT, s.TPOT, s.E2E = r.ttftSeen.histogram(), r.tpotSeen.histogram(), r.e2eSeen.histogram()
-	s.ITL = newHistogram(tokenBounds)
+	s.ITL = newHistogram(r.gapBounds)
 	r.inside.into(&s.ITL)
 	r.outside.into(&s.ITL)
 	s.LinkUtilisation = r.linkUtilisation(s.LinkUtilisation[:0])

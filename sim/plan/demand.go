@@ -19,6 +19,7 @@ type demand struct {
 	inBiased float64 // E[in²]/E[in]: prompt length that a prompt token finds itself in
 	inP90    int64
 	outP10   int64
+	outP90   int64
 	outP999  int64
 	total999 int64   // prompt and answer
 	longest  lengths // the request that needs most cache
@@ -41,7 +42,7 @@ func (l lengths) within(most int64) lengths {
 }
 
 // tenth of the requests may miss the SLO: those with the longest prompts by TTFT, those
-// with the shortest answers by TPOT. Nearly all of them are as long as is planned for:
+// with the shortest answers by TPOT, those with the longest by E2E. Nearly all of them are as long as is planned for:
 // the longest of a workload without bound is a matter of luck.
 const (
 	tenth     = 1 - WithinSLO
@@ -76,6 +77,7 @@ func newDemand(sample []lengths, breaks []int64) demand {
 	d.inP90 = d.prompts[min(len(sample)-1, int((1-tenth)*n))]
 	d.outP999 = quantile(sample, nearlyAll, func(r lengths) int64 { return r.out })
 	d.total999 = quantile(sample, nearlyAll, func(r lengths) int64 { return r.in + r.out })
+	d.outP90 = quantile(sample, 1-tenth, func(r lengths) int64 { return r.out })
 	d.outP10 = quantile(sample, tenth, func(r lengths) int64 { return r.out })
 	return d
 }

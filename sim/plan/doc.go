@@ -9,7 +9,7 @@
 // the SLO is found by bisection with cost.Step on mean batches (point.go), without
 // simulating requests:
 //
-//   - decode: sequences a rank, bounded by TPOT, by the KV cache and by the engine's
+//   - decode: sequences a rank, bounded by TPOT and ITL, by the KV cache and by the engine's
 //     limit, less headroom for the fluctuation of a Poisson number of requests;
 //   - prefill: prompt tokens a rank and step, bounded by TTFT. The rank with the most
 //     tokens, and the one with the longest prompts, hold up the others of a step;
@@ -20,6 +20,9 @@
 // capacity of an aggregated deployment; a disaggregated one has the better split of
 // the topology between two pools, in whole instances. Deployments are ranked by
 // capacity within the SLO; where none is within it, the least violation comes first.
+// A limit on E2E is shared by the two pools (splitter.together): each is priced as if it
+// had all of it, then both are loaded less until the slow request's time in one and in
+// the other is within it.
 //
 // A layout that is given in full (instances and a degree) is priced as it is, with the
 // engine's own prompt budget; only a search tries smaller ones.
@@ -34,7 +37,9 @@
 // # Rate and requests
 //
 // Probe runs of a part of the deployment at the same load an instance correct the
-// estimate. A workload without rate is offered at 80 % of capacity.
+// estimate. A workload without rate is offered at 80 % of capacity. Without a limit that
+// a growing queue breaks, on TTFT or E2E, every rate would be within the SLO: capacity
+// is then judged by the usual TTFT as well (judging), and a warning says so.
 //
 // # Assumptions
 //

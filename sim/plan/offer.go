@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/sim"
-	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // WithinSLO is the share of requests that must be within the SLO for a rate to
@@ -156,8 +156,11 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 	if good == 0 {
 		p.CapacityRequestsPerS = significant(bad)
 		p.probed = fmt.Sprintf("Probe runs keep less than %.0f %% of requests within the SLO down to %s requests/s", 100*WithinSLO, Figure(p.CapacityRequestsPerS))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("no rate down to %s requests/s keeps %.0f %% of requests within the SLO, %s",
+			Figure(p.CapacityRequestsPerS), 100*WithinSLO, p.promised))
 	}
-	p.Capacity = &result.Capacity{RequestsPerS: p.CapacityRequestsPerS, OutputTokensPerSPerChip: p.CapacityRequestsPerS * p.demand.out / float64(p.chosen.chips)}
+	good = significant(good)
+	p.Capacity = &result.Capacity{RequestsPerS: good, OutputTokensPerSPerChip: good * p.demand.out / float64(p.chosen.chips)}
 	return nil
 }
 
@@ -222,13 +225,12 @@ func (p *Plan) cut(t *scenario.Scenario, rate float64) float64 {
 // all) and returns the share of these that met the SLO. The longest answers are the
 // last to finish, and their latency a token is not unlike the others'.
 func (p *Plan) within(ctx context.Context, s *scenario.Scenario, finished float64) (float64, error) {
-	slo := metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)}
 	opt := p.Options
 	var good, all int64
 	opt.OnRequest = func(c *metrics.Completion) {
 		if c.Measured {
 			all++
-			if slo.Met(c) {
+			if c.Met(&p.promised) {
 				good++
 			}
 		}
@@ -283,7 +285,7 @@ func significant(v float64) float64 {
 }
 
 // limitSeconds is a latency limit in seconds; none is no limit.
-func limitSeconds(t des.Time) float64 {
+func limitSeconds(t spec.Duration) float64 {
 	if t <= 0 {
 		return math.Inf(1)
 	}

@@ -10,11 +10,10 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/des"
-	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -53,9 +52,10 @@ type Plan struct {
 	// one of that length holds in all layers.
 	MeanContext, KVBytes float64 `json:"-"`
 
-	demand demand
-	chosen deployed
-	probed string // what probes found, in words
+	promised slo.Limits // what capacity is judged by
+	demand   demand
+	chosen   deployed
+	probed   string // what probes found, in words
 }
 
 // Candidate is one deployment and what it is thought to do at its capacity.
@@ -82,6 +82,9 @@ func Complete(ctx context.Context, s *scenario.Scenario, opt sim.Options, o Opti
 	if err != nil {
 		return nil, nil, err
 	}
+	if o.LayoutOnly || o.FindCapacity || len(s.Incomplete()) > 0 {
+		p.sayJudging(out.SLO)
+	}
 	if err := p.deploy(ctx, out, in, &s.Deployment, &o); err != nil {
 		return nil, nil, err
 	}
@@ -106,7 +109,7 @@ func begin(s *scenario.Scenario, opt sim.Options) (*Plan, *scenario.Scenario, *p
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	p := &Plan{Options: opt}
+	p := &Plan{Options: opt, promised: judging(out.SLO)}
 	h, err := takeSample(out, &p.Options)
 	if err != nil {
 		return nil, nil, nil, err
@@ -131,7 +134,7 @@ func begin(s *scenario.Scenario, opt sim.Options) (*Plan, *scenario.Scenario, *p
 func (p *Plan) pricer(s *scenario.Scenario, in *plant.Inputs) *pricer {
 	return &pricer{
 		demand: p.demand, topology: in.Topology, packs: newPacks(p.demand.sample, in.Model.Breaks),
-		slo:     metrics.SLO{TTFT: des.Time(s.SLO.TTFT), TPOT: des.Time(s.SLO.TPOT)},
+		slo:     p.promised,
 		stepper: func(pool *scenario.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
 		keepsBudget: slices.ContainsFunc(s.Patches, func(p spec.Patch) bool {
 			return spec.Covers("engine.max_tokens", p.Path) || spec.Covers(p.Path, "engine.max_tokens")
@@ -158,8 +161,24 @@ func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Input
 	}
 	d.Mode, d.Prefill, d.Decode, d.Serve = best.Mode, best.Prefill, best.Decode, best.Serve
 	if p.chosen.over > 1 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the layout is estimated to miss the SLO (TTFT %s, TPOT %s) even when almost empty: TTFT %.0f ms, TPOT %.1f ms",
-			s.SLO.TTFT, s.SLO.TPOT, 1e3*p.chosen.ttft, 1e3*p.chosen.tpot))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the layout is estimated to miss the SLO, %s, even when almost empty: TTFT %.0f ms, TPOT %.1f ms",
+			p.promised, 1e3*p.chosen.ttft, 1e3*p.chosen.tpot))
 	}
 	return nil
+}
+
+// judging is what capacity is judged by. Without a limit that a growing queue breaks,
+// every rate would be within the SLO: the usual TTFT then gives capacity a meaning.
+func judging(promised slo.Limits) slo.Limits {
+	if !promised.BoundsWait() {
+		promised.TTFT = slo.Default().TTFT
+	}
+	return promised
+}
+
+// sayJudging warns where capacity is judged by more than the SLO.
+func (p *Plan) sayJudging(promised slo.Limits) {
+	if p.promised != promised {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the SLO limits neither ttft nor e2e, so that queues could grow without breaking it: capacity is judged by %s", p.promised))
+	}
 }

@@ -10,10 +10,12 @@ import (
 // point is an operating point of one instance: how many sequences a rank decodes
 // and how many prompt tokens it takes in the mean step, and what follows.
 type point struct {
-	rate       float64 // requests a second of the instance
-	ttft, tpot float64 // s, mean request
-	over       float64 // the nine-in-ten request's latency over its limit, the worse of the two
-	limit      string  // which of the two that is
+	rate  float64 // requests a second of the instance
+	ttft  float64 // s, mean request; 0 for decode
+	tpot  float64 // s, mean request; 0 for prefill
+	e2e   float64 // s of the nine-in-ten request in this pool
+	over  float64 // the nine-in-ten request's latency over its limit, the worst of them; 1 and less meets the SLO
+	limit string  // which of them that is, or what else keeps the rate from being higher
 }
 
 // beyond governs layouts that miss the SLO even when almost empty: they are loaded
@@ -72,7 +74,7 @@ func (b *bench) decode(out *priced) {
 			p = b.decodeAt(n)
 		}
 	}
-	out.settle(p, limit)
+	b.settle(out, p, limit, b.decodeAt)
 	b.demand.decodeLoads(b.loads, n)
 	out.cause = mainCause(b.st.Step(b.loads))
 }
@@ -80,11 +82,36 @@ func (b *bench) decode(out *priced) {
 func (b *bench) decodeAt(n int64) point {
 	b.demand.decodeLoads(b.loads, n)
 	step := b.st.Step(b.loads).Time.Seconds()
-	tpot := step / b.accepted()
-	return point{
+	p := point{
 		rate: float64(n) * float64(len(b.loads)) * b.accepted() / (step * b.demand.out),
-		tpot: tpot, limit: "TPOT",
-		over: (tpot + meanRest*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT),
+		tpot: step / b.accepted(), e2e: b.answer(step),
+	}
+	p.over, p.limit = b.tokenOver(step)
+	b.judgeE2E(&p)
+	return p
+}
+
+// tokenOver is how far the gaps between tokens, and those between output events, are
+// over their limits.
+func (b *bench) tokenOver(step float64) (over float64, limit string) {
+	tail := step/b.accepted() + meanRest*step/b.shortAnswer()
+	over, limit = tail/limitSeconds(b.slo.TPOT), "TPOT"
+	if itl := tail * b.accepted() / limitSeconds(b.slo.ITL); itl > over {
+		over, limit = itl, "ITL"
+	}
+	return over, limit
+}
+
+// answer is the time that the tenth longest answer takes.
+func (b *bench) answer(step float64) float64 {
+	return meanRest*step + float64(max(1, b.demand.outP90)-1)*step/b.accepted()
+}
+
+// judgeE2E compares what a request spends in this pool alone with what it may spend in
+// all: see splitter.together.
+func (b *bench) judgeE2E(p *point) {
+	if over := p.e2e / limitSeconds(b.slo.E2E); over > p.over {
+		p.over, p.limit = over, "E2E"
 	}
 }
 
@@ -103,7 +130,7 @@ func (b *bench) prefill(out *priced) {
 	if c >= nearly(most) {
 		limit = "prompt throughput"
 	}
-	out.settle(p, limit)
+	b.settle(out, p, limit, b.prefillAt)
 	out.cause = mainCause(b.prefillStep(c, b.fullest(float64(c))))
 }
 
@@ -118,8 +145,9 @@ func (b *bench) prefillAt(c int64) point {
 		return b.prefillStep(c, int64(prompt)).Time.Seconds()
 	}
 	p := point{rate: float64(c) * ranks / (step * b.demand.in)}
-	p.ttft, p.over = b.firstToken(float64(c)/step/b.fastest, float64(b.config.MaxTokens), step, b.fastest, own)
+	p.ttft, p.e2e, p.over = b.firstToken(float64(c)/step/b.fastest, float64(b.config.MaxTokens), step, b.fastest, own)
 	p.limit = "TTFT"
+	b.judgeE2E(&p)
 	return p
 }
 
@@ -154,15 +182,15 @@ func (b *bench) prefillStep(mean, full int64) cost.Step {
 	return b.st.Step(b.loads)
 }
 
-// firstToken is the mean TTFT and the ninth decile's share of its limit, when ranks
-// are busy for a share rho of what they can do: the rest of the step under way, the
+// firstToken is the mean TTFT, its ninth decile and that one's share of its limit, when
+// ranks are busy for a share rho of what they can do: the rest of the step under way, the
 // queue, then the steps of the prompt itself, budget tokens each. fastest is the
 // tokens a second of a rank whose steps are full. The queue is M/G/k in tokens
 // (Sakasegawa, Ann. Inst. Statist. Math. 29, 1977), k the ranks of one instance, with
 // an exponential tail. In a pipeline the last step's micro-batch comes out later than
 // the cycle ends, by up to (PP−1)/PP of it: a prompt ends anywhere in what is left of
 // a full budget behind its own length.
-func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt float64) float64) (mean, over float64) {
+func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt float64) float64) (mean, tail, over float64) {
 	d := &b.demand
 	k := float64(len(b.loads))
 	rho = min(rho, saturated)
@@ -174,8 +202,8 @@ func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt f
 	fill := 1 - 1/float64(b.config.Layout.PP)
 	mean = front + step/2 + wait + chunks(d.in) + fill*own(min(d.in, budget))*(1+min(1, d.in/budget))/2
 	p90 := float64(d.inP90)
-	tail := front + tailRest*step + wait*math.Log(10) + chunks(p90) + fill*own(min(p90, budget))
-	return mean, tail / (limitSeconds(b.slo.TTFT) * max(1, p90/longPrompt))
+	tail = front + tailRest*step + wait*math.Log(10) + chunks(p90) + fill*own(min(p90, budget))
+	return mean, tail, tail / (limitSeconds(b.slo.TTFT.Limit) * b.slo.TTFT.Factor(p90))
 }
 
 // mixed: in balance a step that yields n·accepted tokens a rank ends that many
@@ -193,7 +221,7 @@ func (b *bench) mixed(out *priced) {
 			p = b.mixedAt(n)
 		}
 	}
-	out.settle(p, limit)
+	b.settle(out, p, limit, b.mixedAt)
 	_, _, c, chunk := b.balance(n)
 	out.cause = mainCause(b.mixedStep(n, c, chunk))
 }
@@ -217,15 +245,16 @@ func (b *bench) mixedAt(n int64) point {
 	ranks := float64(len(b.loads))
 	some := b.prompted(c, chunk)
 	step := (1-some)*plain + some*busy
-	tpot := step / b.accepted()
-	p := point{rate: requests * ranks / step, tpot: tpot, limit: "TPOT"}
-	p.over = (tpot + meanRest*step/b.shortAnswer()) / limitSeconds(b.slo.TPOT)
+	p := point{rate: requests * ranks / step, tpot: step / b.accepted()}
+	p.over, p.limit = b.tokenOver(step)
 	var overTTFT float64
 	fastest := room / b.mixedStep(n, room, room).Time.Seconds()
-	p.ttft, overTTFT = b.firstToken(c/step/fastest, room, busy, fastest, func(float64) float64 { return busy })
+	p.ttft, p.e2e, overTTFT = b.firstToken(c/step/fastest, room, busy, fastest, func(float64) float64 { return busy })
 	if overTTFT > p.over {
 		p.over, p.limit = overTTFT, "TTFT"
 	}
+	p.e2e += b.answer(step)
+	b.judgeE2E(&p)
 	if c > busiest*room && p.over <= 1 {
 		p.over, p.limit = c/(busiest*room), "prompt throughput"
 	}
@@ -250,8 +279,11 @@ func (b *bench) mixedStep(n int64, c, chunk float64) cost.Step {
 	return b.st.Step(b.loads)
 }
 
-func (c *priced) settle(p point, limit string) {
-	c.rate, c.ttft, c.tpot, c.over, c.limit = p.rate, p.ttft, p.tpot, p.over, limit
+func (b *bench) settle(c *priced, p point, limit string, at func(load int64) point) {
+	c.point, c.point.limit = p, limit
+	if b.slo.E2E > 0 {
+		c.least = at(1)
+	}
 }
 
 // mainCause is the largest cause of a step with its share.

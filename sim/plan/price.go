@@ -7,14 +7,10 @@ import (
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
-	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/topologies"
 )
-
-// longPrompt is the prompt length up to which the TTFT limit holds as it is; for
-// longer ones it grows in proportion.
-const longPrompt = 8192
 
 // busiest is the highest share of a server's time that a layout is planned for:
 // queues without bound begin at 1.
@@ -40,12 +36,9 @@ type priced struct {
 	whyNot string // it cannot run at all
 	holds  bool   // the model fits, whatever else may not
 
-	rate  float64 // requests a second that an instance sustains
-	ttft  float64 // s, mean, at that rate; 0 for decode
-	tpot  float64 // s, mean, at that rate; 0 for prefill
-	over  float64 // latency over its limit at that rate; 1 and less meets the SLO
-	limit string  // what keeps the rate from being higher
-	cause string  // where most of a step goes
+	point        // what an instance does at the rate that it sustains
+	least point  // what it does when almost empty; known where E2E is limited
+	cause string // where most of a step goes
 	// transferBytes of a mean prompt's cache, held beside the layout since it
 	// depends on the formats.
 	transferBytes float64
@@ -54,7 +47,7 @@ type priced struct {
 // pricer prices pool layouts for one demand. It may be used by many goroutines.
 type pricer struct {
 	demand   demand
-	slo      metrics.SLO
+	slo      slo.Limits
 	topology *topologies.Topology
 	packs    *packs
 	// keepsBudget says that the engine's prompt budget was set by a patch: it is not the

@@ -101,7 +101,7 @@ func (q *query) run(ctx context.Context, workers int) (all []deployed, rejected 
 			mixed = append(mixed, r)
 		}
 	}
-	s := &splitter{place: at, demand: &q.demand, slo: limitSeconds(q.slo.TTFT), transfer: q.transferSeconds}
+	s := &splitter{place: at, demand: &q.demand, slo: limitSeconds(q.slo.TTFT.Limit), e2e: limitSeconds(q.slo.E2E), transfer: q.transferSeconds}
 	all = q.combine(s, prefill, decode, mixed)
 	rank(all)
 	return all, rejected, nil

@@ -54,6 +54,7 @@ type splitter struct {
 	place  place
 	demand *demand
 	slo    float64 // TTFT, s
+	e2e    float64 // s
 	// transfer is the seconds that the mean prompt's cache takes between pools.
 	transfer func(p *priced) float64
 	fixed1   int // instances that the user fixed, 0 when not
@@ -80,6 +81,7 @@ func (s *splitter) aggregated(p *priced) (deployed, bool) {
 // on the first chips, decode behind. Capacity is that of the poorer pool, so it
 // rises and then falls with the number of prefill instances.
 func (s *splitter) disaggregated(p, d *priced) (deployed, bool) {
+	p, d = s.together(p, d)
 	at := func(n int) (n2 int, capacity float64) {
 		next, ok := s.place.end(0, p.chips, n)
 		if !ok {
@@ -127,6 +129,30 @@ func (s *splitter) disaggregated(p, d *priced) (deployed, bool) {
 }
 
 const neighbours = 64
+
+// together loads two pools no more than a request's time in both may be long: each has
+// been priced as if it were alone. Between almost empty and that load rates and
+// latencies are taken as linear, which errs on the slow side of queues.
+func (s *splitter) together(p, d *priced) (prefill, decode *priced) {
+	most, least := p.e2e+s.transfer(p)+d.e2e, p.least.e2e+s.transfer(p)+d.least.e2e
+	if most <= s.e2e {
+		return p, d
+	}
+	load, over := 0.0, least/s.e2e
+	if least < s.e2e {
+		load, over = (s.e2e-least)/(most-least), 0
+	}
+	lowered := func(c *priced) *priced {
+		low := *c
+		at := func(least, most float64) float64 { return least + load*(most-least) }
+		low.point = point{
+			rate: at(c.least.rate, c.rate), ttft: at(c.least.ttft, c.ttft), tpot: at(c.least.tpot, c.tpot), e2e: at(c.least.e2e, c.e2e),
+			over: max(over, at(c.least.over, c.over)), limit: "E2E",
+		}
+		return &low
+	}
+	return lowered(p), lowered(d)
+}
 
 func (s *splitter) finish(d deployed) deployed {
 	d.chips = d.n1 * d.first.chips

@@ -21,8 +21,8 @@ func TestSplitAgainstAllSplits(t *testing.T) {
 			demand: &demand{out: 100}, slo: 1, transfer: func(*priced) float64 { return 0 },
 		}
 		sizes := rapid.SampledFrom([]int{1, 2, 3, 8, 9, 32, 64, 128})
-		p := &priced{chips: sizes.Draw(t, "prefill chips"), rate: rapid.Float64Range(0.1, 100).Draw(t, "prefill rate")}
-		d := &priced{chips: sizes.Draw(t, "decode chips"), rate: rapid.Float64Range(0.1, 100).Draw(t, "decode rate")}
+		p := &priced{chips: sizes.Draw(t, "prefill chips"), point: point{rate: rapid.Float64Range(0.1, 100).Draw(t, "prefill rate")}}
+		d := &priced{chips: sizes.Draw(t, "decode chips"), point: point{rate: rapid.Float64Range(0.1, 100).Draw(t, "decode rate")}}
 		best := 0.0
 		for n := 1; ; n++ {
 			next, ok := s.place.end(0, p.chips, n)

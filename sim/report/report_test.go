@@ -15,6 +15,7 @@ import (
 	"github.com/clustersim/clustersim/sim/golden"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -37,7 +38,7 @@ func full() *result.Result {
 			ITL:  result.Distribution{Mean: 31.2, P50: 30.5, P90: 36, P95: 38.25, P99: 52, Max: 101},
 			E2E:  result.Distribution{Mean: 16_200, P50: 14_000, P90: 31_000, P95: 40_000, P99: 61_000, Max: 123_456},
 		},
-		Goodput:  result.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: scenario.SLO{TTFT: 2e9, TPOT: 50e6}},
+		Goodput:  result.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: slo.Default()},
 		Capacity: &result.Capacity{RequestsPerS: 2400, OutputTokensPerSPerChip: 134.9},
 		Causes: result.Causes{
 			Prefill: result.Shares{cause.Compute: 0.5, cause.HBMWeights: 0.05, cause.HBMAct: 0.04, cause.CommBandwidth: 0.1, cause.CommLatency: 0.06, cause.Launch: 0.01, cause.Host: 0.02, cause.Imbalance: 0.1, cause.Idle: 0.12},

@@ -113,8 +113,7 @@ func (p *page) rates(r *result.Result) {
 	p.line("")
 	p.field("throughput", "%s requests/s; tokens/s: %s in, %s out, %s out a chip",
 		figure(t.RequestsPerS), si(t.InputTokensPerS), si(t.OutputTokensPerS), figure(t.OutputTokensPerSPerChip))
-	p.field("goodput", "%s of requests within TTFT %s and TPOT %s: %s requests/s",
-		percent(g.Fraction), g.SLO.TTFT, g.SLO.TPOT, figure(g.RequestsPerS))
+	p.field("goodput", "%s of requests within %s: %s requests/s", percent(g.Fraction), g.SLO, figure(g.RequestsPerS))
 	if c := r.Capacity; c != nil {
 		p.field("capacity", "%s requests/s, %s output tokens/s a chip", figure(c.RequestsPerS), figure(c.OutputTokensPerSPerChip))
 	}

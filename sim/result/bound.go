@@ -67,11 +67,11 @@ func (r *Result) prefillIsShort() bool {
 	case r.Deployment.Prefill == nil:
 		return r.Causes.NS.Prefill.working() > r.Causes.NS.Decode.working()
 	}
-	slo := &r.Goodput.SLO
-	if ahead := decode[cause.Idle] - prefill[cause.Idle]; ahead > idleTie || ahead < -idleTie || slo.TTFT == 0 || slo.TPOT == 0 {
+	promised := &r.Goodput.SLO
+	if ahead := decode[cause.Idle] - prefill[cause.Idle]; ahead > idleTie || ahead < -idleTie || promised.TTFT.Limit == 0 || promised.TPOT == 0 {
 		return ahead > 0
 	}
-	return r.Latency.TTFT.P90/slo.TTFT.Seconds() > r.Latency.TPOT.P90/slo.TPOT.Seconds()
+	return r.Latency.TTFT.P90/promised.TTFT.Limit.Seconds() > r.Latency.TPOT.P90/promised.TPOT.Seconds()
 }
 
 // boundOf is what a phase's time is spent on most, by its shares or any other split.

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/sim/cause"
-	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 )
 
 func TestBoundOfAPhase(t *testing.T) {
@@ -56,9 +56,9 @@ func TestBoundPicksThePhaseThatIsShort(t *testing.T) {
 		{"decode idles less", Result{Deployment: separate, Causes: Causes{Prefill: slack, Decode: busy}}, "decode"},
 		{"prefill idles less", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: slack}}, "prefill"},
 		{"as busy, TTFT nearer its bound", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: busy},
-			Goodput: Goodput{SLO: scenario.SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1800}, TPOT: Distribution{P90: 40}}}, "prefill"},
+			Goodput: Goodput{SLO: slo.Default()}, Latency: Latency{TTFT: Distribution{P90: 1800}, TPOT: Distribution{P90: 40}}}, "prefill"},
 		{"as busy, TPOT nearer its bound", Result{Deployment: separate, Causes: Causes{Prefill: busy, Decode: busy},
-			Goodput: Goodput{SLO: scenario.SLO{TTFT: 2e9, TPOT: 5e7}}, Latency: Latency{TTFT: Distribution{P90: 1500}, TPOT: Distribution{P90: 40}}}, "decode"},
+			Goodput: Goodput{SLO: slo.Default()}, Latency: Latency{TTFT: Distribution{P90: 1500}, TPOT: Distribution{P90: 40}}}, "decode"},
 		{"shared, more time in prefill", Result{Deployment: shared, Causes: Causes{Prefill: slack, Decode: busy,
 			NS: CausesNS{Prefill: PhaseNS{Causes: [cause.Count]int64{cause.Compute: 9}}, Decode: PhaseNS{Causes: [cause.Count]int64{cause.HBMKV: 5, cause.Idle: 100}}}}}, "prefill"},
 		{"shared, more time in decode", Result{Deployment: shared, Causes: Causes{Prefill: slack, Decode: busy,

@@ -6,6 +6,7 @@ package result
 
 import (
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
@@ -76,11 +77,12 @@ type Distribution struct {
 	Censored   bool `json:"censored,omitempty"` // measured requests were still in flight at the end
 }
 
-// Goodput is the share and rate of requests that met the SLO.
+// Goodput is the share and rate of requests that met the SLO, which stands beside it as
+// it was judged.
 type Goodput struct {
-	Fraction     float64      `json:"fraction"`
-	RequestsPerS float64      `json:"requests_per_s"`
-	SLO          scenario.SLO `json:"slo"`
+	Fraction     float64    `json:"fraction"`
+	RequestsPerS float64    `json:"requests_per_s"`
+	SLO          slo.Limits `json:"slo"`
 }
 
 // Capacity is the highest offered rate with ≥ 90 % of requests in SLO.

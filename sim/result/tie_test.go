@@ -4,26 +4,26 @@ import (
 	"testing"
 
 	"github.com/clustersim/clustersim/sim/cause"
-	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
 )
 
 // Of separate pools the one that idles less is short, unless they idle about as much:
 // within 5 % of the time it is the one whose latency is nearer its promise. The promise
 // says prefill here, idle time decode.
 func TestWhenPoolsAreEquallyBusy(t *testing.T) {
-	at := func(prefillIdle, decodeIdle float64, slo scenario.SLO) string {
+	at := func(prefillIdle, decodeIdle float64, limits slo.Limits) string {
 		r := Result{
 			Deployment: DeploymentInfo{Prefill: &PoolInfo{}, Decode: &PoolInfo{}},
 			Causes:     Causes{Prefill: Shares{cause.Compute: 1 - prefillIdle, cause.Idle: prefillIdle}, Decode: Shares{cause.HBMKV: 1 - decodeIdle, cause.Idle: decodeIdle}},
-			Goodput:    Goodput{SLO: slo},
+			Goodput:    Goodput{SLO: limits},
 			Latency:    Latency{TTFT: Distribution{P90: 1900}, TPOT: Distribution{P90: 10}},
 		}
 		return r.Bound().Phase
 	}
-	promised := scenario.SLO{TTFT: 2e9, TPOT: 5e7}
+	promised := slo.Default()
 	for _, x := range []struct {
 		prefill, decode float64
-		slo             scenario.SLO
+		limits          slo.Limits
 		want            string
 	}{
 		{0.20, 0.20, promised, "prefill"},
@@ -32,12 +32,12 @@ func TestWhenPoolsAreEquallyBusy(t *testing.T) {
 		{0.30, 0.20, promised, "decode"},
 		{0.60, 0.20, promised, "decode"},
 		{0.20, 0.60, promised, "prefill"},
-		{0.21, 0.20, scenario.SLO{}, "decode"}, // nothing promised: idle time alone
-		{0.20, 0.21, scenario.SLO{}, "prefill"},
-		{0.21, 0.20, scenario.SLO{TTFT: 2e9}, "decode"},
+		{0.21, 0.20, slo.Limits{}, "decode"}, // nothing promised: idle time alone
+		{0.20, 0.21, slo.Limits{}, "prefill"},
+		{0.21, 0.20, slo.Limits{TTFT: slo.TTFT{Limit: 2e9}}, "decode"},
 	} {
-		if got := at(x.prefill, x.decode, x.slo); got != x.want {
-			t.Errorf("idle %g and %g, promised %+v: %s is short, want %s", x.prefill, x.decode, x.slo, got, x.want)
+		if got := at(x.prefill, x.decode, x.limits); got != x.want {
+			t.Errorf("idle %g and %g, promised %+v: %s is short, want %s", x.prefill, x.decode, x.limits, got, x.want)
 		}
 	}
 	// Half the time to the promise is nearer than a fifth.

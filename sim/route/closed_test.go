@@ -60,7 +60,7 @@ func TestLoneRequestIsTheSumOfItsSteps(t *testing.T) {
 			want := metrics.Completion{
 				Arrival: 12345, FirstToken: 13345 + prefill, Finish: 13345 + prefill + decode,
 				Queue: 1000, Prefill: prefill, Decode: decode,
-				InputTokens: q.input, OutputTokens: q.output, Measured: true,
+				InputTokens: q.input, OutputTokens: q.output, Gaps: q.output - 1, Measured: true,
 			}
 			if len(got) != 1 || got[0] != want {
 				t.Errorf("%s, aggregated, %+v:\n got %s\nwant %s", rigs[i].model, q, describe(&got[0]), describe(&want))

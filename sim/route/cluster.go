@@ -255,10 +255,10 @@ func (c *Cluster) cut() bool {
 	p := c.serving()
 	for _, h := range decoding {
 		r := c.table.At(h)
-		tokens, at := p.instances[r.Instance].Emitted(h)
+		tokens, steps, at := p.instances[r.Instance].Emitted(h)
 		r.Cut(at)
 		done := c.completion(r, at)
-		done.OutputTokens = tokens
+		done.OutputTokens, done.Gaps = tokens, steps
 		c.recorder.Cut(&done)
 	}
 	c.finished = c.measured

@@ -13,6 +13,7 @@ import (
 	"github.com/clustersim/clustersim/sim/route"
 	"github.com/clustersim/clustersim/sim/route/policy"
 	"github.com/clustersim/clustersim/sim/serve"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/topologies"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -123,7 +124,7 @@ func recorder(cfg *route.Config) *metrics.Recorder {
 	for _, p := range cfg.Pools {
 		names = append(names, p.Name)
 	}
-	return metrics.NewRecorder(metrics.Config{Pools: names, SLO: metrics.SLO{TTFT: 2e9, TPOT: 5e7}})
+	return metrics.NewRecorder(metrics.Config{Pools: names, SLO: slo.Limits{TTFT: slo.TTFT{Limit: 2e9, Per: 1024}, TPOT: 5e7, ITL: 2e7}})
 }
 
 // simulate runs a config on the engine and gives the requests in the order in

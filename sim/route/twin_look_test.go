@@ -93,6 +93,7 @@ func (t *twin) cut() bool {
 		t.seen[cutOff]++
 		done := t.completion(s, at)
 		done.OutputTokens = 1 + (context-s.input<<16)>>16
+		done.Gaps = (context - s.input<<16) / max(1, s.slope)
 		t.rec.Cut(&done)
 	}
 	return true

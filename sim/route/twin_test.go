@@ -458,7 +458,7 @@ func (t *twin) completion(s *twinSeq, at des.Time) metrics.Completion {
 	return metrics.Completion{
 		Number: s.number, Arrival: s.arrival, FirstToken: s.first, Finish: at,
 		Queue: s.queue, Prefill: s.prefill, KVTransfer: s.transfer, Decode: s.decode, Preempted: s.preempted,
-		InputTokens: s.input, OutputTokens: s.output, CachedTokens: s.cached,
+		InputTokens: s.input, OutputTokens: s.output, CachedTokens: s.cached, Gaps: s.steps,
 		Preemptions: s.preemptions, PrefillInstance: int32(s.prefilledOn), DecodeInstance: int32(s.instance),
 		Initial: s.initial || t.now < t.cfg.Warmup, Measured: s.measured,
 	}

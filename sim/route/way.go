@@ -256,7 +256,7 @@ func (c *Cluster) completion(r *serve.Request, at des.Time) metrics.Completion {
 	return metrics.Completion{
 		Number: r.Number, Arrival: r.Arrival, FirstToken: r.FirstToken, Finish: at,
 		Queue: r.Queue, Prefill: r.Prefill, KVTransfer: r.KVTransfer, Decode: r.Decode, Preempted: r.Preempted,
-		InputTokens: int64(r.Input), OutputTokens: int64(r.Output), CachedTokens: int64(r.Cached),
+		InputTokens: int64(r.Input), OutputTokens: int64(r.Output), CachedTokens: int64(r.Cached), Gaps: int64(r.Steps),
 		Preemptions: r.Preemptions, PrefillInstance: r.PrefillInstance, DecodeInstance: r.Instance,
 		Initial: r.Initial || c.now < c.cfg.Warmup, Measured: r.Measured,
 	}

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/clustersim/clustersim/sim/route/policy"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/traces"
 )
@@ -31,7 +32,7 @@ func Read(name string, data []byte, checks ...Check) (*Scenario, error) {
 		fault("version", "must be %d, got %d", Version, s.Version)
 	}
 	for _, path := range zeros(data, s) {
-		fault(path, zeroFault)
+		fault(path, "%s", zeroFault(path))
 	}
 	s.check(fault, checks)
 	if err := doc.Err(); err != nil {
@@ -75,7 +76,8 @@ func (s *Scenario) Validate(checks ...Check) error {
 }
 
 // Defaults fills in what a scenario leaves open, but for layouts, rates and numbers
-// of requests, which a plan decides.
+// of requests, which a plan decides. An SLO is taken as it is given: only where there is
+// none at all stands the default one.
 func (s *Scenario) Defaults() {
 	if s.Version == 0 {
 		s.Version = Version
@@ -83,11 +85,8 @@ func (s *Scenario) Defaults() {
 	if s.Seed == 0 {
 		s.Seed = 1
 	}
-	if s.SLO.TTFT == 0 {
-		s.SLO.TTFT = 2_000_000_000
-	}
-	if s.SLO.TPOT == 0 {
-		s.SLO.TPOT = 50_000_000
+	if s.SLO == (slo.Limits{}) {
+		s.SLO = slo.Default()
 	}
 	s.Router.defaults()
 	d := &s.Deployment

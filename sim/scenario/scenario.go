@@ -14,6 +14,7 @@ package scenario
 
 import (
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 	"github.com/clustersim/clustersim/traces"
@@ -38,7 +39,7 @@ type Scenario struct {
 	// PatchRoots.
 	Patches spec.Patches `yaml:"patches,omitempty" json:"patches,omitempty"`
 	Router  Router       `yaml:"router,omitempty" json:"router"`
-	SLO     SLO          `yaml:"slo,omitempty" json:"slo"`
+	SLO     slo.Limits   `yaml:"slo,omitempty" json:"slo"`
 	Seed    uint64       `yaml:"seed" json:"seed"`
 }
 
@@ -133,12 +134,6 @@ type Router struct {
 	Policy string `yaml:"policy,omitempty" json:"policy"` // of package policy, the first when empty
 	// Weight is that of a policy that has one: its own when nil.
 	Weight *float64 `yaml:"weight,omitempty" json:"weight,omitempty"`
-}
-
-// SLO is the latency promised to a request.
-type SLO struct {
-	TTFT spec.Duration `yaml:"ttft,omitempty" json:"ttft"`
-	TPOT spec.Duration `yaml:"tpot,omitempty" json:"tpot"`
 }
 
 // Input is one file or shipped description that a run has read, by its digest.

@@ -93,17 +93,25 @@ var openFields = []struct {
 	{"workload.requests", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Requests == 0 }},
 	{"workload.duration", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Duration == 0 }},
 	{"workload.concurrency", func(s *Scenario) bool { return s.Workload != nil && s.Workload.Concurrency == 0 }},
-	{"slo.ttft", func(s *Scenario) bool { return s.SLO.TTFT == 0 }},
+	{"slo.ttft", func(s *Scenario) bool { return s.SLO.TTFT.Limit == 0 }},
 	{"slo.tpot", func(s *Scenario) bool { return s.SLO.TPOT == 0 }},
+	{"slo.itl", func(s *Scenario) bool { return s.SLO.ITL == 0 }},
+	{"slo.e2e", func(s *Scenario) bool { return s.SLO.E2E == 0 }},
 	{"trace.rate_scale", func(s *Scenario) bool { return s.Trace != nil && s.Trace.RateScale == 0 }},
 }
 
-const zeroFault = "must be above 0; leave it out to have it chosen"
+// zeroFault says what to do instead of asking for 0.
+func zeroFault(path string) string {
+	if strings.HasPrefix(path, "slo.") {
+		return "must be above 0; leave it out where nothing is promised"
+	}
+	return "must be above 0; leave it out to have it chosen"
+}
 
 func (s *Scenario) refuseZero(path string) error {
 	for _, f := range openFields {
 		if f.path == path && f.zero(s) {
-			return fmt.Errorf("%s: %s", path, zeroFault)
+			return fmt.Errorf("%s: %s", path, zeroFault(path))
 		}
 	}
 	return nil

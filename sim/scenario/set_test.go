@@ -31,7 +31,7 @@ deployment:
   routing: power-law(1.01)
 kv_compress: csa=8,hca=256
 router: {policy: prefix-aware, weight: 0.5}
-slo: {ttft: 1.5s, tpot: 30ms}
+slo: {ttft: 1.5s/4K, tpot: 30ms, itl: 40ms, e2e: 1m0s}
 seed: 7
 `
 

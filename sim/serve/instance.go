@@ -208,9 +208,9 @@ func (in *Instance) Abandon(h int32) {
 	r.firstToken(r.Since)
 }
 
-// Emitted is how many tokens of a request's answer are out while it decodes here,
-// and the end of the step that brought the last of them.
-func (in *Instance) Emitted(h int32) (tokens int64, at des.Time) {
+// Emitted is how many tokens of a request's answer are out while it decodes here, in how
+// many steps those after the first came, and the end of the last of these.
+func (in *Instance) Emitted(h int32) (tokens, steps int64, at des.Time) {
 	r := in.shared.Table.At(h)
 	at = in.idle // the last step's end, when it has just ended
 	if in.Busy {
@@ -219,8 +219,9 @@ func (in *Instance) Emitted(h int32) (tokens int64, at des.Time) {
 	if in.spec.PrefillFirst { // prompts may have run alone since
 		at = max(at-in.stalled, r.Since-r.Lag)
 	}
-	steps := in.step - r.joinStep
-	return 1 + (r.Context+steps*r.Slope-int64(r.Input)<<cost.ContextShift)>>cost.ContextShift, at + r.Lag
+	since := in.step - r.joinStep
+	tokens = 1 + (r.Context+since*r.Slope-int64(r.Input)<<cost.ContextShift)>>cost.ContextShift
+	return tokens, int64(r.StepsDone) + since, at + r.Lag
 }
 
 // BookIdle books the time without work up to now, when a measured window begins or

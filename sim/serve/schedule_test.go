@@ -37,7 +37,7 @@ func (b *bed) advance(t *testing.T, steps int64) {
 // Prompts that run first stop what decodes: k of them cost it k prefill steps and no
 // token, where mixed steps would have given it k. They themselves are through sooner.
 func TestPrefillFirst(t *testing.T) {
-	tokens := func(b *bed, h int32) int64 { n, _ := b.in.Emitted(h); return n }
+	tokens := func(b *bed, h int32) int64 { n, _, _ := b.in.Emitted(h); return n }
 	alone, first, prompts := late(t, true, 1, 4, 3)
 	before, since := tokens(alone, first), alone.now
 	var prefill des.Time
@@ -48,7 +48,7 @@ func TestPrefillFirst(t *testing.T) {
 			t.Fatalf("step %d has %d prompt tokens", i, alone.in.promptTokens)
 		}
 	}
-	if n, at := alone.in.Emitted(first); n != before || at != since {
+	if n, _, at := alone.in.Emitted(first); n != before || at != since {
 		t.Errorf("%d tokens out at %d while prompts ran, want %d at %d", n, at, before, since)
 	}
 	alone.advance(t, 1)

@@ -1,0 +1,139 @@
+package plan
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/slo"
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/traces"
+)
+
+// long is a scenario of one kind of prompt on a layout of its own.
+func long(t *testing.T, prompt string, promised slo.Limits) *scenario.Scenario {
+	t.Helper()
+	var in, out traces.Dist
+	if in.UnmarshalText([]byte(prompt)) != nil || out.UnmarshalText([]byte("64")) != nil {
+		t.Fatal(prompt)
+	}
+	s := asked("llama-3.1-8b", "hgx-h100:8")
+	s.Workload = &scenario.Workload{InputTokens: &in, OutputTokens: &out}
+	s.Deployment.Mode, s.Deployment.Serve = "aggregated", &scenario.Pool{Instances: 2, TP: 1}
+	s.SLO = promised
+	return s
+}
+
+// A prompt of 100,000 tokens takes a chip more than six seconds. Within two seconds as
+// they are written no rate is, and that is said; in proportion to the prompt they are 24.
+func TestLongPromptsAreJudgedAsWritten(t *testing.T) {
+	written := slo.Limits{TTFT: slo.TTFT{Limit: 2e9}, TPOT: 50e6}
+	_, p := complete(t, long(t, "100000", written), Options{FindCapacity: true})
+	said := strings.Join(p.Warnings, "\n")
+	if p.Candidates[0].MeetsSLO || p.Capacity.RequestsPerS != 0 || p.Capacity.OutputTokensPerSPerChip != 0 {
+		t.Errorf("within %v: meets %v, capacity %+v", written, p.Candidates[0].MeetsSLO, p.Capacity)
+	}
+	if !strings.Contains(said, "miss the SLO, TTFT 2s and TPOT 50ms, even") || !strings.Contains(said, "no rate down to") {
+		t.Errorf("warnings: %s", said)
+	}
+	_, p = complete(t, long(t, "100000", slo.Default()), Options{FindCapacity: true})
+	if p.Capacity.RequestsPerS <= 0 {
+		t.Errorf("in proportion: capacity %+v", p.Capacity)
+	}
+}
+
+// A tighter limit lowers capacity, and the estimate is near what probes find.
+func TestE2ELimitsCapacity(t *testing.T) {
+	for _, mode := range []string{"aggregated", "disaggregated"} {
+		capacity := func(e2e float64) (estimate, probed float64) {
+			s := asked("llama-3.1-8b", "hgx-h100:8")
+			s.Deployment.Mode = mode
+			s.SLO = slo.Limits{E2E: spec.Duration(e2e * 1e9)}
+			_, p := complete(t, s, Options{})
+			if !p.Candidates[0].MeetsSLO {
+				t.Errorf("%s within %gs: %s", mode, e2e, p.Candidates[0].WhyNot)
+			}
+			return p.Candidates[0].CapacityRequestsPerS, p.Capacity.RequestsPerS
+		}
+		last := math.Inf(1)
+		for _, e2e := range []float64{30, 14} {
+			estimate, probed := capacity(e2e)
+			t.Logf("%s within %gs: estimated %g, probed %g", mode, e2e, estimate, probed)
+			if probed > last*coarse.ratio || estimate < 0.5*probed || estimate > 1.5*probed {
+				t.Errorf("%s within %gs: estimated %g, probed %g, with a wider limit %g", mode, e2e, estimate, probed, last)
+			}
+			last = probed
+		}
+	}
+}
+
+// Without a limit that a queue could break, capacity would be any rate: it is judged by
+// the usual TTFT as well, in those words.
+func TestCapacityNeedsALimitOnWaiting(t *testing.T) {
+	s := asked("llama-3.1-8b", "hgx-h100:8")
+	s.SLO = slo.Limits{TPOT: 20e6}
+	_, alone := complete(t, s, Options{LayoutOnly: true})
+	s.SLO.TTFT = slo.Default().TTFT
+	_, both := complete(t, s, Options{LayoutOnly: true})
+	if alone.Candidates[0].CapacityRequestsPerS != both.Candidates[0].CapacityRequestsPerS || len(both.Warnings) > 0 {
+		t.Errorf("capacity %g and %g; %v", alone.Candidates[0].CapacityRequestsPerS, both.Candidates[0].CapacityRequestsPerS, both.Warnings)
+	}
+	if !slices.ContainsFunc(alone.Warnings, func(w string) bool { return strings.Contains(w, both.promised.String()) }) {
+		t.Errorf("warnings %q do not say %q", alone.Warnings, both.promised)
+	}
+	out, _ := complete(t, s, Options{LayoutOnly: true})
+	s.SLO, s.Deployment = slo.Limits{ITL: 20e6}, out.Deployment
+	if out, _ = complete(t, s, Options{LayoutOnly: true}); out.SLO != s.SLO {
+		t.Errorf("requests are judged by %v, %v was asked", out.SLO, s.SLO)
+	}
+}
+
+// Two pools share the time of a request: halfway between 5 s when almost empty and 11 s
+// when loaded lie the 8 s that are promised.
+func TestPoolsShareE2E(t *testing.T) {
+	s := &splitter{e2e: 8, transfer: func(*priced) float64 { return 1 }}
+	p := &priced{point: point{rate: 10, ttft: 3, e2e: 3, over: 0.4}, least: point{rate: 2, ttft: 1, e2e: 1, over: 0.2}}
+	d := &priced{point: point{rate: 90, tpot: 0.4, e2e: 7, over: 0.9}, least: point{rate: 10, tpot: 0.2, e2e: 3, over: 0.5}}
+	first, second := s.together(p, d)
+	for name, x := range map[string][2]float64{
+		"prefill rate": {first.rate, 6}, "TTFT": {first.ttft, 2}, "decode rate": {second.rate, 50}, "TPOT": {second.tpot, 0.3},
+		"time": {first.e2e + 1 + second.e2e, 8}, "over": {second.over, 0.7},
+	} {
+		if math.Abs(x[0]-x[1]) > 1e-12 {
+			t.Errorf("%s %g, want %g", name, x[0], x[1])
+		}
+	}
+	s.e2e = 4 // less than the two take when almost empty
+	if first, second = s.together(p, d); first.over != 1.25 || second.over != 1.25 || first.rate != 2 || second.rate != 10 {
+		t.Errorf("beyond: %+v and %+v", first.point, second.point)
+	}
+	s.e2e = 11
+	if first, second = s.together(p, d); first != p || second != d {
+		t.Error("a limit that is kept changes something")
+	}
+}
+
+// What holds for the pools together holds for every pair: the time is that promised, or
+// the least there is, and no rate is higher than a pool's own.
+func TestPoolsShareE2EProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) *priced {
+			least, more := rapid.Float64Range(0.01, 10).Draw(t, name), rapid.Float64Range(0, 10).Draw(t, name+" more")
+			return &priced{point: point{rate: 10, e2e: least + more}, least: point{rate: 1, e2e: least}}
+		}
+		p, d := draw("prefill"), draw("decode")
+		s := &splitter{e2e: rapid.Float64Range(0.01, 50).Draw(t, "limit"), transfer: func(*priced) float64 { return 0.5 }}
+		first, second := s.together(p, d)
+		took, least := first.e2e+0.5+second.e2e, p.least.e2e+0.5+d.least.e2e
+		if took > max(s.e2e, least)+1e-9 || first.rate > p.rate || second.rate > d.rate || first.rate < p.least.rate {
+			t.Fatalf("%g s of %g, least %g; rates %g and %g", took, s.e2e, least, first.rate, second.rate)
+		}
+		if (max(first.over, second.over) > 1) != (least > s.e2e) {
+			t.Fatalf("over %g at a least of %g of %g s", first.over, least, s.e2e)
+		}
+	})
+}
