@@ -21,7 +21,7 @@
 // the topology between two pools, in whole instances. Deployments are ranked by
 // capacity within the SLO; where none is within it, the least violation comes first.
 // A limit on E2E is shared by the two pools (splitter.together): each is priced as if it
-// had all of it, then both are loaded less until the slow request's time in one and in
+// had all of it, then both are loaded less, alike, until the slow request's time in one and in
 // the other is within it.
 //
 // A layout that is given in full (instances and a degree) is priced as it is, with the

@@ -74,7 +74,7 @@ func (b *bench) decode(out *priced) {
 			p = b.decodeAt(n)
 		}
 	}
-	b.settle(out, p, limit, b.decodeAt)
+	b.settle(out, n, p, limit, b.decodeAt)
 	b.demand.decodeLoads(b.loads, n)
 	out.cause = mainCause(b.st.Step(b.loads))
 }
@@ -130,7 +130,7 @@ func (b *bench) prefill(out *priced) {
 	if c >= nearly(most) {
 		limit = "prompt throughput"
 	}
-	b.settle(out, p, limit, b.prefillAt)
+	b.settle(out, c, p, limit, b.prefillAt)
 	out.cause = mainCause(b.prefillStep(c, b.fullest(float64(c))))
 }
 
@@ -221,7 +221,7 @@ func (b *bench) mixed(out *priced) {
 			p = b.mixedAt(n)
 		}
 	}
-	b.settle(out, p, limit, b.mixedAt)
+	out.point, out.point.limit = p, limit
 	_, _, c, chunk := b.balance(n)
 	out.cause = mainCause(b.mixedStep(n, c, chunk))
 }
@@ -279,10 +279,15 @@ func (b *bench) mixedStep(n int64, c, chunk float64) cost.Step {
 	return b.st.Step(b.loads)
 }
 
-func (b *bench) settle(c *priced, p point, limit string, at func(load int64) point) {
+// settle keeps the point of a pool's highest load and, where E2E is limited, what the pool
+// does below it.
+func (b *bench) settle(c *priced, load int64, p point, limit string, at func(load int64) point) {
 	c.point, c.point.limit = p, limit
-	if b.slo.E2E > 0 {
-		c.least = at(1)
+	if b.slo.E2E == 0 {
+		return
+	}
+	for k := range int64(len(c.below)) {
+		c.below[k] = at(max(1, load*k/int64(len(c.below))))
 	}
 }
 

@@ -36,9 +36,9 @@ type priced struct {
 	whyNot string // it cannot run at all
 	holds  bool   // the model fits, whatever else may not
 
-	point        // what an instance does at the rate that it sustains
-	least point  // what it does when almost empty; known where E2E is limited
-	cause string // where most of a step goes
+	point          // what an instance does at the rate that it sustains
+	below [8]point // what it does at k eighths of that load, almost empty first; known where E2E is limited
+	cause string   // where most of a step goes
 	// transferBytes of a mean prompt's cache, held beside the layout since it
 	// depends on the formats.
 	transferBytes float64

@@ -131,27 +131,43 @@ func (s *splitter) disaggregated(p, d *priced) (deployed, bool) {
 const neighbours = 64
 
 // together loads two pools no more than a request's time in both may be long: each has
-// been priced as if it were alone. Between almost empty and that load rates and
-// latencies are taken as linear, which errs on the slow side of queues.
+// been priced as if it were alone. Both are loaded to the same share of what they could
+// take alone; between the shares that have been priced everything is linear.
 func (s *splitter) together(p, d *priced) (prefill, decode *priced) {
-	most, least := p.e2e+s.transfer(p)+d.e2e, p.least.e2e+s.transfer(p)+d.least.e2e
-	if most <= s.e2e {
+	moved := s.transfer(p)
+	if p.e2e+moved+d.e2e <= s.e2e {
 		return p, d
 	}
-	load, over := 0.0, least/s.e2e
-	if least < s.e2e {
-		load, over = (s.e2e-least)/(most-least), 0
+	low, high, part, over := 0, 0, 0.0, (p.below[0].e2e+moved+d.below[0].e2e)/s.e2e
+	if over < 1 {
+		over = 0
+		for high = 1; high < len(p.below) && p.below[high].e2e+moved+d.below[high].e2e <= s.e2e; high++ {
+		}
+		low = high - 1
+		least, most := p.at(low).e2e+moved+d.at(low).e2e, p.at(high).e2e+moved+d.at(high).e2e
+		part = (s.e2e - least) / (most - least)
 	}
 	lowered := func(c *priced) *priced {
-		low := *c
-		at := func(least, most float64) float64 { return least + load*(most-least) }
-		low.point = point{
-			rate: at(c.least.rate, c.rate), ttft: at(c.least.ttft, c.ttft), tpot: at(c.least.tpot, c.tpot), e2e: at(c.least.e2e, c.e2e),
-			over: max(over, at(c.least.over, c.over)), limit: "E2E",
-		}
-		return &low
+		out := *c
+		out.point = c.at(low).towards(c.at(high), part)
+		out.over, out.limit = max(over, out.over), "E2E"
+		return &out
 	}
 	return lowered(p), lowered(d)
+}
+
+// at is what a pool does at k parts of its highest load.
+func (c *priced) at(k int) *point {
+	if k < len(c.below) {
+		return &c.below[k]
+	}
+	return &c.point
+}
+
+// towards is a point on the straight line to another.
+func (p *point) towards(q *point, part float64) point {
+	on := func(p, q float64) float64 { return p + part*(q-p) }
+	return point{rate: on(p.rate, q.rate), ttft: on(p.ttft, q.ttft), tpot: on(p.tpot, q.tpot), e2e: on(p.e2e, q.e2e), over: on(p.over, q.over)}
 }
 
 func (s *splitter) finish(d deployed) deployed {
