@@ -21,7 +21,9 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk(newRootCommand())
+	root := newRootCommand()
+	addCompletion(root)
+	walk(root)
 	if seen < 30 {
 		t.Errorf("%d commands, want at least 30", seen)
 	}

@@ -23,6 +23,7 @@ const (
 // pointStore puts a sweep's points on disk as they end. Without a folder it keeps nothing.
 type pointStore struct {
 	dir      string
+	files    *outputs
 	finished []sweep.Outcome // read when the sweep was resumed
 	file     *os.File
 	size     int64 // of the whole lines
@@ -31,31 +32,32 @@ type pointStore struct {
 	stop     context.CancelFunc
 }
 
-// checkPoints refuses to begin a sweep where the points of one are, and to resume one
-// nowhere.
-func checkPoints(dir string, resume bool) error {
+// checkPoints refuses to begin a sweep where the points of one are, unless they may be
+// overwritten, and to resume one nowhere. A sweep that goes on writes over its own files.
+func checkPoints(dir string, resume bool, files *outputs) error {
 	if dir == "" {
 		if resume {
 			return errors.New("--resume: name the folder of the sweep with --out")
 		}
 		return nil
 	}
-	_, err := os.Lstat(filepath.Join(dir, pointsFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if resume {
+		for _, name := range []string{manifestFile, pointsFile} {
+			_, err := os.Lstat(filepath.Join(dir, name))
+			files.force = files.force || err == nil
+		}
 		return nil
-	case err != nil:
-		return failed(fmt.Errorf("--out %s: %w", dir, err))
-	case !resume:
-		return fmt.Errorf("--out %s: %s holds the points of a sweep; add --resume to go on with it, or name another folder", dir, pointsFile)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, pointsFile)); err == nil && !files.force {
+		return fmt.Errorf("--out %s: %s holds the points of a sweep; add --resume to go on with it, --force to lose them, or name another folder", dir, pointsFile)
 	}
 	return nil
 }
 
 // openPoints opens the folder for the points of a grid: a new one, or, to resume, one of
 // the same grid. stop is called when a point cannot be written.
-func openPoints(dir string, resume bool, m *sweep.Manifest, points []sweep.Point, stop context.CancelFunc) (*pointStore, error) {
-	s := &pointStore{dir: dir, stop: stop}
+func openPoints(dir string, resume bool, files *outputs, m *sweep.Manifest, points []sweep.Point, stop context.CancelFunc) (*pointStore, error) {
+	s := &pointStore{dir: dir, files: files, stop: stop}
 	if dir == "" {
 		return s, nil
 	}
@@ -67,8 +69,12 @@ func openPoints(dir string, resume bool, m *sweep.Manifest, points []sweep.Point
 	if err != nil {
 		return nil, failed(err)
 	}
+	// Only --force comes here with points of another sweep.
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, failed(err)
+	}
 	// The manifest first: points without one could not be resumed.
-	if err := (&outputs{force: true}).writeAll(dir, []file{{manifestFile, text}}); err != nil {
+	if err := files.write(filepath.Join(dir, manifestFile), text, 0o666); err != nil {
 		return nil, err
 	}
 	s.file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o666)
@@ -130,7 +136,7 @@ func (s *pointStore) finish(answer *sweep.Sweep, base func() ([]byte, error)) er
 	if s.file == nil {
 		return nil
 	}
-	if err := firstError(s.failure, s.file.Close()); err != nil {
+	if err := errors.Join(s.failure, s.file.Close()); err != nil {
 		return failed(fmt.Errorf("%w\n%d of %d points are kept in %s; make room, then the same command with --resume goes on",
 			err, s.kept, len(answer.Points), filepath.Join(s.dir, pointsFile)))
 	}
@@ -142,7 +148,7 @@ func (s *pointStore) finish(answer *sweep.Sweep, base func() ([]byte, error)) er
 	if err != nil {
 		return failed(err)
 	}
-	return (&outputs{force: true}).writeAll(s.dir, []file{{"sweep.json", result.Bytes()}, {"scenario.yaml", scenario}})
+	return s.files.writeAll(s.dir, []file{{"sweep.json", result.Bytes()}, {"scenario.yaml", scenario}})
 }
 
 // note says on w that a sweep goes on.

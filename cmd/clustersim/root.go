@@ -112,6 +112,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	}
 	root.SetOut(out)
 	root.SetErr(stderr)
+	addCompletion(root)
 	err := root.ExecuteContext(ctx)
 	if out.err != nil {
 		err = failed(fmt.Errorf("standard output: %w", out.err))
@@ -156,15 +157,6 @@ a command it runs one scenario (as "clustersim run").`
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(commands()...)
 	root.SetHelpCommand(newHelpCommand())
-	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
-			for _, shell := range c.Commands() {
-				shell.Example = "  clustersim completion " + shell.Name()
-			}
-			c.Example = "  source <(clustersim completion bash)"
-		}
-	}
 	return root
 }
 
@@ -187,6 +179,21 @@ func commands() []*cobra.Command {
 		newValidateCommand(),
 		newCalibrateCommand(),
 		newVersionCommand(),
+	}
+}
+
+// addCompletion gives cobra's commands that write scripts of completion their examples. It
+// comes when the streams are known, which these commands keep.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		for _, shell := range c.Commands() {
+			shell.Example = "  clustersim completion " + shell.Name()
+		}
+		c.Example = "  source <(clustersim completion bash)"
 	}
 }
 

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -88,10 +85,9 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := firstError(checkPoints(f.dir, f.resume || f.files.force), f.checkFiles(base, axes, args)); err != nil {
+	if err := f.checkFiles(base, axes, args); err != nil {
 		return err
 	}
-	keep(c.Context())
 	bar := newSweepBar(terminal(c.ErrOrStderr()))
 	defer bar.close()
 	opt := f.scenario.options(c)
@@ -109,7 +105,8 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return failed(err)
 	}
-	store, err := openPoints(f.dir, f.resume, m, points, stop)
+	keep(c.Context())
+	store, err := openPoints(f.dir, f.resume, &f.files, m, points, stop)
 	if err != nil {
 		return err
 	}
@@ -126,7 +123,10 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	answer := &sweep.Sweep{Manifest: m.Digest, Points: sweep.Run(ctx, points, o)}
 	bar.close()
 	printed := write(c.OutOrStdout(), answer)
-	return firstError(store.finish(answer, base.Marshal), failed(printed), f.verdict(answer))
+	if err := errors.Join(store.finish(answer, base.Marshal), failed(printed)); err != nil {
+		return err
+	}
+	return f.verdict(answer)
 }
 
 // checkFiles looks at the files to write before there is any work.
@@ -140,17 +140,10 @@ func (f *sweepFlags) checkFiles(base *scenario.Scenario, axes []sweep.Axis, args
 	for _, a := range axes {
 		f.files.read(a.Values...)
 	}
-	if f.resume { // what is there is the sweep's own
-		return f.files.checkFolder("--out", f.dir)
-	}
-	if err := f.files.checkFolder("--out", f.dir, "sweep.json", "scenario.yaml", manifestFile, pointsFile); err != nil || f.dir == "" {
+	if err := checkPoints(f.dir, f.resume, &f.files); err != nil {
 		return err
 	}
-	// with --force the points of an earlier sweep are given up
-	if err := os.Remove(filepath.Join(f.dir, pointsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failed(err)
-	}
-	return nil
+	return f.files.checkFolder("--out", f.dir, manifestFile, pointsFile, "sweep.json", "scenario.yaml")
 }
 
 // points are the grid over the base. A recipe goes by what each point states; where the

@@ -270,7 +270,7 @@ func (w *Workload) check(fault Fault) {
 // once for every request of its share, and once more before and after.
 func (w *Workload) longestThink() spec.Duration {
 	const hour = 3600 * 1_000_000_000
-	turns := 3 + min(max(0, w.Requests), math.MaxInt32<<16)/int64(max(1, w.Concurrency))
+	turns := 3 + min(max(0, w.Requests)/int64(max(1, w.Concurrency)), math.MaxInt32<<16)
 	limit := math.MaxInt64 / 4 / turns
 	if limit > hour {
 		limit -= limit % hour

@@ -160,7 +160,7 @@ func TestSetNullLeavesOpen(t *testing.T) {
 			}
 		}
 		if s.Workload.Rate != 0 || s.Deployment.Prefill != nil || s.Deployment.Decode.TP != 0 || s.Deployment.Decode.DP != 128 ||
-			s.SLO.TPOT != 0 || s.SLO.TTFT == 0 || s.Router.Weight != nil || s.Workload.InputTokens != nil {
+			s.SLO.TPOT != 0 || s.SLO.TTFT.Limit == 0 || s.Router.Weight != nil || s.Workload.InputTokens != nil {
 			t.Errorf("%q: %+v", value, s)
 		}
 		if full.Workload.Rate != 200 {
