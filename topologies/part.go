@@ -42,6 +42,7 @@ func (f *topologyFile) resize(n int) error {
 		f.Chips = whole
 		return f.noSize(n)
 	}
+	f.Description = "part of " + f.Name + ": " + f.Description
 	return nil
 }
 

@@ -16,6 +16,9 @@ func TestPartOfASwitchedBoard(t *testing.T) {
 		if x.Chips != n || len(x.Tiers) != 1 || x.Tiers[0].Size != n || x.Tiers[0].Bandwidth != whole.Tiers[0].Bandwidth {
 			t.Fatalf("%d chips: %+v", n, x.Tiers)
 		}
+		if x.Description != "part of hgx-h100: "+whole.Description {
+			t.Errorf("%d chips are described as %q", n, x.Description)
+		}
 		if n == 1 {
 			continue
 		}
