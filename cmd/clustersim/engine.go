@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v4"
 
 	"github.com/clustersim/clustersim/sim/cost"
 )
@@ -86,15 +85,7 @@ and goes wherever an engine is named: --engine vllm-eager.yaml.`,
 				return err
 			}
 			e.Base = "" // its values are all there
-			text, err := yaml.Dump(e)
-			if err != nil {
-				return failed(err)
-			}
-			var shown map[string]any // JSON has the file's names too
-			if err := yaml.Load(text, &shown); err != nil {
-				return failed(err)
-			}
-			return writeShown(c.OutOrStdout(), output, shown, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
+			return writeYAML(c.OutOrStdout(), output, e)
 		},
 	}
 	addOutputFlag(c, &output, "text or json", "text", "json")

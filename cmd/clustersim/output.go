@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/clustersim/clustersim/sim/spec"
 )
@@ -48,6 +49,19 @@ func writeShown(w io.Writer, output string, data any, text func(io.Writer)) erro
 	}
 	text(w)
 	return nil
+}
+
+// writeYAML writes a value as YAML that can be edited, or as JSON with the same names.
+func writeYAML(w io.Writer, output string, v any) error {
+	text, err := yaml.Dump(v)
+	if err != nil {
+		return failed(err)
+	}
+	var shown map[string]any
+	if err := yaml.Load(text, &shown); err != nil {
+		return failed(err)
+	}
+	return writeShown(w, output, shown, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
 }
 
 // writeJSON writes a value as people read it.

@@ -8,7 +8,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v4"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/plant"
@@ -157,15 +156,7 @@ computed from what the run states (clients, input, serve.dp, …).`,
 			if whole.Table != nil && !spec.IsPath(args[0]) {
 				whole.Base, whole.Table = r.Name, nil // the rows of its table are not: they stay the shipped one's
 			}
-			text, err := yaml.Dump(&whole)
-			if err != nil {
-				return failed(err)
-			}
-			var shown map[string]any // JSON has the file's names too
-			if err := yaml.Load(text, &shown); err != nil {
-				return failed(err)
-			}
-			return writeShown(c.OutOrStdout(), output, shown, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
+			return writeYAML(c.OutOrStdout(), output, &whole)
 		},
 	}
 	addOutputFlag(c, &output, "text or json", "text", "json")

@@ -344,6 +344,18 @@ func (e *Engine) check(doc *spec.Doc) {
 	if e.OverlapStreams < 0 || e.OverlapStreams > 2 {
 		doc.Errorf("overlap_streams", "must be 1 or 2, got %d", e.OverlapStreams)
 	}
+	e.checkModes(doc)
+	if f := e.CommCoresFraction; !(f >= 0 && f <= 0.9) {
+		doc.Errorf("comm_cores_fraction", "must be from 0 to 0.9, got %g", f)
+	}
+	if p := e.WaveExponent; !(p >= 1 && p <= 100) {
+		doc.Errorf("wave_exponent", "must be from 1 to 100, got %g", p)
+	}
+	e.Fitted.check(doc)
+}
+
+// checkModes reports launch modes and overlaps that nothing knows.
+func (e *Engine) checkModes(doc *spec.Doc) {
 	for _, l := range []struct {
 		path string
 		v    Launching
@@ -360,13 +372,6 @@ func (e *Engine) check(doc *spec.Doc) {
 			doc.Errorf(o.path, "%v", spec.UnknownName("overlap", string(o.v), OverlapNames()))
 		}
 	}
-	if f := e.CommCoresFraction; !(f >= 0 && f <= 0.9) {
-		doc.Errorf("comm_cores_fraction", "must be from 0 to 0.9, got %g", f)
-	}
-	if p := e.WaveExponent; !(p >= 1 && p <= 100) {
-		doc.Errorf("wave_exponent", "must be from 1 to 100, got %g", p)
-	}
-	e.Fitted.check(doc)
 }
 
 // Number is one fitted number: where it stands and what it may be.
