@@ -18,6 +18,11 @@
 //
 //	azure      CSV: TIMESTAMP (UTC wall clock), ContextTokens, GeneratedTokens.
 //	           Azure/AzurePublicDataset. Time zero is the first row.
+//	vidur      CSV: arrived_at (seconds), num_prefill_tokens, num_decode_tokens, others
+//	           ignored. microsoft/vidur, data/processed_traces.
+//	bailian    JSON lines: timestamp (seconds), input_length, output_length, hash_ids
+//	           (one id for each 16 tokens). alibaba-edu/qwen-bailian-usagetraces-anon;
+//	           told from mooncake by parent_chat_id.
 //	mooncake   JSON lines: timestamp (ms), input_length, output_length, hash_ids
 //	           (one id for each 512 tokens of the prompt, the last may be partly
 //	           filled). kvcache-ai/Mooncake, FAST'25.
@@ -29,7 +34,7 @@
 //	           arrivals and lengths are drawn, so it depends on the seed.
 //	clustersim JSON lines, our own, below.
 //
-// Lengths without arrivals (Vidur's length tables) are not a trace and are
+// Lengths without arrivals (Vidur's other tables) are not a trace and are
 // refused. Every fault names file, line, field and limit.
 //
 // # Our own format

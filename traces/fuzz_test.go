@@ -17,7 +17,7 @@ import (
 // FuzzRead feeds anything to Open's reader: it may refuse, but what it yields
 // must keep the promises of Source.
 func FuzzRead(f *testing.F) {
-	seeds := []string{azureText, mooncakeText, requestsText, ownText, two(f), "num_prefill_tokens,x\n1,2", "{", "\x28\xb5\x2f\xfd", "\x1f\x8b"}
+	seeds := []string{azureText, mooncakeText, requestsText, ownText, vidurText, bailianText, two(f), "num_prefill_tokens,x\n1,2", "{", "\x28\xb5\x2f\xfd", "\x1f\x8b"}
 	for _, s := range seeds {
 		for name := range 1 + len(formats) {
 			f.Add([]byte(s), uint8(name))

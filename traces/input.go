@@ -11,10 +11,12 @@ import (
 type input struct {
 	name   string
 	packed string // zstd, gzip or ""
-	r      *bufio.Reader
-	opts   Options
-	number int    // of the line read last
-	long   []byte // holds a line longer than the buffer of r
+	// sniffed says that nobody named the format.
+	sniffed bool
+	r       *bufio.Reader
+	opts    Options
+	number  int    // of the line read last
+	long    []byte // holds a line longer than the buffer of r
 }
 
 // maxLine holds a prompt of MaxTokens in blocks of 16 with ids of 20 digits.

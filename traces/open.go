@@ -65,6 +65,8 @@ func Formats() []Format { return formats[:] }
 var formats = [...]Format{
 	{"clustersim", "our own JSON lines: arrival_s, input_tokens, output_tokens, session, prefix", sniffOwn, openOwn},
 	{"azure", "CSV: TIMESTAMP, ContextTokens, GeneratedTokens (AzurePublicDataset)", sniffAzure, openAzure},
+	{"vidur", "CSV: arrived_at (s), num_prefill_tokens, num_decode_tokens", sniffVidur, openVidur},
+	{"bailian", "JSON lines: timestamp (s), input_length, output_length, hash_ids of 16 tokens, parent_chat_id", sniffBailian, openBailian},
 	{"mooncake", "JSON lines: timestamp (ms), input_length, output_length, hash_ids of 512 tokens", sniffMooncake, openMooncake},
 	{"requests", "JSON lines: arrival_time_ns, input_toks, output_toks, hash_ids of 16 tokens", sniffRequests, openRequests},
 	{"servegen", "tar of ServeGen client statistics, turned into arrivals", sniffServeGen, openServeGen},
@@ -142,6 +144,7 @@ func (r *replay) open(file io.Reader) error {
 		if format, err = recognise(in, head); err != nil {
 			return err
 		}
+		in.sniffed = true
 	}
 	if r.rows, err = format.open(in); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -57,6 +58,69 @@ const (
 		`{"output_tokens":2,"arrival_s":1e1,"input_tokens":3.0}` + "\n"
 )
 
+const vidurText = "arrived_at,num_prefill_tokens,num_decode_tokens\n2.603621,261,48\n3,722,344\n"
+
+const bailianText = `{"chat_id": 0, "parent_chat_id": -1, "timestamp": 0.65, "input_length": 40, "output_length": 188, "type": "text", "turn": 1, "hash_ids": [0, 1, 2]}
+{"chat_id": 1, "parent_chat_id": -1, "timestamp": 1.873, "input_length": 295, "output_length": 337, "type": "text", "turn": 1}
+`
+
+// Columns besides, in any order, do not matter; without arrivals there is no trace.
+func TestVidurColumns(t *testing.T) {
+	s, err := open("num_decode_tokens,pd_ratio,arrived_at,num_prefill_tokens\n48,5.4,2.5,261\n", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, s); !equalRequests(got, []Request{{Arrival: 2500e6, InputTokens: 261, OutputTokens: 48}}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A request each 0.5 s is two a second, whatever the unit and the keys of the file.
+func TestRateOfEvenArrivals(t *testing.T) {
+	for name, line := range map[string]string{
+		"vidur":    "%[1]g,100,10\n",
+		"bailian":  `{"chat_id":%[2]d,"parent_chat_id":-1,"timestamp":%[1]g,"input_length":100,"output_length":10}` + "\n",
+		"mooncake": `{"timestamp":%[2]d00,"input_length":100,"output_length":10}` + "\n",
+	} {
+		var text strings.Builder
+		if name == "vidur" {
+			text.WriteString("arrived_at,num_prefill_tokens,num_decode_tokens\n")
+		}
+		for i := range 121 {
+			fmt.Fprintf(&text, line, float64(i+1)/2, 5*(i+1))
+		}
+		s, err := open(text.String(), Options{})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		stats, err := Measure(s, nil)
+		if err != nil || stats.Requests != 121 || math.Abs(stats.Rate-2) > 1e-9 || math.Abs(stats.SpanS-60) > 1e-9 {
+			t.Errorf("%s: %v, %d requests in %g s, %g/s; want 121 in 60 s, 2/s", name, err, stats.Requests, stats.SpanS, stats.Rate)
+		}
+	}
+}
+
+// A file with Mooncake's keys and seconds says so by its decimals, unless the format is
+// named.
+func TestSecondsInMooncakesKeys(t *testing.T) {
+	const text = `{"timestamp": 0, "input_length": 1, "output_length": 1}
+{"timestamp": 2.5, "input_length": 1, "output_length": 1}
+`
+	for format, want := range map[string]des.Time{"": 25e5, "mooncake": 25e5, "bailian": 25e8} {
+		var said []string
+		s, err := open(text, Options{Format: format, Warn: func(text string) { said = append(said, text) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readAll(t, s); len(got) != 2 || got[1].Arrival != want {
+			t.Errorf("%q: %+v, want the second at %d ns", format, got, want)
+		}
+		if warned := len(said) == 1 && strings.Contains(said[0], "--trace-format bailian"); warned != (format == "") {
+			t.Errorf("%q: %q", format, said)
+		}
+	}
+}
+
 func TestFormatsAreRecognisedAndRead(t *testing.T) {
 	for _, c := range []struct {
 		text  string
@@ -68,6 +132,9 @@ func TestFormatsAreRecognisedAndRead(t *testing.T) {
 		{"\ufeff" + azureText[:78], 0, []Request{{InputTokens: 4808, OutputTokens: 10}}},
 		{mooncakeText, 512, []Request{{InputTokens: 600, OutputTokens: 5, Prefix: []uint64{0, 1}},
 			{Arrival: 3e9, InputTokens: 700, OutputTokens: 6, Prefix: []uint64{0, math.MaxUint64}}}},
+		{vidurText, 0, []Request{{Arrival: 2603621 * 1000, InputTokens: 261, OutputTokens: 48}, {Arrival: 3e9, InputTokens: 722, OutputTokens: 344}}},
+		{bailianText, 16, []Request{{Arrival: 650e6, InputTokens: 40, OutputTokens: 188, Prefix: []uint64{0, 1, 2}},
+			{Arrival: 1873e6, InputTokens: 295, OutputTokens: 337}}},
 		{requestsText, 16, []Request{{Arrival: 46926808, InputTokens: 33, OutputTokens: 532, Prefix: []uint64{1, 2}},
 			{Arrival: 347938951, InputTokens: 1, OutputTokens: 772}}},
 		{ownText, 512, []Request{{Arrival: 250e6, InputTokens: 1500, OutputTokens: 200, Session: 7, Prefix: []uint64{11, 12}},
@@ -101,9 +168,16 @@ func TestBadTraces(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"", "f: has no requests"},
 		{" \n\n", "f: has no requests"},
-		{"hello\nworld", `f:1: not a trace that is known (clustersim, azure, mooncake, requests, servegen); it begins "hello"`},
+		{"hello\nworld", `f:1: not a trace that is known (clustersim, azure, vidur, bailian, mooncake, requests, servegen); it begins "hello"`},
 		{"num_prefill_tokens,num_decode_tokens,num_total_tokens,pd_ratio\n3772,54,3826,69.85\n", "f:1: has lengths of requests but no arrivals"},
 		{`{"a":1}`, "not a trace that is known"},
+		{vidurText + "now,1,1\n", `f:4: arrived_at: must be seconds, such as 2.603621, within the clock's 146 years, got "now"`},
+		{vidurText + "-1,1,1\n", "f:4: arrived_at: must not be negative"},
+		{vidurText + "2,1,1\n", "f:4: arrived_at: out of order"},
+		{vidurText + "4,1\n", "f:4: has 2 fields, want 3"},
+		{"arrived_at,num_prefill_tokens\n1,2\n", "f:1: columns must be arrived_at,num_prefill_tokens,num_decode_tokens"},
+		{bailianText + `{"chat_id":3,"timestamp":4,"input_length":16,"output_length":1,"hash_ids":[1,2]}`, "f:3: hash_ids: has 2 ids, but 16 tokens are at most 1 blocks of 16"},
+		{`{"timestamp": 0, "input_length": 799, "output_length": 1, "hash_ids": [1,2,3]}`, "blocks of 512; ids of 16 tokens and timestamps in seconds are those of --trace-format bailian"},
 		{"TIMESTAMP,ContextTokens,GeneratedTokens\n", "f: has no requests"},
 		{"TIMESTAMP,ContextTokens\n2023-11-16 18:17:03,1\n", "f:1: columns must be TIMESTAMP,ContextTokens,GeneratedTokens"},
 		{"TIMESTAMP,ContextTokens,GeneratedTokens,Extra\n", "f:1: columns must be"},

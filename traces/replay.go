@@ -105,7 +105,11 @@ func (r *replay) check(q *Request) error {
 	if n := len(q.Prefix); n > 0 {
 		block := r.rows.blockTokens()
 		if most := (int64(q.InputTokens) + int64(block) - 1) / int64(block); int64(n) > most {
-			return r.rows.field(colPrefix, "has %d ids, but %d tokens are at most %d blocks of %d", n, q.InputTokens, most, block)
+			hint := ""
+			if fits := int64(bailianFormat.block); block == mooncakeFormat.block && int64(n) <= (int64(q.InputTokens)+fits-1)/fits {
+				hint = fmt.Sprintf("; ids of %d tokens and timestamps in seconds are those of --trace-format bailian", fits)
+			}
+			return r.rows.field(colPrefix, "has %d ids, but %d tokens are at most %d blocks of %d%s", n, q.InputTokens, most, block, hint)
 		}
 	}
 	return nil
