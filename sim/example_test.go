@@ -52,8 +52,8 @@ func ExampleRun_incomplete() {
 	// the scenario leaves open deployment.mode, workload.rate, workload.requests: plan.Complete (package sim/plan) decides these; run what it returns
 }
 
-// Every request that completes is a row, in the order in which they do: times are
-// nanoseconds from the start of the run.
+// Every request that completes is a row, in the order in which they do, measured or not:
+// times are nanoseconds from the start of the run.
 func ExampleOptions_rows() {
 	s, err := plant.Read("mine.yaml", []byte(`
 version: 1
@@ -77,7 +77,7 @@ seed: 1
 		log.Fatal(err)
 	}
 	fmt.Println(rows, "requests,", slow, "with a first token after 100 ms")
-	// Output: 100 requests, 0 with a first token after 100 ms
+	// Output: 112 requests, 0 with a first token after 100 ms
 }
 
 // A router of one's own sees the loads and caches of a pool and picks a rank. This one

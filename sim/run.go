@@ -163,11 +163,19 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 		Measure:       r.load.measure, MeasureUntil: r.load.until, Initial: r.initial,
 		Observe: opt.Observe, ObserveEvents: opt.ObserveEvents, ObserveInterval: opt.ObserveInterval, OnRequest: opt.OnRequest,
 	}
+	most := r.scenario.Limits.Most()
+	c.Spare, c.MostTime, c.MostEvents = spare, des.Time(most.Simulated), most.Events
 	for i := range r.pools {
 		c.Pools = append(c.Pools, route.Pool{Name: r.pools[i].Name, Spec: r.pools[i].spec, Instances: r.pools[i].Asked.Instances})
 	}
 	if r.load.endless {
 		c.Cut = cutShare
+	}
+	if w := r.scenario.Workload; w != nil {
+		c.Whole = w.Window == "all"
+		if w.Window == "steady" && w.Concurrency > 0 {
+			c.Lives, c.Cut = lives, cutShare
+		}
 	}
 	decode := &r.pools[len(r.pools)-1]
 	if sc := decode.Stepper.Config(); sc.Drafts > 0 {
@@ -182,9 +190,20 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 	return c, err
 }
 
+const (
+	// lives is how many mean lives of a request (E2E and think time) a closed loop is
+	// measured for at least: what it has too many or too few at the edges of its window
+	// is a tenth of that of one life.
+	lives = 10
+	// spare requests may queue beyond twice those that do when the last measured one
+	// arrives: room for what a stable queue does by chance.
+	spare = 1000
+)
+
 // cutShare of a generated workload's measured requests may still be decoding when
 // the run ends: the longest answers of a long-tailed distribution would otherwise
-// keep it going for several times as long as all others take.
+// keep it going for several times as long as all others take. As many of a closed loop's
+// clients may still wait for their first answer when its window opens.
 const cutShare = 0.005
 
 // warmup is how long a prefill pool that starts empty is given to fill: three times
@@ -198,7 +217,7 @@ func (r *run) warmup() des.Time {
 // result is the report of a run that has ended.
 func (r *run) result(c *route.Cluster, partial bool) (*result.Result, error) {
 	out := &result.Result{
-		Version: result.Version, Partial: partial, Scenario: r.scenario, Seed: r.scenario.Seed,
+		Version: result.Version, Partial: partial, Reason: c.Reason(), Scenario: r.scenario, Seed: r.scenario.Seed,
 		Inputs: append(append([]scenario.Input(nil), r.plant.Digests...), r.load.digest()),
 	}
 	text, err := r.scenario.Marshal()
@@ -224,14 +243,31 @@ func (r *run) result(c *route.Cluster, partial bool) (*result.Result, error) {
 	if most := r.plant.Model.MaxContext; c.Longest() > most {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("the longest request has %d tokens, %s was made for %d at most", c.Longest(), r.plant.Model.Name, most))
 	}
-	out.WarmupS = c.Warmup().Seconds()
 	if err := summarise(r.recorder, s, out); err != nil {
 		return nil, err
 	}
+	r.window(c, out)
 	if out.Warnings == nil {
 		out.Warnings = []string{}
 	}
 	return out, nil
+}
+
+// windowOf are the engine's windows as results name them.
+var windowOf = [...]result.WindowOf{route.Arrivals: result.WindowArrivals, route.Steady: result.WindowSteady, route.All: result.WindowAll}
+
+// window says what the rates are of, and whether what arrived was served.
+func (r *run) window(c *route.Cluster, out *result.Result) {
+	start, end := r.recorder.WindowTime(c.Now())
+	q := c.Queue()
+	out.Window = result.Window{StartS: start.Seconds(), EndS: end.Seconds(), Of: windowOf[c.Window()], Sustained: !q.Grows()}
+	if q.Arrived > 0 {
+		out.Window.QueueGrowth = float64(q.After-q.Before) / float64(q.Arrived)
+	}
+	if w := r.scenario.Workload; !out.Window.Sustained && w != nil && !w.AllAtOnce() {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("more arrives than is served: %.0f %% of the requests that arrived joined a queue that was there at the last arrival; "+
+			"latencies grow with the length of the run", 100*out.Window.QueueGrowth))
+	}
 }
 
 func dedupe(lines []string) []string {

@@ -28,11 +28,12 @@ topology: hgx-h100
 workload: {concurrency: 8, requests: 64, input_tokens: "1000", output_tokens: "uniform(60,140)"}
 deployment: {mode: aggregated, serve: {instances: 1, tp: 1}, engine: vllm}
 `
+	// Two waves, whole: prompts and answers are apart in time.
 	experts = `
 version: 1
 model: v3
 topology: hgx-h200:16
-workload: {concurrency: 512, requests: 1024, input_tokens: "200", output_tokens: "50"}
+workload: {concurrency: 512, requests: 1024, window: all, input_tokens: "200", output_tokens: "50"}
 deployment: {mode: aggregated, serve: {instances: 1, dp: 16, ep: 16}, engine: vllm}
 `
 	pools = `

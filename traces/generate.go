@@ -222,6 +222,14 @@ func (c *ClosedLoop) Draw(number int64) Request {
 	}
 }
 
+// MeanThink is the mean of Think in nanoseconds.
+func (c *ClosedLoop) MeanThink() float64 {
+	if c.ThinkTime.IsZero() {
+		return 0
+	}
+	return 1e6 * c.ThinkTime.Mean()
+}
+
 // Think is how long the client waits before it sends request number i.
 func (c *ClosedLoop) Think(number int64) des.Time {
 	if c.ThinkTime.IsZero() {

@@ -208,8 +208,11 @@ func (f *runFlags) deliver(c *cobra.Command, s *scenario.Scenario, r *result.Res
 
 // verdict is the exit code of a run that has been reported.
 func (f *runFlags) verdict(c *cobra.Command, r *result.Result) error {
-	if c.Context().Err() != nil && r.Partial {
+	switch {
+	case r.Partial && c.Context().Err() != nil:
 		return exit{exitInterrupted, fmt.Errorf("interrupted; the result is partial")}
+	case r.Partial:
+		return failed(fmt.Errorf("%s; the result is partial (limits.simulated and limits.events of the scenario say how far a run goes)", r.Reason))
 	}
 	if f.sloStrict && r.Goodput.Fraction < plan.WithinSLO {
 		return exit{exitSLOMissed, fmt.Errorf("%.1f %% of requests are within the SLO, %s; --slo-strict wants %.0f %%",

@@ -2,7 +2,6 @@ package cost
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/des"
@@ -413,7 +412,7 @@ func (s *Stepper) settle(step *Step, p *part, hidden, filled float64) {
 	var before des.Time
 	for c := range p.time {
 		running += p.time[c]
-		now := des.Time(math.Round(running * 1e9))
+		now := des.FromSeconds(running)
 		step.Causes[c] = now - before
 		before = now
 	}

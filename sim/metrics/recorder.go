@@ -46,8 +46,8 @@ type Recorder struct {
 	end    des.Time
 	ended  bool
 
-	inside, outside gapLog  // ITL in the window and out of it
-	gaps            *gapLog // where the next gap goes
+	before, inside, after gapLog  // ITL before the window, in it and after it
+	gaps                  *gapLog // where the next gap goes
 
 	ttft, tpot, e2e             Sample
 	ttftSeen, tpotSeen, e2eSeen tally
@@ -201,6 +201,9 @@ func (r *Recorder) Cut(c *Completion) {
 
 // E2EP99 is the 99th percentile of the end-to-end latencies measured so far.
 func (r *Recorder) E2EP99() des.Time { return des.Time(r.e2e.Quantiles().P99) }
+
+// MeanTTFT is the mean time to the first token of the requests measured so far.
+func (r *Recorder) MeanTTFT() des.Time { return des.Time(r.ttft.mean()) }
 
 func (r *Recorder) measure(c *Completion, e2e, ttft, tpot float64, several bool) {
 	if sum := c.Queue + c.Prefill + c.KVTransfer + c.Decode + c.Preempted; float64(sum) != e2e || ttft < 0 || c.Finish < c.FirstToken {

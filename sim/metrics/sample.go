@@ -77,13 +77,16 @@ func (s *Sample) Quantiles() Quantiles {
 	if s.count == 0 {
 		return q
 	}
-	q.Mean = s.sum / float64(s.count)
+	q.Mean = s.mean()
 	if s.sketch == nil {
 		arrange(s.values, 0.50, 0.90, 0.95, 0.99)
 	}
 	q.P50, q.P90, q.P95, q.P99 = s.at(0.50), s.at(0.90), s.at(0.95), s.at(0.99)
 	return q
 }
+
+// mean is that of what was added, 0 of nothing.
+func (s *Sample) mean() float64 { return s.sum / float64(max(1, s.count)) }
 
 func (s *Sample) at(p float64) float64 {
 	if s.sketch == nil {

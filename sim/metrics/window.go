@@ -19,7 +19,7 @@ type Window struct {
 func (r *Recorder) OpenWindow(now des.Time) {
 	r.start = now
 	r.opened.copyFrom(&r.now)
-	r.outside.merge(&r.inside)
+	r.before.merge(&r.inside)
 	r.inside = gapLog{}
 	r.gaps = &r.inside
 	r.ended = false
@@ -29,8 +29,24 @@ func (r *Recorder) OpenWindow(now des.Time) {
 func (r *Recorder) CloseWindow(now des.Time) {
 	r.end = now
 	r.closed.copyFrom(&r.now)
-	r.gaps = &r.outside
+	r.gaps = &r.after
 	r.ended = true
+}
+
+// ExtendWindow takes back the end of the window: it goes on as if it had never ended.
+func (r *Recorder) ExtendWindow() {
+	if r.ended {
+		r.inside.merge(&r.after)
+		r.after, r.gaps, r.ended = gapLog{}, &r.inside, false
+	}
+}
+
+// WindowTime is when the window began and when it ends, the second now when it is open.
+func (r *Recorder) WindowTime(now des.Time) (start, end des.Time) {
+	if r.ended {
+		now = r.end
+	}
+	return r.start, now
 }
 
 // Window is the measured window; one that was never closed ends now.
@@ -140,7 +156,8 @@ func (r *Recorder) Fill(s *Snapshot) {
 	s.TTFT, s.TPOT, s.E2E = r.ttftSeen.histogram(), r.tpotSeen.histogram(), r.e2eSeen.histogram()
 	s.ITL = newHistogram(r.gapBounds)
 	r.inside.into(&s.ITL)
-	r.outside.into(&s.ITL)
+	r.before.into(&s.ITL)
+	r.after.into(&s.ITL)
 	s.LinkUtilisation = r.linkUtilisation(s.LinkUtilisation[:0])
 	r.filled.copyFrom(&r.now)
 }

@@ -31,6 +31,7 @@ func full() *result.Result {
 		},
 		Requests:   result.Requests{Initial: 12_000, Arrived: 1_000_000, Completed: 995_001, Rejected: 2, Lost: 0, InFlight: 16_997, Measured: 800_000},
 		SimulatedS: 512.25,
+		Window:     result.Window{StartS: 6, EndS: 415.5, Of: result.WindowArrivals, QueueGrowth: 0.011, Sustained: true},
 		Throughput: result.Throughput{InputTokensPerS: 7.81e6, OutputTokensPerS: 976_562.5, RequestsPerS: 1953.1, OutputTokensPerSPerChip: 109.77},
 		Latency: result.Latency{
 			TTFT: result.Distribution{Mean: 612.5, P50: 550.25, P90: 999.97, P95: 1234.5, P99: 1999.9, Max: 2777, Censored: true},
@@ -88,7 +89,7 @@ func TestTextGolden(t *testing.T) {
 // contract is the result's JSON as it was promised: every path, in its order.
 const contract = `version run_id partial scenario inputs seed warnings
 requests.initial requests.arrived requests.completed requests.rejected requests.lost requests.in_flight requests.measured
-simulated_s
+simulated_s window.start_s window.end_s window.of window.queue_growth window.sustained
 throughput.input_tokens_per_s throughput.output_tokens_per_s throughput.requests_per_s throughput.output_tokens_per_s_per_chip
 latency.ttft_ms.{dist} latency.ttft_ms.censored latency.tpot_ms.{dist} latency.itl_ms.{dist} latency.e2e_ms.{dist}
 goodput.fraction goodput.requests_per_s goodput.slo.ttft goodput.slo.tpot

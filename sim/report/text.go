@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -48,7 +49,7 @@ func (p *page) field(label, format string, args ...any) {
 func (p *page) head(r *result.Result) {
 	d := &r.Deployment
 	if r.Partial {
-		p.line("PARTIAL: interrupted at %s of simulated time", seconds(r.SimulatedS))
+		p.line("PARTIAL: %s at %s of simulated time", cmp.Or(r.Reason, "interrupted"), seconds(r.SimulatedS))
 	}
 	name, topology := "", ""
 	if r.Scenario != nil {
@@ -69,11 +70,10 @@ func (p *page) head(r *result.Result) {
 	q := &r.Requests
 	p.field("requests", "%s arrived, %s completed, %s measured; %s in flight at the start, %s at the end; %s rejected, %s lost",
 		count(q.Arrived), count(q.Completed), count(q.Measured), count(q.Initial), count(q.InFlight), count(q.Rejected), count(q.Lost))
-	warmup := ""
-	if r.WarmupS > 0 {
-		warmup = fmt.Sprintf(", the first %s left out as warm-up", seconds(r.WarmupS))
+	p.field("simulated", "%s, seed %d", seconds(r.SimulatedS), r.Seed)
+	if w := &r.Window; w.Of != "" {
+		p.field("window", "%s to %s, %s", seconds(w.StartS), seconds(w.EndS), w.Of.Words())
 	}
-	p.field("simulated", "%s%s, seed %d", seconds(r.SimulatedS), warmup, r.Seed)
 }
 
 func (p *page) pool(name string, i *result.PoolInfo) {

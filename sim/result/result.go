@@ -18,13 +18,14 @@ type Result struct {
 	Version     int                `json:"version"`
 	RunID       string             `json:"run_id"`
 	Partial     bool               `json:"partial"`
+	Reason      string             `json:"partial_reason,omitempty"` // why it is partial
 	Scenario    *scenario.Scenario `json:"scenario"`
 	Inputs      []scenario.Input   `json:"inputs"`
 	Seed        uint64             `json:"seed"`
 	Warnings    []string           `json:"warnings"`
 	Requests    Requests           `json:"requests"`
 	SimulatedS  float64            `json:"simulated_s"`
-	WarmupS     float64            `json:"warmup_s,omitempty"` // of it, before the measured window: left out
+	Window      Window             `json:"window"`
 	Throughput  Throughput         `json:"throughput"`
 	Latency     Latency            `json:"latency"`
 	Goodput     Goodput            `json:"goodput"`
@@ -45,6 +46,50 @@ type Requests struct {
 	Lost      int64 `json:"lost"`
 	InFlight  int64 `json:"in_flight"`
 	Measured  int64 `json:"measured"` // requests that the latencies are taken over
+}
+
+// Window is the interval of simulated time that rates, utilisation, causes, ITL and energy
+// are of.
+type Window struct {
+	StartS float64  `json:"start_s"`
+	EndS   float64  `json:"end_s"`
+	Of     WindowOf `json:"of"`
+	// QueueGrowth is how many requests more waited for their prompt or for a place to
+	// decode at the last arrival of the window than at its start, as a share of those that
+	// arrived. It is 0 in a closed loop.
+	QueueGrowth float64 `json:"queue_growth"`
+	// Sustained says that what arrived was served: the queue grew by no more than 3 % of
+	// the arrivals and what chance makes of these. A rate at which it does is no capacity,
+	// whatever the latencies of a run that ends are.
+	Sustained bool `json:"sustained"`
+}
+
+// WindowOf is what part of a run a window is.
+type WindowOf string
+
+const (
+	// WindowArrivals lasts from the end of the warm-up until the last measured request has
+	// arrived: the steady state of an open loop.
+	WindowArrivals WindowOf = "arrivals"
+	// WindowSteady is a closed loop without its ramp and its drain: from when every client
+	// has had an answer until ten mean lives of a request have passed and the asked number
+	// of requests has ended, whichever is later.
+	WindowSteady WindowOf = "steady"
+	// WindowAll lasts from the first admission to the last completion: of recorded
+	// traces, of requests that arrive all at once or faster than they are served, and where
+	// the scenario asks for it.
+	WindowAll WindowOf = "all"
+)
+
+// Words say what part of a run the window is.
+func (w WindowOf) Words() string {
+	switch w {
+	case WindowArrivals:
+		return "while the measured requests arrive"
+	case WindowSteady:
+		return "the closed loop without its ramp and its drain"
+	}
+	return "from the first admission to the last completion"
 }
 
 // Throughput is over the measured window, whoever the tokens belong to.

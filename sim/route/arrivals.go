@@ -11,9 +11,10 @@ import (
 // arrivals yields requests one by one: an open-loop source's in order, or a closed
 // loop's as its clients become free.
 type arrivals struct {
-	source traces.Source // open loop
-	next   traces.Request
-	end    bool
+	source  traces.Source // open loop
+	endless bool          // the loop's clients never stop
+	next    traces.Request
+	end     bool
 
 	loop *traces.ClosedLoop // closed loop
 	sent int64              // requests that clients have been given
@@ -27,8 +28,10 @@ func (a *arrivals) start() error {
 	if a.loop == nil {
 		return a.read()
 	}
-	for range min(int64(a.loop.Concurrency), a.loop.Requests) {
-		a.push(0)
+	for i := range int64(a.loop.Concurrency) {
+		if a.endless || i < a.loop.Requests {
+			a.push(0)
+		}
 	}
 	return nil
 }
@@ -70,13 +73,15 @@ func (a *arrivals) take(number int64, f func(*traces.Request) error) error {
 // freed lets the client of a finished request send its next one, when requests are
 // left to send.
 func (a *arrivals) freed(now des.Time) {
-	if a.loop != nil && a.sent < a.loop.Requests {
+	if a.loop != nil && (a.endless || a.sent < a.loop.Requests) {
 		a.push(now + a.loop.Think(a.sent))
 	}
 }
 
 // over reports that no request will ever come again of its own.
-func (a *arrivals) over() bool { return a.loop != nil && a.sent == a.loop.Requests || a.end }
+func (a *arrivals) over() bool {
+	return a.loop != nil && !a.endless && a.sent == a.loop.Requests || a.end
+}
 
 func (a *arrivals) push(t des.Time) {
 	a.sent++

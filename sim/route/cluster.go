@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
@@ -42,13 +43,26 @@ type Config struct {
 	// Cut ends the run already when all but this share of the measured requests
 	// have finished, and the others have been in flight for longer than the 99th
 	// percentile of E2E: that percentile and those below it are exact then.
-	Cut     float64
+	Cut float64
+	// Lives is how many mean lives (from a request to its client's next) a closed loop's
+	// window lasts at least. Its clients go on until it has, and Measure requests have
+	// ended in it. With 0 the loop ends when its requests do and is measured whole.
+	Lives float64
+	// Whole has an open loop measured whole, whether its queue grows or not.
+	Whole bool
+	// Spare are the requests beyond twice those in the queue that may join it when all to be
+	// measured have arrived: others wait outside of the cluster.
+	Spare   int64
 	Initial []Initial // decoding at the end of the warm-up
 	// Warmup lets the prefill pool fill before anything counts: what it finishes
 	// before then is among Initial already and ends there. Then the measured
 	// window opens and Initial starts to decode. 0 when aggregated: prompts wait
 	// for no longer than a few steps there.
 	Warmup des.Time
+
+	// MostTime and MostEvents stop a run that would not end: it is partial. 0 is none.
+	MostTime   des.Time
+	MostEvents int64
 
 	Observe         func(*metrics.Snapshot) (stop bool)
 	ObserveEvents   int64
@@ -86,14 +100,21 @@ type Cluster struct {
 	now      des.Time
 	events   int64
 	stopped  bool
+	reason   string // of that
 
 	arrivals arrivals
-	number   uint64   // of the next request
-	rejected uint64   // requests that no rank can hold
-	longest  int64    // tokens of the longest request that has arrived, answer included
-	measured int64    // measured requests that have arrived
-	finished int64    // of these, finished
-	closed   bool     // the measured window
+	number   uint64 // of the next request
+	rejected uint64 // requests that no rank can hold
+	longest  int64  // tokens of the longest request that has arrived, answer included
+	measured int64  // measured requests that have arrived
+	finished int64  // of these, finished
+	closed   bool   // the last arrival of an open loop has come
+	most     int64  // requests that may queue from then on, 0 for no limit
+	atMost   int64  // as many queue, or fewer
+	held     bool   // the next arrival waits outside
+	line     Queue
+	window   Window
+	steady   steady
 	lastIn   des.Time // arrival of the last measured request
 	cutAt    des.Time // no look at what a cut would leave out before then
 
@@ -109,7 +130,7 @@ type Cluster struct {
 // NewCluster builds an idle cluster. The recorder's pools are the config's.
 func NewCluster(cfg Config, recorder *metrics.Recorder) *Cluster {
 	c := &Cluster{cfg: cfg, recorder: recorder, z: des.NewKey(cfg.Seed, "drafting")}
-	c.arrivals = arrivals{source: cfg.Source, loop: cfg.Loop, frontEnd: cfg.FrontEnd}
+	c.arrivals = arrivals{source: cfg.Source, loop: cfg.Loop, endless: c.steadily(), frontEnd: cfg.FrontEnd}
 	c.pools = make([]pool, len(cfg.Pools))
 	entities := 0
 	for i, p := range cfg.Pools {
@@ -172,35 +193,55 @@ func (c *Cluster) Run(ctx context.Context) (partial bool, err error) {
 	if c.cfg.Observe != nil && c.cfg.ObserveInterval > 0 {
 		c.clock.Set(c.observeEntity(), c.cfg.ObserveInterval)
 	}
-	c.stopped = ctx.Err() != nil
+	if ctx.Err() != nil {
+		c.stop(Interrupted)
+	}
 	for !c.over() {
 		entity, t := c.clock.Next()
 		if t == des.Never {
-			if c.table.InFlight() > 0 {
-				panic(c.broken("nothing left to happen with requests in flight"))
+			if n := c.table.InFlight(); n > 0 {
+				c.stop("nothing is left to happen with %d requests in flight", n)
 			}
 			break
 		}
 		if t < c.now {
 			panic(c.broken(fmt.Sprintf("time goes back to %d", t)))
 		}
+		if c.beyond(t) {
+			break
+		}
 		c.now = t
 		if err := c.act(entity); err != nil {
 			if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
 				return false, err
 			}
-			c.stopped = true // while it waited for a request
+			c.stop(Interrupted) // while it waited for a request
 		}
 		c.events++
 		if c.cfg.Observe != nil && c.events%max(1, c.cfg.ObserveEvents) == 0 {
 			c.observe()
 		}
 		if c.events&1023 == 0 && ctx.Err() != nil {
-			c.stopped = true
+			c.stop(Interrupted)
 		}
 	}
 	c.end()
 	return c.stopped, nil
+}
+
+// Interrupted is the reason of a run that its caller ended.
+const Interrupted = "interrupted"
+
+// beyond stops a run whose next event lies beyond what it may take.
+func (c *Cluster) beyond(next des.Time) bool {
+	switch most := c.cfg.MostTime; {
+	case most > 0 && next > most:
+		c.now = most
+		c.stop("the limit of %v of simulated time is reached", time.Duration(most))
+	case c.cfg.MostEvents > 0 && c.events >= c.cfg.MostEvents:
+		c.stop("the limit of %d events is reached", c.events)
+	}
+	return c.stopped
 }
 
 func (c *Cluster) act(entity int) error {
@@ -229,6 +270,9 @@ func (c *Cluster) act(entity int) error {
 func (c *Cluster) over() bool {
 	if c.stopped {
 		return true
+	}
+	if c.steadily() {
+		return c.loopMeasured()
 	}
 	if c.arrivals.over() && c.table.InFlight() == 0 {
 		return c.arrivals.at() == des.Never
@@ -278,6 +322,7 @@ func (c *Cluster) enough() bool {
 
 // end books what is still open and checks that no request was lost or made up.
 func (c *Cluster) end() {
+	c.settleWindow()
 	c.bookIdle()
 	counts := c.recorder.Counts()
 	counts.InFlight = c.table.InFlight()
@@ -324,7 +369,7 @@ func (c *Cluster) observe() {
 		}
 	}
 	if c.cfg.Observe(&s) {
-		c.stopped = true
+		c.stop(Interrupted)
 	}
 }
 
@@ -333,6 +378,3 @@ func (c *Cluster) Unfinished() int64 { return c.measured - c.finished }
 
 // Longest is the tokens of the longest request that has arrived, answer included.
 func (c *Cluster) Longest() int64 { return c.longest }
-
-// Warmup is the time before the measured window.
-func (c *Cluster) Warmup() des.Time { return c.cfg.Warmup }

@@ -119,7 +119,12 @@ func drawScenario(r *rapid.T, k kind) scenario {
 		cfg.MeasureUntil = 0
 		cfg.Measure = min(cfg.Measure, loop.Requests)
 	}
-	if k.disaggregated && rapid.Bool().Draw(r, "warm-up") {
+	cfg.Whole = rapid.IntRange(0, 3).Draw(r, "whole") == 0
+	cfg.Spare = rapid.SampledFrom([]int64{0, 2, 1000}).Draw(r, "spare")
+	if loop != nil {
+		cfg.Lives = rapid.SampledFrom([]float64{0, 0.5, 3}).Draw(r, "lives")
+	}
+	if k.disaggregated && cfg.Lives == 0 && rapid.Bool().Draw(r, "warm-up") {
 		cfg.Warmup = des.Time(rapid.IntRange(1, 50_000_000).Draw(r, "warm-up ns"))
 	}
 	slow := rapid.SampledFrom([]float64{1e-6, 1e-3, 0.1}).Draw(r, "transfer s")
@@ -289,6 +294,9 @@ func compare(t fataler, s scenario) coverage {
 	if len(engine) != len(naive) || cluster.Now() != twin.now || cluster.InFlight() != int64(len(twin.seqs)) {
 		t.Fatalf("engine: %d completed, %d in flight at %d ns; twin: %d, %d at %d ns",
 			len(engine), cluster.InFlight(), cluster.Now(), len(naive), len(twin.seqs), twin.now)
+	}
+	if cluster.Window() != twin.loop.window || cluster.Queue() != twin.loop.line {
+		t.Fatalf("engine: window %v, queue %+v; twin: %v, %+v", cluster.Window(), cluster.Queue(), twin.loop.window, twin.loop.line)
 	}
 	got, want := rec.Summary(cluster.Now()), twinRec.Summary(twin.now)
 	from, to := want.Window.Start, want.Window.End

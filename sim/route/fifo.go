@@ -14,6 +14,8 @@ type fifo struct {
 
 func (f *fifo) empty() bool { return f.head == len(f.items) }
 
+func (f *fifo) len() int64 { return int64(len(f.items) - f.head) }
+
 func (f *fifo) first() int32 { return f.items[f.head] }
 
 func (f *fifo) push(request int32) {

@@ -422,6 +422,7 @@ func (t *twin) finish(p, i int) {
 	}
 	t.place()
 	t.wake(p, i)
+	t.hold()
 }
 
 // decoded gives every running sequence its token; those whose last it was are over.

@@ -95,6 +95,8 @@ func (t *twin) cut() bool {
 		done.OutputTokens = 1 + (context-s.input<<16)>>16
 		done.Gaps = (context - s.input<<16) / max(1, s.slope)
 		t.rec.Cut(&done)
+		t.loop.ttft += float64(done.FirstToken - done.Arrival)
+		t.loop.ttfts++
 	}
 	return true
 }

@@ -91,6 +91,7 @@ type twin struct {
 	closed             bool
 	lastIn, cutAt      des.Time
 	warm               bool
+	loop               twinLoop
 
 	seen coverage
 }
@@ -118,6 +119,9 @@ const (
 	early
 	simultaneous
 	cutOff
+	loopMeasured
+	queueGrew
+	heldBack
 	affinity
 	uncached
 	returning
@@ -143,6 +147,9 @@ var situations = [...]string{
 	early:            "a prompt is done before the warm-up ends",
 	simultaneous:     "two transfers end at one moment",
 	cutOff:           "a request is cut off by the end of the run",
+	loopMeasured:     "a closed loop is measured between ramp and drain",
+	queueGrew:        "the queue grows, and the window is the whole run",
+	heldBack:         "what arrives after the measured requests waits outside",
 	affinity:         "a cached prefix outweighs load",
 	uncached:         "load outweighs a cached prefix",
 	returning:        "a session goes back to a rank that is not the least loaded",
@@ -170,9 +177,8 @@ func newTwin(cfg route.Config, rec *metrics.Recorder) *twin {
 // steps, then transfers, arrivals, starts of steps, the end of the warm-up.
 func (t *twin) run() error {
 	if t.cfg.Loop != nil {
-		for range min(int64(t.cfg.Loop.Concurrency), t.cfg.Loop.Requests) {
-			t.clients = append(t.clients, 0)
-			t.sent++
+		for range t.cfg.Loop.Concurrency {
+			t.send(0)
 		}
 	} else if err := t.read(); err != nil {
 		return err
@@ -181,7 +187,7 @@ func (t *twin) run() error {
 		t.warm = true
 		t.begin()
 	}
-	for !t.over() {
+	for t.notice(); !t.over(); t.notice() {
 		at, act := des.Never, func() {}
 		consider := func(when des.Time, f func()) {
 			if when < at {
@@ -223,11 +229,15 @@ func (t *twin) run() error {
 			}
 			break
 		}
+		if t.loop.enough && at > t.now {
+			break
+		}
 		t.now = at
 		if act(); err != nil {
 			return err
 		}
 	}
+	t.settle()
 	return nil
 }
 
@@ -242,21 +252,11 @@ func (t *twin) read() error {
 	return err
 }
 
-func (t *twin) arrivalAt() des.Time {
-	if t.cfg.Loop != nil {
-		if len(t.clients) == 0 {
-			return des.Never
-		}
-		return slices.Min(t.clients) + t.cfg.FrontEnd
-	}
-	if !t.more {
-		return des.Never
-	}
-	return t.next.Arrival + t.cfg.FrontEnd
-}
-
 // over: all measured requests have come and gone, or all requests have.
 func (t *twin) over() bool {
+	if t.steadily() {
+		return false // see notice
+	}
 	exhausted := !t.more || t.cfg.Loop != nil && t.sent == t.cfg.Loop.Requests
 	if exhausted && len(t.seqs) == 0 {
 		return t.arrivalAt() == des.Never
@@ -268,7 +268,7 @@ func (t *twin) enough() bool {
 	if t.cfg.Measure > 0 {
 		return t.measured >= t.cfg.Measure
 	}
-	return t.cfg.MeasureUntil > 0 && t.arrivalAt() >= t.cfg.Warmup+t.cfg.MeasureUntil+t.cfg.FrontEnd
+	return t.cfg.MeasureUntil > 0 && (!t.more || t.next.Arrival >= t.cfg.Warmup+t.cfg.MeasureUntil)
 }
 
 func (t *twin) arrive() error {
@@ -282,7 +282,7 @@ func (t *twin) arrive() error {
 	s := t.newSeq(t.number, int64(r.InputTokens), int64(r.OutputTokens))
 	s.arrival, s.since, s.prefix, s.session = r.Arrival, r.Arrival, r.Prefix, r.Session
 	switch {
-	case r.Arrival < t.cfg.Warmup:
+	case r.Arrival < t.cfg.Warmup, t.steadily():
 	case t.cfg.Measure > 0:
 		s.measured = t.measured < t.cfg.Measure
 	case t.cfg.MeasureUntil > 0:
@@ -302,11 +302,10 @@ func (t *twin) arrive() error {
 		if err := t.read(); err != nil {
 			return err
 		}
-		if !t.closed && t.more && t.enough() {
-			t.closed = true
-			t.rec.CloseWindow(t.now)
-			t.seen[windowClosed]++
+		if !t.closed && (!t.more || t.enough()) {
+			t.lastArrived()
 		}
+		t.hold()
 	}
 	return nil
 }
@@ -331,6 +330,7 @@ func (t *twin) newSeq(number uint64, input, output int64) *twinSeq {
 
 // begin places the requests that have been decoding before the run.
 func (t *twin) begin() {
+	t.loop.line.Before = t.queued()
 	p := len(t.inst) - 1
 	for i, x := range t.cfg.Initial {
 		s := t.newSeq(uint64(1)<<63+uint64(i), int64(x.Input), int64(x.Output))
@@ -468,7 +468,14 @@ func (t *twin) complete(s *twinSeq) {
 	s.state = twinGone
 	t.seqs = slices.DeleteFunc(t.seqs, func(x *twinSeq) bool { return x == s })
 	done := t.completion(s, s.since)
+	if t.steadily() {
+		done.Measured = t.measureAnswer(s, &done)
+	}
 	t.rec.Complete(&done)
+	if done.Measured {
+		t.loop.ttft += float64(done.FirstToken - done.Arrival)
+		t.loop.ttfts++
+	}
 	if s.measured {
 		t.finished++
 	}
@@ -478,8 +485,7 @@ func (t *twin) complete(s *twinSeq) {
 	if t.cfg.OnRequest != nil && !done.Initial {
 		t.cfg.OnRequest(&done)
 	}
-	if t.cfg.Loop != nil && t.sent < t.cfg.Loop.Requests {
-		t.clients = append(t.clients, done.Finish+t.cfg.Loop.Think(t.sent))
-		t.sent++
+	if t.cfg.Loop != nil {
+		t.send(done.Finish + t.cfg.Loop.Think(t.sent))
 	}
 }

@@ -16,16 +16,9 @@ import (
 // (startStep, finishStep of its prefill) → place → transfer → (startStep,
 // finishStep of its decoding) → complete.
 
-// backlog is how many requests in flight are load enough, once those to be measured
-// have arrived: in an overload more would only wait behind them, and fill memory.
-const backlog = 1 << 20
-
 // arrive takes the next request from the source and queues it on a prefill rank.
 func (c *Cluster) arrive() error {
 	err := c.arrivals.take(int64(c.number), func(t *traces.Request) error {
-		if c.closed && c.table.InFlight() >= backlog {
-			return nil
-		}
 		total := int64(t.InputTokens) + int64(t.OutputTokens)
 		c.longest = max(c.longest, total)
 		if !c.fits(total) {
@@ -50,18 +43,18 @@ func (c *Cluster) arrive() error {
 	if err != nil {
 		return err
 	}
-	if !c.closed && c.arrivals.loop == nil && !c.arrivals.over() && c.enough() {
-		c.closed = true
-		c.bookIdle()
-		c.recorder.CloseWindow(c.now)
+	if !c.closed && c.arrivals.loop == nil && (c.arrivals.over() || c.enough()) {
+		c.lastArrived()
 	}
-	c.clock.Set(c.arrivalEntity(), c.arrivals.at())
+	c.clock.Set(c.arrivalEntity(), c.nextArrival())
 	return nil
 }
 
 // measures reports whether a request that arrived then belongs to the measured ones.
 func (c *Cluster) measures(arrival des.Time) bool {
 	switch {
+	case c.steadily():
+		return false // when it ends: see measureAnswer
 	case arrival < c.cfg.Warmup:
 		return false
 	case c.cfg.Measure > 0:
@@ -91,8 +84,10 @@ func (c *Cluster) tooLong(t *traces.Request) error {
 		c.rejected++
 		c.number++
 		c.recorder.Arrive()
-		c.recorder.Reject(c.measures(t.Arrival))
+		c.recorder.Reject(c.steady.open || c.measures(t.Arrival))
 		c.arrivals.freed(c.now)
+		c.answer(c.number - 1)
+		c.measureLoop()
 		return nil
 	}
 	total := int64(t.InputTokens) + int64(t.OutputTokens)
@@ -135,6 +130,7 @@ func (c *Cluster) steps(number uint64, output int32) int32 {
 
 // queue puts a request into the prefill queue of the rank that the policy picks.
 func (c *Cluster) queue(h int32) {
+	c.atMost++
 	p := c.prefilling()
 	instance, rank := p.rankFor(c.table.At(h))
 	p.view.Turn++
@@ -185,16 +181,21 @@ func (c *Cluster) finishStep(entity int) {
 	for _, h := range in.Completed {
 		c.complete(h)
 	}
+	c.measureLoop()
 	for _, h := range in.Prefilled {
 		if c.now < c.cfg.Warmup {
 			in.Abandon(h)
 			c.complete(h)
 			continue
 		}
+		c.atMost++
 		c.waiting.push(h)
 	}
 	c.place()
 	c.wake(p, instance)
+	if c.held {
+		c.clock.Set(c.arrivalEntity(), c.nextArrival())
+	}
 }
 
 // place finds a decode rank for prefilled requests, first come first served, and
@@ -265,6 +266,9 @@ func (c *Cluster) completion(r *serve.Request, at des.Time) metrics.Completion {
 // complete reports a finished request and frees its slot.
 func (c *Cluster) complete(h int32) {
 	r := c.table.At(h)
+	if c.steadily() {
+		c.measureAnswer(r)
+	}
 	c.completed = c.completion(r, r.Since)
 	done := &c.completed
 	c.recorder.Complete(done)
@@ -284,6 +288,7 @@ func (c *Cluster) complete(h int32) {
 // begin puts the initial requests into the serving pool as if they had been there
 // for long.
 func (c *Cluster) begin() {
+	c.line.Before = c.queued()
 	p := c.serving()
 	for i, initial := range c.cfg.Initial {
 		h := c.table.New()

@@ -137,6 +137,9 @@ func (s *Scenario) workloadDefaults() {
 				w.Start = "empty"
 			}
 		}
+		if w.Window == "" && w.Concurrency > 0 {
+			w.Window = "steady"
+		}
 	}
 }
 
@@ -193,6 +196,7 @@ func (s *Scenario) check(fault Fault, checks []Check) {
 	}
 	s.checkPatches(fault)
 	s.Router.check(fault)
+	s.Limits.check(fault)
 	s.Deployment.check(fault)
 	for _, check := range checks {
 		check(s, fault)
@@ -253,6 +257,15 @@ func (w *Workload) check(fault Fault) {
 		if w.Concurrency > 0 {
 			fault("workload.arrivals", "a closed loop has no arrival process; leave it out")
 		}
+	}
+	switch w.Window {
+	case "", "all":
+	case "steady":
+		if w.AllAtOnce() {
+			fault("workload.window", "requests that all arrive at once have no steady state; leave it out")
+		}
+	default:
+		fault("workload.window", "%v", spec.UnknownName("window", w.Window, []string{"steady", "all"}))
 	}
 	switch w.Start {
 	case "", "empty":

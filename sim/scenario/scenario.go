@@ -13,6 +13,8 @@
 package scenario
 
 import (
+	"cmp"
+
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/sim/spec"
@@ -40,7 +42,38 @@ type Scenario struct {
 	Patches spec.Patches `yaml:"patches,omitempty" json:"patches,omitempty"`
 	Router  Router       `yaml:"router,omitempty" json:"router"`
 	SLO     slo.Limits   `yaml:"slo,omitempty" json:"slo"`
+	Limits  Limits       `yaml:"limits,omitempty" json:"limits,omitzero"`
 	Seed    uint64       `yaml:"seed" json:"seed"`
+}
+
+// Limits end a run that would go on for ever, or for longer than anybody waits: what it has
+// by then is its result, marked partial with the limit that was reached. What is 0 is
+// the default: MostSimulated and MostEvents.
+type Limits struct {
+	Simulated spec.Duration `yaml:"simulated,omitempty" json:"simulated,omitempty"` // time of the simulation's clock
+	Events    int64         `yaml:"events,omitempty" json:"events,omitempty"`       // arrivals, transfers, starts and ends of steps
+}
+
+const (
+	// MostSimulated is a year. The clock holds 292, of which a limit may use 20.
+	MostSimulated = spec.Duration(8760 * 3600 * 1e9)
+	mostLimit     = 20 * MostSimulated
+	// MostEvents are about an hour of one core.
+	MostEvents = 10_000_000_000
+)
+
+// Most are the limits with their defaults filled in.
+func (l Limits) Most() Limits {
+	return Limits{Simulated: cmp.Or(l.Simulated, MostSimulated), Events: cmp.Or(l.Events, MostEvents)}
+}
+
+func (l Limits) check(fault Fault) {
+	if l.Simulated < 0 || l.Simulated > mostLimit {
+		fault("limits.simulated", "must be above 0 and at most %v, got %v", mostLimit, l.Simulated)
+	}
+	if l.Events < 0 {
+		fault("limits.events", "must be above 0, got %d", l.Events)
+	}
 }
 
 // Trace is a recorded workload.
@@ -68,6 +101,13 @@ type Workload struct {
 	ThinkTime    spec.Duration `yaml:"think_time,omitempty" json:"think_time,omitempty"`
 	// Start is stationary (pools filled with in-flight requests) or empty.
 	Start string `yaml:"start,omitempty" json:"start,omitempty"`
+	// Window is what rates are measured over: steady leaves out what is not a steady state,
+	// a closed loop's ramp and drain (its clients go on until the window is whole, and
+	// requests counts the measured ones) or what follows the arrivals of an open loop; all is
+	// the run from the first admission to the last completion (a closed loop ends when
+	// requests have been sent), as benchmarks' clients count. Empty is steady; requests that
+	// arrive all at once have no steady state.
+	Window string `yaml:"window,omitempty" json:"window,omitempty"`
 }
 
 // AllAtOnce says that every request arrives at time zero: the workload has no rate.

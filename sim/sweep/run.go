@@ -101,7 +101,7 @@ func (out *Outcome) run(ctx context.Context, s *scenario.Scenario, o *Options) {
 		out.fail(ctx, err)
 		return
 	}
-	if r.Partial {
+	if r.Partial && ctx.Err() != nil {
 		return
 	}
 	r.Warnings = append(p.Warnings, r.Warnings...)

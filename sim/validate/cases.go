@@ -247,6 +247,9 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	if c.Scenario.Version == 0 {
 		c.Scenario.Version = scenario.Version
 	}
+	if w := c.Scenario.Workload; w != nil && w.Concurrency > 0 && w.Window == "" {
+		w.Window = "all" // what a benchmark's client counts
+	}
 	for i := range figures {
 		if v, has := item.Measure[figures[i].name]; has {
 			c.Measures = append(c.Measures, Measure{figures[i].name, v})

@@ -43,9 +43,10 @@
 // lies between. Nothing measured decides on it, so a row keeps its regime when the
 // measurement is wrong. A mode is disaggregated also where one phase stands alone.
 //
-// Closed loops are simulated whole: 10 requests a client, everyone at once, as the
-// benchmark sends them. Nothing is cut short: the first burst and the last wave are
-// part of the means and of the throughput that was measured.
+// Closed loops are simulated whole, 10 requests a client, everyone at once, as the
+// benchmark sends them: their workloads have window: all, those of a list of cases too
+// where it names none. Nothing is cut short: the first burst and the last wave are part of
+// the means and of the throughput that was measured.
 //
 // # Steady states
 //

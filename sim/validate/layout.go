@@ -45,7 +45,7 @@ func split(chips, tp, ep int, dataParallel bool) (scenario.Pool, error) {
 // start (vLLM's benchmark_serving.py with --max-concurrency C --num-prompts 10·C
 // --request-rate inf). share is the shortest length as a share of the nominal one.
 func workload(clients, input, output int, share float64) (*scenario.Workload, error) {
-	w := &scenario.Workload{Concurrency: clients, Requests: int64(clients) * requestsPerClient}
+	w := &scenario.Workload{Concurrency: clients, Requests: int64(clients) * requestsPerClient, Window: "all"}
 	for _, d := range []struct {
 		into    **traces.Dist
 		nominal int

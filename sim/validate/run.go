@@ -205,6 +205,8 @@ func (t *task) run(ctx context.Context, o *Options) outcome {
 		return outcome{}
 	case err != nil:
 		return outcome{err: err}
+	case r.Partial:
+		return outcome{err: errors.New(r.Reason)}
 	case r.Requests.Rejected > 0:
 		return outcome{err: fmt.Errorf("%d of %d requests do not fit the KV cache", r.Requests.Rejected, r.Requests.Arrived)}
 	}

@@ -78,7 +78,7 @@ func (r *splitwiseRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	}
 	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.Model, Topology: sys.Topology}
 	input, output := traces.Constant(r.prompt), traces.Constant(r.tokens)
-	s.Workload = &scenario.Workload{Concurrency: r.batch, Requests: int64(r.batch), InputTokens: &input, OutputTokens: &output}
+	s.Workload = &scenario.Workload{Concurrency: r.batch, Requests: int64(r.batch), InputTokens: &input, OutputTokens: &output, Window: "all"}
 	s.Deployment = scenario.Deployment{
 		Mode: "aggregated", Engine: cmp.Or(o.Engine, "vllm-0.2"), Precision: scenario.Precision{Weights: models.BF16},
 		Serve: &scenario.Pool{Instances: 1, TP: r.tpn, MaxTokens: max(2048, r.prompt*r.batch), MaxSequences: max(64, r.batch)},

@@ -200,7 +200,7 @@ func groupOf(c *Case) (uint64, error) {
 	s.Patches = s.Patches.Without("engine.poll_steps") // launch scripts choose it by the load
 	if s.Workload != nil {
 		load := *s.Workload
-		load.Concurrency, load.Requests, load.Rate = 0, 0, 0
+		load.Concurrency, load.Requests, load.Rate, load.Window = 0, 0, 0, ""
 		s.Workload = &load
 	}
 	text, err := s.Marshal()
