@@ -97,7 +97,11 @@ func blockSteppers(t *testing.T, on Config, model string) []*Stepper {
 	}
 	var out []*Stepper
 	for _, m := range variants {
-		for _, tp := range []int{1, 8} {
+		widest := 8
+		if m.Layers[0].Attention.Heads%8 != 0 { // Qwen2.5-7B's 28 heads
+			widest = 4
+		}
+		for _, tp := range []int{1, widest} {
 			for _, drafts := range []int{0, 3} {
 				if drafts > 0 && len(m.MTP) == 0 {
 					continue

@@ -48,7 +48,7 @@ func TestEveryRuleAtOnce(t *testing.T) {
 	_, err = New(Config{Model: llama, Topology: topology, Layout: Layout{TP: -1, DP: 1 << 30, Redundant: -1}})
 	says(t, err, "tp: must be from 1", "dp: must be from 1", "redundant: must not be negative")
 	_, err = New(Config{Model: loadModel(t, "llama-3.1-8b", wide.Chip), Topology: wide, Layout: Layout{TP: 64}})
-	says(t, err, "tp: 64 ranks for 32 attention heads")
+	says(t, err, "tp: engines refuse 64 ranks, which do not divide the 32 attention heads")
 	_, err = New(Config{})
 	says(t, err, "model: none", "topology: none", "chip: none")
 }

@@ -1,10 +1,8 @@
 package cost
 
 import (
-	"fmt"
 	"math/bits"
 	"sort"
-	"strings"
 
 	"github.com/clustersim/clustersim/models"
 )
@@ -319,40 +317,4 @@ func (s *Stepper) workspace() int64 {
 		logits = 0
 	}
 	return rows*(row+int64(widest)+pairs) + logits
-}
-
-// unfit says why a model does not fit, with the arithmetic.
-func (m *Memory) unfit(s *Stepper) error {
-	if need := m.SequenceBytes(1); m.Free >= need {
-		return nil
-	}
-	gb := func(b int64) string { return fmt.Sprintf("%.2f GB", float64(b)/1e9) }
-	var parts []string
-	for _, w := range m.Weights {
-		parts = append(parts, w.Name+" "+gb(w.Bytes))
-	}
-	return fmt.Errorf("%s does not fit a rank of %s with %s: weights %s (%s) + activations %s + reserve %s + cache of one sequence %s = %s > %s; %s",
-		s.config.Model.Name, s.config.Chip.Name, s.config.Layout, gb(m.WeightBytes), strings.Join(parts, ", "), gb(m.Activations), gb(m.Reserve),
-		gb(m.SequenceBytes(1)), gb(m.WeightBytes+m.Activations+m.Reserve+m.SequenceBytes(1)), gb(m.Capacity), m.remedy(s))
-}
-
-// remedy names what would make it fit: the wider EP or TP that would bring the
-// weights under what is left, or a smaller workspace.
-func (m *Memory) remedy(s *Stepper) string {
-	room := m.Capacity - m.Reserve - m.Activations
-	routed := int64(0)
-	for _, w := range m.Weights {
-		if w.Name == "routed experts" {
-			routed = w.Bytes
-		}
-	}
-	l := s.config.Layout
-	switch rest := m.WeightBytes - routed; {
-	case room <= 0:
-		return fmt.Sprintf("activations alone leave nothing: fewer than max_tokens %d, max_sequences %d", s.config.MaxTokens, s.config.MaxSequences)
-	case routed > 0 && rest < room:
-		return fmt.Sprintf("EP %d or more would fit its experts", ceilDiv(routed*int64(l.EP), room-rest))
-	default:
-		return fmt.Sprintf("TP × PP of %d or more, or a format with fewer bytes, would", ceilDiv(m.WeightBytes*int64(l.TP*l.PP), room))
-	}
 }

@@ -68,13 +68,29 @@ func (c *Config) checkChips() error {
 	if l.PP > len(c.Model.Layers) {
 		errs = append(errs, fmt.Errorf("pp: %d stages for %d layers of %s", l.PP, len(c.Model.Layers), c.Model.Name))
 	}
+	errs = append(errs, c.checkHeads())
+	return errors.Join(errs...)
+}
+
+// checkHeads refuses a TP that would cut a head: engines give every rank whole ones, as
+// many as the others, and copies of a key-value head where there are fewer of these
+// (vLLM: ModelConfig.verify_with_parallel_config and QKVParallelLinear; SGLang and
+// TensorRT-LLM assert the same). A linear layer's key heads have a state and are not copied.
+func (c *Config) checkHeads() error {
+	tp, name := int64(c.Layout.TP), c.Model.Name
 	for _, layer := range c.Model.Layers {
-		if int64(l.TP) > layer.Attention.Heads {
-			errs = append(errs, fmt.Errorf("tp: %d ranks for %d attention heads of %s", l.TP, layer.Attention.Heads, c.Model.Name))
-			break
+		a := layer.Attention
+		keys := max(1, a.KVHeads)
+		switch {
+		case a.Heads%tp != 0:
+			return fmt.Errorf("tp: engines refuse %d ranks, which do not divide the %d attention heads of %s", tp, a.Heads, name)
+		case a.Design == "linear" && keys%tp != 0:
+			return fmt.Errorf("tp: engines refuse %d ranks, which do not divide the %d key heads of the linear layers of %s", tp, keys, name)
+		case keys%tp != 0 && tp%keys != 0:
+			return fmt.Errorf("tp: engines refuse %d ranks for the %d key-value heads of %s: one must divide the other", tp, keys, name)
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (c *Config) checkExperts() error {
