@@ -16,7 +16,7 @@ func build(doc *document) *Model {
 			Weights: doc.Formats.Weights, Attention: doc.Formats.Attention, AttentionOutput: doc.Formats.AttentionOutput,
 			Experts: doc.Formats.Experts, Router: doc.Formats.Router, KV: doc.Formats.KV, Indexer: doc.Formats.Indexer,
 		},
-		doc: doc,
+		Notes: doc.notes, doc: doc,
 	}
 	if doc.Published != nil {
 		m.Published = doc.Published.Parameters

@@ -2,6 +2,7 @@ package models
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,18 +15,21 @@ import (
 // hfConfig are the keys of a Hugging Face config.json that architecture follows
 // from. Multimodal files hold them in text_config; the vision tower is not modelled.
 type hfConfig struct {
-	ModelType      string `json:"model_type"`
-	Hidden         int64  `json:"hidden_size"`
-	Vocab          int64  `json:"vocab_size"`
-	MaxPositions   int64  `json:"max_position_embeddings"`
-	LayerCount     int64  `json:"num_hidden_layers"`
-	Tied           bool   `json:"tie_word_embeddings"`
-	Heads          int64  `json:"num_attention_heads"`
-	KVHeads        int64  `json:"num_key_value_heads"`
-	HeadDim        int64  `json:"head_dim"`
-	AttentionBias  bool   `json:"attention_bias"`
-	UseQKNorm      bool   `json:"use_qk_norm"`
-	AttnOutputGate *bool  `json:"attn_output_gate"`
+	ModelType      string   `json:"model_type"`
+	Architectures  []string `json:"architectures"`
+	TorchDtype     string   `json:"torch_dtype"`
+	Dtype          string   `json:"dtype"`
+	Hidden         int64    `json:"hidden_size"`
+	Vocab          int64    `json:"vocab_size"`
+	MaxPositions   int64    `json:"max_position_embeddings"`
+	LayerCount     int64    `json:"num_hidden_layers"`
+	Tied           bool     `json:"tie_word_embeddings"`
+	Heads          int64    `json:"num_attention_heads"`
+	KVHeads        *int64   `json:"num_key_value_heads"`
+	HeadDim        *int64   `json:"head_dim"`
+	AttentionBias  bool     `json:"attention_bias"`
+	UseQKNorm      bool     `json:"use_qk_norm"`
+	AttnOutputGate *bool    `json:"attn_output_gate"`
 
 	SlidingWindow    int64    `json:"sliding_window"`
 	UseSlidingWindow *bool    `json:"use_sliding_window"`
@@ -104,15 +108,20 @@ func fromHF(name, file string, config []byte, patches spec.Patches) (*Model, err
 	if err != nil {
 		return nil, err
 	}
-	if len(patches) > 0 {
-		return patchDocument(doc, file+" as converted", patches)
+	if len(patches) == 0 {
+		return fromDocument(doc, file)
 	}
-	return fromDocument(doc, file)
+	m, err := patchDocument(doc, file+" as converted", patches)
+	if err == nil {
+		m.doc.notes, m.Notes = doc.notes, doc.notes
+	}
+	return m, err
 }
 
 func convert(name, file string, config []byte) (*document, error) {
 	h := &hfConfig{}
-	if err := readHF(file, config, h); err != nil {
+	outer, err := readHF(file, config, h)
+	if err != nil {
 		return nil, err
 	}
 	family := hfFamily(h.ModelType)
@@ -123,11 +132,12 @@ func convert(name, file string, config []byte) (*document, error) {
 		Name: name, Source: "config.json, model_type " + h.ModelType,
 		Hidden: h.Hidden, Vocab: h.Vocab, MaxContext: h.MaxPositions, TiedHead: h.Tied, LayerCount: h.LayerCount,
 		Attention: map[string]*attentionDoc{}, FFN: map[string]*ffnDoc{},
-	}, file: file}
+	}, file: file, outer: outer}
 	c.need("hidden_size", h.Hidden, "vocab_size", h.Vocab, "max_position_embeddings", h.MaxPositions, "num_attention_heads", h.Heads)
 	if h.LayerCount < 1 || h.LayerCount > maxLayers {
 		c.errorf("num_hidden_layers", "must be between 1 and %d, got %d", maxLayers, h.LayerCount)
 	}
+	c.checkGiven()
 	if len(c.problems) == 0 {
 		c.formats()
 		family.convert(c)
@@ -135,26 +145,28 @@ func convert(name, file string, config []byte) (*document, error) {
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
+	c.checkUsed()
 	c.doc.Layers = runs(c.layers)
 	return c.doc, nil
 }
 
-// readHF decodes the file, then text_config over it.
-func readHF(name string, config []byte, h *hfConfig) error {
+// readHF decodes the file, then text_config over it. outer is the model_type of the file.
+func readHF(name string, config []byte, h *hfConfig) (outer string, err error) {
 	if len(bytes.TrimSpace(config)) == 0 {
-		return spec.Problems{{File: name, Text: "is empty"}}
+		return "", spec.Problems{{File: name, Text: "is empty"}}
 	}
 	for len(config) > 0 {
 		h.TextConfig = nil
 		if err := json.Unmarshal(config, h); err != nil {
-			return jsonProblem(name, config, err)
+			return "", jsonProblem(name, config, err)
 		}
+		outer = cmp.Or(outer, h.ModelType)
 		if string(h.TextConfig) == "null" {
 			break
 		}
 		config = h.TextConfig
 	}
-	return nil
+	return outer, nil
 }
 
 // jsonProblem gives encoding/json's errors a line and column.
@@ -194,6 +206,7 @@ func jsonKind(goKind string) string {
 // conversion is one config.json on its way to a document.
 type conversion struct {
 	file     string
+	outer    string // model_type of the file, which may hold the model's in text_config
 	h        *hfConfig
 	doc      *document
 	layers   []string

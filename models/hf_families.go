@@ -43,7 +43,7 @@ func hfTypes() []string {
 // gqaKind is a grouped-query kind from the common keys.
 func (c *conversion) gqaKind() *attentionDoc {
 	h := c.h
-	a := &attentionDoc{Design: "gqa", Heads: h.Heads, KVHeads: cmp.Or(h.KVHeads, h.Heads), HeadDim: cmp.Or(h.HeadDim, h.Hidden/h.Heads)}
+	a := &attentionDoc{Design: "gqa", Heads: h.Heads, KVHeads: h.kvHeads(), HeadDim: h.headDim()}
 	switch h.ModelType {
 	case "qwen2":
 		a.Bias = "qkv"
@@ -129,7 +129,7 @@ func (c *conversion) gqaFamily() {
 	swa.Window = h.SlidingWindow
 	c.doc.Attention["full"], c.doc.Attention["swa"] = full, &swa
 	types := c.list("layer_types", len(h.LayerTypes))
-	windowed := h.SlidingWindow > 0 && (h.UseSlidingWindow == nil || *h.UseSlidingWindow)
+	windowed := h.windowed()
 	c.each(func(i int) string {
 		switch {
 		case types && h.LayerTypes[i] == "sliding_attention", !types && windowed && int64(i) >= h.MaxWindowLayers:
@@ -143,6 +143,18 @@ func (c *conversion) gqaFamily() {
 		c.draft(h.NextN, "full/moe", "joint", "copied")
 	}
 	c.drop()
+}
+
+// windowed reports whether layers have the window that layer_types does not give them:
+// Mistral's by sliding_window alone, Qwen's with use_sliding_window, Llama's never.
+func (h *hfConfig) windowed() bool {
+	switch {
+	case h.SlidingWindow == 0:
+		return false
+	case h.UseSlidingWindow != nil:
+		return *h.UseSlidingWindow
+	}
+	return h.ModelType == "mistral" || h.ModelType == "mixtral" || h.ModelType == "gpt_oss" || h.ModelType == "minimax_m2"
 }
 
 // latentFamily is MLA, and DSA where the file has an indexer.
@@ -184,9 +196,9 @@ func (c *conversion) latentFamily() {
 // for the draft layer), or layer_types with compress_rates.
 func (c *conversion) v4Family() {
 	h := c.h
-	swa := &attentionDoc{Design: "window", Heads: h.Heads, HeadDim: h.HeadDim, RopeDim: h.RopeDim, QRank: h.QLoraRank,
+	swa := &attentionDoc{Design: "window", Heads: h.Heads, HeadDim: at(h.HeadDim), RopeDim: h.RopeDim, QRank: h.QLoraRank,
 		OGroups: h.OGroups, ORank: h.OLoraRank, Window: h.SlidingWindow}
-	c.need("head_dim", h.HeadDim, "qk_rope_head_dim", h.RopeDim, "q_lora_rank", h.QLoraRank, "o_groups", h.OGroups,
+	c.need("head_dim", at(h.HeadDim), "qk_rope_head_dim", h.RopeDim, "q_lora_rank", h.QLoraRank, "o_groups", h.OGroups,
 		"o_lora_rank", h.OLoraRank, "sliding_window", h.SlidingWindow)
 	csa, hca := *swa, *swa
 	csa.Design, csa.TopK, csa.IndexHeads, csa.IndexDim = "csa", h.IndexTopK, h.IndexHeads, h.IndexDim

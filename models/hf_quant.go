@@ -11,7 +11,7 @@ type hfQuant struct {
 	BlockSize   []int64  `json:"weight_block_size"`
 	NotConvert  []string `json:"modules_to_not_convert"`
 	Ignore      []string `json:"ignore"`
-	Bits        int64    `json:"bits"`
+	Bits        *int64   `json:"bits"`
 	CacheScheme *struct {
 		Bits int64 `json:"num_bits"`
 	} `json:"kv_cache_scheme"`
@@ -45,8 +45,12 @@ func (c *conversion) formats() {
 	if !skips("self_attn") {
 		f.Weights = format
 	}
-	if q.CacheScheme != nil && q.CacheScheme.Bits == 8 {
+	switch s := q.CacheScheme; {
+	case s == nil:
+	case s.Bits == 8:
 		f.KV = FP8
+	default:
+		c.errorf("quantization_config.kv_cache_scheme.num_bits", "must be 8, got %d", s.Bits)
 	}
 }
 
@@ -63,12 +67,20 @@ func (c *conversion) quantFormat(q *hfQuant) Format {
 	case "mxfp4":
 		return MXFP4
 	case "awq", "gptq":
-		if q.Bits == 8 {
-			return INT8
+		switch {
+		case q.Bits == nil, *q.Bits == 4:
+			return INT4
+		case *q.Bits != 8:
+			c.errorf("quantization_config.bits", "must be 4 or 8, got %d", *q.Bits)
 		}
-		return INT4
+		return INT8
 	case "compressed-tensors":
-		w := q.Groups["group_0"].Weights
+		name, ok := q.group()
+		if !ok {
+			c.errorf("quantization_config.config_groups", "must be one group, of all linear layers, or one called group_0; there are %d", len(q.Groups))
+			return BF16
+		}
+		w := q.Groups[name].Weights
 		switch {
 		case w.Type == "int" && w.Bits == 4:
 			return INT4
@@ -81,6 +93,19 @@ func (c *conversion) quantFormat(q *hfQuant) Format {
 		case w.Type == "float" && w.Bits == 4:
 			return MXFP4
 		}
+		c.errorf("quantization_config.config_groups."+name+".weights", "must be int of 4 or 8 bits or float of 4 or 8, got %q of %d", w.Type, w.Bits)
+		return BF16
 	}
 	return ""
+}
+
+// group is the group of linear layers: the only one, whatever its name, or the first.
+func (q *hfQuant) group() (name string, ok bool) {
+	for only := range q.Groups {
+		if len(q.Groups) == 1 {
+			return only, true
+		}
+	}
+	_, ok = q.Groups["group_0"]
+	return "group_0", ok
 }

@@ -62,7 +62,8 @@ func TestGQAForms(t *testing.T) {
 		``: {"full/moe", "full/moe", "full/moe", "full/moe"},
 		`, "mlp_only_layers": [0], "decoder_sparse_step": 2`:                                                                     {"full/dense", "full/moe", "full/dense", "full/moe"},
 		`, "sliding_window": 512, "use_sliding_window": false`:                                                                   {"full/moe", "full/moe", "full/moe", "full/moe"},
-		`, "sliding_window": 512, "max_window_layers": 3`:                                                                        {"full/moe", "full/moe", "full/moe", "swa/moe"},
+		`, "sliding_window": 512, "max_window_layers": 3`:                                                                        {"full/moe", "full/moe", "full/moe", "full/moe"}, // Qwen's window is off unless it is on
+		`, "sliding_window": 512, "max_window_layers": 3, "use_sliding_window": true`:                                            {"full/moe", "full/moe", "full/moe", "swa/moe"},
 		`, "sliding_window": 512, "use_sliding_window": true, "max_window_layers": 0`:                                            {"swa/moe", "swa/moe", "swa/moe", "swa/moe"},
 		`, "sliding_window": 512, "layer_types": ["full_attention", "sliding_attention", "full_attention", "sliding_attention"]`: {"full/moe", "swa/moe", "full/moe", "swa/moe"},
 	} {
@@ -138,6 +139,76 @@ func TestHFErrors(t *testing.T) {
 		if err == nil || strings.ReplaceAll(err.Error(), path, "x.json") != x.want {
 			t.Errorf("%s: error\n%v\nwant\n%s", x.config, err, x.want)
 		}
+	}
+}
+
+// What a key cannot be is an error; what the conversion does not follow is a note.
+func TestHFStrictness(t *testing.T) {
+	with := func(old, with string) string { return strings.Replace(tinyGQA, old, with, 1) + "}" }
+	quant := func(q string) string { return tinyGQA + `, "quantization_config": {` + q + "}}" }
+	for config, want := range map[string]string{
+		tinyGQA + `, "torch_dtype": "int3"}`:                               `torch_dtype: must be bfloat16, float16 or float32, got "int3"`,
+		tinyGQA + `, "dtype": "float64"}`:                                  `dtype: must be bfloat16, float16 or float32, got "float64"`,
+		with(`"num_key_value_heads": 2`, `"num_key_value_heads": 0`):       "num_key_value_heads: must be a positive number, got 0",
+		with(`"num_attention_heads": 8`, `"num_attention_heads": 0`):       "num_attention_heads: must be a positive number, got 0",
+		with(`"head_dim": 16`, `"head_dim": -16`):                          "head_dim: must be a positive number, got -16",
+		tinyGQA + `, "n_shared_experts": -1}`:                              "n_shared_experts: must not be negative, got -1",
+		quant(`"quant_method": "gptq", "bits": 3`):                         "quantization_config.bits: must be 4 or 8, got 3",
+		quant(`"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 2}`): "quantization_config.kv_cache_scheme.num_bits: must be 8, got 2",
+		quant(`"quant_method": "compressed-tensors", "config_groups": {"any": {"weights": {"num_bits": 3, "type": "int"}}}`): `quantization_config.config_groups.any.weights: must be int of 4 or 8 bits or float of 4 or 8, got "int" of 3`,
+		quant(`"quant_method": "compressed-tensors", "config_groups": {"a": {}, "b": {}}`):                                   "quantization_config.config_groups: must be one group, of all linear layers, or one called group_0; there are 2",
+		quant(`"quant_method": "quark"`): `unknown method "quark"`,
+	} {
+		if _, err := converted(config); err == nil || !strings.Contains(err.Error(), "tiny.json: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	for config, want := range map[string]string{
+		tinyGQA + `, "torch_dtype": "bfloat16", "architectures": ["Qwen3MoeForCausalLM"]}`: "",
+		"\ufeff" + tinyGQA + "}": "",
+		with(`"num_key_value_heads": 2`, `"num_key_value_heads": null`):                           "",
+		tinyGQA + `, "torch_dtype": "float32"}`:                                                   "torch_dtype: float32 weights are served in 16 bits",
+		tinyGQA + `, "architectures": ["FooForCausalLM"]}`:                                        `architectures: "FooForCausalLM" is no class of model_type qwen3_moe`,
+		tinyGQA + `, "architectures": ["Qwen3MoeForSequenceClassification"]}`:                     "is no class of model_type",
+		tinyGQA + `, "use_sliding_window": true}`:                                                 "use_sliding_window: there is no sliding_window",
+		tinyGQA + `, "use_sliding_window": true, "sliding_window": 8, "max_window_layers": 4}`:    "layers from max_window_layers (4) on would have it, and there are 4",
+		tinyGQA + `, "use_sliding_window": true, "sliding_window": 8, "max_window_layers": 3}`:    "",
+		tinyGQA + `, "use_sliding_window": false, "sliding_window": 8}`:                           "",
+		with("qwen3_moe", "llama")[:len(with("qwen3_moe", "llama"))-1] + `, "sliding_window": 8}`: "sliding_window: llama does not use it",
+	} {
+		path := filepath.Join(t.TempDir(), "config.json")
+		if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Load(path)
+		if err != nil {
+			t.Errorf("%s: %v", config, err)
+			continue
+		}
+		if said := strings.Join(m.Notes, "\n"); want == "" && said != "" || !strings.Contains(said, want) {
+			t.Errorf("%s\nnotes %q, want %q", config, said, want)
+		}
+		// Notes are the converted model's too, whatever is changed in it.
+		if c, err := m.WithFormats(Formats{KV: FP8}); err != nil || !slices.Equal(c.Notes, m.Notes) {
+			t.Errorf("%v %v", err, c.Notes)
+		}
+		patched, err := Source{Patches: spec.Patches{{Path: "vocab", Value: "101"}}}.Load(path)
+		if err != nil || !slices.Equal(patched.Notes, m.Notes) {
+			t.Errorf("%v %v", err, patched.Notes)
+		}
+	}
+}
+
+// A quantisation file beside config.json is not passed over in silence.
+func TestQuantisationBeside(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"config.json": tinyGQA + "}", "hf_quant_config.json": "{}"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := Load(filepath.Join(dir, "config.json")); err != nil || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "hf_quant_config.json: is not read") {
+		t.Errorf("%v, %+v", err, m.Notes)
 	}
 }
 

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -178,10 +179,24 @@ func (s Source) loadFile(file string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if json.Valid(data) || strings.EqualFold(filepath.Ext(file), ".json") {
-		return fromHF(hfName(file), file, data, s.Patches)
+		m, err := fromHF(hfName(file), file, data, s.Patches)
+		if err == nil && m.plain() {
+			beside := filepath.Join(filepath.Dir(file), "hf_quant_config.json")
+			if _, none := os.Stat(beside); none == nil {
+				m.doc.notes = append(m.doc.notes, beside+": is not read; the weights are counted as "+string(m.Formats.Weights)+" unless deployment.precision says otherwise")
+				m.Notes = m.doc.notes
+			}
+		}
+		return m, err
 	}
 	return fromYAML(file, data, s.Patches)
+}
+
+// plain reports whether nothing is stored in fewer bits than a BF16 checkpoint.
+func (m *Model) plain() bool {
+	return m.Formats.Weights == BF16 && (m.Formats.Experts == "" || m.Formats.Experts == BF16)
 }
 
 // hfName names a model after its file, or after the folder of a config.json.

@@ -36,6 +36,9 @@ type Model struct {
 	// that WithFormats and Compress asked for.
 	Formats Formats
 
+	// Notes say what a Hugging Face config.json asks for that does not count here.
+	Notes []string `json:"-"`
+
 	doc *document // what Compress and WithFormats rebuild from
 }
 

@@ -21,6 +21,8 @@ type document struct {
 	LayerCount   int64                    `yaml:"layer_count"`
 	Layers       []runDoc                 `yaml:"layers"`
 	MTP          *mtpDoc                  `yaml:"mtp,omitempty"`
+
+	notes []string // of a conversion, which no file has
 }
 
 // publishedDoc is the vendor's figure that the recomputed total is held against.

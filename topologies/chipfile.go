@@ -55,6 +55,9 @@ func (s *Source) parseChip(name string, data []byte, own bool, descendants []str
 		Assumptions: readAssumptions(doc, f.Name, f.Assumptions),
 	}
 	c.Dies = max(c.Dies, 1)
+	s.mu.Lock()
+	s.docs[c] = doc
+	s.mu.Unlock()
 	if f.Ancestor != "" {
 		c.Parent = s.ancestorOf(doc, c, descendants)
 	}

@@ -24,11 +24,24 @@ type Source struct {
 
 	mu   sync.Mutex
 	laid map[string]bool // patches, by their whole paths, that something was read with
+	docs map[*Chip]*spec.Doc
 }
 
 // NewSource is a source of files; what of the patches names something else is left alone.
 func NewSource(dirs []string, patches spec.Patches) *Source {
-	return &Source{dirs: dirs, patches: patches, laid: map[string]bool{}}
+	return &Source{dirs: dirs, patches: patches, laid: map[string]bool{}, docs: map[*Chip]*spec.Doc{}}
+}
+
+// Where says which place of a chip's file, or which patch, gives the value at a dotted
+// path of it, and the path: "chip.yaml:3:7: peak.bf16". It is empty of a chip that the
+// source has not read.
+func (s *Source) Where(c *Chip, path string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if doc := s.docs[c]; doc != nil {
+		return doc.Where(path)
+	}
+	return ""
 }
 
 // Load reads a system by name, alias or path. `name:N` makes one of N chips,

@@ -67,10 +67,7 @@ func (c *csvRows) field(at column, format string, args ...any) error {
 }
 
 func (c *csvRows) read(r *Request) error {
-	line, err := c.in.line()
-	for err == nil && len(bytes.TrimSpace(line)) == 0 {
-		line, err = c.in.line()
-	}
+	line, err := c.in.row()
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,21 @@ func (in *input) line() ([]byte, error) {
 		text = text[:n-1]
 	}
 	return text, nil
+}
+
+// maxBlank is how many blank lines may follow each other: a small compressed file can hold
+// more than anybody waits for.
+const maxBlank = 1 << 20
+
+// row is the next line that is not blank.
+func (in *input) row() ([]byte, error) {
+	for range maxBlank {
+		line, err := in.line()
+		if err != nil || len(bytes.TrimSpace(line)) > 0 {
+			return line, err
+		}
+	}
+	return nil, in.errorf("%d blank lines follow each other; at most %d may", maxBlank, maxBlank-1)
 }
 
 var errLongLine = fmt.Errorf("is longer than %d bytes", maxLine)

@@ -56,12 +56,9 @@ func (j *jsonRows) field(c column, format string, args ...any) error {
 // read skips blank lines and the header.
 func (j *jsonRows) read(r *Request) error {
 	for {
-		line, err := j.in.line()
+		line, err := j.in.row()
 		if err != nil {
 			return err
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
 		}
 		j.lines++
 		var l jsonLine

@@ -217,6 +217,8 @@ func TestBadTraces(t *testing.T) {
 		{own(`{"block_tokens":16}`, row), "f:1: clustersim_trace: is missing"},
 		{`{"clustersim_trace":1,"arrival_s":1}`, "must stand in a line of its own"},
 		{`{"clustersim_trace":1}`, "f: has no requests"},
+		{mooncakeText + strings.Repeat("\n", maxBlank), "f:1048578: 1048576 blank lines follow each other; at most 1048575 may"},
+		{vidurText + strings.Repeat("\n", maxBlank), "blank lines follow each other"},
 	} {
 		if err := drain(open(c.text, Options{})); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.60q…\ngot  %v\nwant %s", c.text, err, c.want)

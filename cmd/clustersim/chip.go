@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -50,8 +51,12 @@ func newChipShow() *cobra.Command {
 		Example: "  clustersim chip show 950dt\n  clustersim chip show h100 --output json",
 		Args:    wants("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			chip, err := topologies.LoadChip(args[0], f.dirs...)
+			from := topologies.NewSource(f.dirs, nil)
+			chip, err := from.LoadChip(args[0])
 			if err != nil {
+				return err
+			}
+			if err := cost.CheckChip(chip, from); err != nil {
 				return err
 			}
 			shown := newChipShown(chip)

@@ -133,6 +133,9 @@ func showModel(c *cobra.Command, name string, f showFlags) error {
 	if f.context > m.MaxContext {
 		fmt.Fprintf(c.ErrOrStderr(), "warning: %s is trained for %d tokens, %d are counted\n", m.Name, m.MaxContext, f.context)
 	}
+	for _, note := range m.Notes {
+		fmt.Fprintf(c.ErrOrStderr(), "warning: %s\n", note)
+	}
 	shown := newModelShown(m, m.Count(f.context))
 	return writeShown(c.OutOrStdout(), f.output, shown, func(w io.Writer) { shown.print(w, m) })
 }

@@ -104,7 +104,10 @@ func parseResult(name string, data []byte) (*result.Result, error) {
 	if err := dec.Decode(r); err != nil {
 		return nil, positioned(name, data, err)
 	}
-	return r, nil
+	if err := checkStored(name, data); err != nil {
+		return nil, err
+	}
+	return r, conserved(name, &r.Requests)
 }
 
 // positioned adds file, line and column to an error of encoding/json.
@@ -120,8 +123,5 @@ func positioned(name string, data []byte, err error) error {
 	case !errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	before := data[:min(max(offset, 0), int64(len(data)))]
-	line := 1 + bytes.Count(before, []byte{'\n'})
-	column := len(before) - bytes.LastIndexByte(before, '\n') - 1
-	return fmt.Errorf("%s:%d:%d: %w", name, line, max(column, 1), err)
+	return fmt.Errorf("%s: %w", place(name, data, offset), err)
 }

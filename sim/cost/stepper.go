@@ -42,10 +42,25 @@ func New(c Config) (*Stepper, error) {
 	return s, nil
 }
 
-// CheckChip reports operator constants of a chip that no law takes.
-func CheckChip(chip *topologies.Chip) error {
+// CheckChip reports operator constants of a chip that no law takes, with the places where
+// the files that it was read from have them.
+func CheckChip(chip *topologies.Chip, from *topologies.Source) error {
 	_, err := law.New(chip)
-	return err
+	many, is := err.(interface{ Unwrap() []error })
+	if !is {
+		return err
+	}
+	var faults []error
+	for _, err := range many.Unwrap() {
+		var w *law.Wrong
+		if errors.As(err, &w) {
+			if at := from.Where(w.Chip, w.Path); at != "" {
+				err = fmt.Errorf("%s: %s", at, w.Text)
+			}
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
 }
 
 // build is New up to the account of memory.

@@ -82,7 +82,7 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 	if err := in.systems.Unused(); err != nil {
 		return nil, err
 	}
-	in.Warnings = append(in.Warnings, in.Substituted...)
+	in.Warnings = append(append(in.Warnings, in.asked.Notes...), in.Substituted...)
 	in.Warnings = append(in.Warnings, t.Assumptions...)
 	in.Digests = append(in.Digests, Digest("model", m.Name, in.Model), Digest("topology", t.Name, t),
 		Digest("engine", in.Engine.Name, in.Engine), Digest("libraries", t.Name, in.own.libraries))
@@ -91,7 +91,7 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 
 // on is what pools on a system's chip have; notes say which formats were substituted.
 func (in *Inputs) on(t *topologies.Topology) (b build, notes []string, err error) {
-	if err := cost.CheckChip(t.Chip); err != nil {
+	if err := cost.CheckChip(t.Chip, in.systems); err != nil {
 		return b, nil, err
 	}
 	libraries, err := cost.LoadLibraries(t, in.Engine)

@@ -31,8 +31,12 @@ func Read(name string, data []byte, checks ...Check) (*Scenario, error) {
 	if s.Version == 0 {
 		fault("version", "must be %d, got %d", Version, s.Version)
 	}
-	for _, path := range zeros(data, s) {
-		fault(path, "%s", zeroFault(path))
+	if doc.Loaded() {
+		file := keysOf(data)
+		for _, path := range zeros(file, s) {
+			fault(path, "%s", zeroFault(path))
+		}
+		s.seedZero = s.Seed == 0 && file["seed"] != nil
 	}
 	s.check(fault, checks)
 	if err := doc.Err(); err != nil {
@@ -82,7 +86,7 @@ func (s *Scenario) Defaults() {
 	if s.Version == 0 {
 		s.Version = Version
 	}
-	if s.Seed == 0 {
+	if s.Seed == 0 && !s.seedZero {
 		s.Seed = 1
 	}
 	if s.SLO == (slo.Limits{}) {

@@ -43,7 +43,10 @@ type Scenario struct {
 	Router  Router       `yaml:"router,omitempty" json:"router"`
 	SLO     slo.Limits   `yaml:"slo,omitempty" json:"slo"`
 	Limits  Limits       `yaml:"limits,omitempty" json:"limits,omitzero"`
-	Seed    uint64       `yaml:"seed" json:"seed"`
+	// Seed is that of every random draw; a scenario that gives none has 1.
+	Seed uint64 `yaml:"seed" json:"seed"`
+
+	seedZero bool // Seed is 0 because a file or Set gives it, which a literal cannot
 }
 
 // Limits end a run that would go on for ever, or for longer than anybody waits: what it has

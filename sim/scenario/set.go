@@ -35,6 +35,7 @@ func (s *Scenario) Set(path, value string) error {
 	if err := field(value); err != nil {
 		return err
 	}
+	s.seedZero = s.Seed == 0 && (s.seedZero || path == "seed")
 	return s.refuseZero(path)
 }
 
@@ -117,12 +118,16 @@ func (s *Scenario) refuseZero(path string) error {
 	return nil
 }
 
-// zeros are the paths of open fields that a file gives as 0.
-func zeros(data []byte, s *Scenario) []string {
-	var file map[string]any
+// keysOf is what a file says, without its types.
+func keysOf(data []byte) (file map[string]any) {
 	if yaml.Load(data, &file) != nil {
 		return nil
 	}
+	return file
+}
+
+// zeros are the paths of open fields that a file gives as 0.
+func zeros(file map[string]any, s *Scenario) []string {
 	var paths []string
 	for _, f := range openFields {
 		section, field, _ := strings.Cut(f.path, ".")

@@ -13,6 +13,9 @@ import (
 // or "" when none is close enough to be a likely slip.
 func Nearest(name string, candidates []string) string {
 	best, bestDistance := "", len(name)/2+2
+	if len(name) > longestName {
+		return ""
+	}
 	for _, c := range candidates {
 		d := distance(strings.ToLower(name), strings.ToLower(c))
 		if d < bestDistance && d < max(len(name), len(c)) {
@@ -40,7 +43,7 @@ func NameIn(name string, candidates []string) string {
 // when the list is short, all of them.
 func UnknownName(kind, name string, candidates []string) error {
 	sorted := slices.Sorted(slices.Values(candidates))
-	msg := fmt.Sprintf("unknown %s %q", kind, name)
+	msg := fmt.Sprintf("unknown %s %q", kind, Clip(name))
 	near := Nearest(name, sorted)
 	if near != "" {
 		msg += fmt.Sprintf("; did you mean %q?", near)
@@ -53,6 +56,17 @@ func UnknownName(kind, name string, candidates []string) error {
 		msg += fmt.Sprintf(" (known: %s)", strings.Join(sorted, ", "))
 	}
 	return fmt.Errorf("%s", msg)
+}
+
+// longestName is how long a name may be, in bytes, that is a slip of another one.
+const longestName = 200
+
+// Clip shortens what an error quotes: a name as long as a file would bury the error.
+func Clip(text string) string {
+	if len(text) <= longestName {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestName], "") + "…"
 }
 
 // listed is how many names an error lists: more would fill the screen.

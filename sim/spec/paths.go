@@ -156,3 +156,13 @@ func (d *Doc) blameFor(p *Problem) {
 		p.Patch, p.Line, p.Column = d.patches[i].String(), 0, 0
 	}
 }
+
+// Where says which place of the file, or which patch, gives the value at a dotted path, in
+// the way of errors: "file:line:column: path", or "patch path=value".
+func (d *Doc) Where(path string) string {
+	p := Problem{File: d.file, Path: path}
+	p.Line, p.Column = d.find(path)
+	d.blameFor(&p)
+	p.Text = ""
+	return strings.TrimSuffix(p.Error(), ": ")
+}

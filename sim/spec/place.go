@@ -116,7 +116,7 @@ var (
 func plain(e *yaml.LoadError, at place) string {
 	msg := strings.TrimPrefix(strings.TrimPrefix(e.Message, "yaml: "), "merge-key: ")
 	if m := unknownField.FindStringSubmatch(msg); m != nil {
-		text := fmt.Sprintf("%s %q", unknownKey, m[1])
+		text := fmt.Sprintf("%s %q", unknownKey, Clip(m[1]))
 		if near := Nearest(m[1], at.keys); near != "" {
 			text += fmt.Sprintf("; did you mean %q?", near)
 		} else if len(at.keys) > 0 {
@@ -195,7 +195,7 @@ func given(tag, text string) string {
 	case tag == "map":
 		return "keys with values"
 	case tag == "str":
-		return strconv.Quote(text)
+		return strconv.Quote(Clip(text))
 	case tag == "null":
 		return "nothing"
 	}

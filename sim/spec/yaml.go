@@ -58,6 +58,7 @@ type Doc struct {
 	t        reflect.Type
 	problems Problems
 
+	loaded  bool           // it was decoded, but for what the problems say
 	patches Patches        // laid over the file, in the order in which they were
 	patched *yaml.Node     // the file with them
 	said    map[string]int // which of them says the value of a place
@@ -83,12 +84,39 @@ func Parse(name string, data []byte, out any) *Doc {
 	if len(root.Content) == 1 && root.Content[0].ShortTag() == "!!null" {
 		doc.problems = append(doc.problems, Problem{File: name, Text: empty})
 	}
+	if n := crowded(&root); n != nil {
+		doc.problems = append(doc.problems, Problem{File: name, Line: n.Line, Column: n.Column,
+			Text: fmt.Sprintf("%d keys stand side by side here; at most %d do in a description", len(n.Content)/2, mostKeys)})
+		return doc
+	}
 	places := map[mark]place{}
 	doc.survey(&root, reflect.TypeOf(out), "", places)
 	if err := yaml.Load(data, out, yaml.WithKnownFields()); err != nil {
 		doc.add(err, data, places)
 	}
+	doc.loaded = true
 	return doc
+}
+
+// Loaded reports whether the file is YAML of a size that is read; some of its keys and
+// values may be wrong.
+func (d *Doc) Loaded() bool { return d.loaded }
+
+// mostKeys is how many keys a mapping may have: the time to compare them with each other
+// grows with the square of their number.
+const mostKeys = 4096
+
+// crowded is a mapping with too many keys, nil when there is none.
+func crowded(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.MappingNode && len(n.Content) > 2*mostKeys {
+		return n
+	}
+	for _, c := range n.Content {
+		if found := crowded(c); found != nil {
+			return found
+		}
+	}
+	return nil
 }
 
 // add takes over the library's errors in plain words.

@@ -1,8 +1,10 @@
 package spec
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // system is a file with everything that can go wrong in it.
@@ -189,4 +191,34 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A mapping of very many keys is refused at once: comparing them with each other would
+// take time with the square of their number.
+func TestManyKeys(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("a:\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&b, "  key%d: 1\n", i)
+	}
+	var out struct{ A map[string]int }
+	doc := Parse("f.yaml", []byte(b.String()), &out)
+	if err := doc.Err(); err == nil || err.Error() != "f.yaml:2:3: 100000 keys stand side by side here; at most 4096 do in a description" || doc.Loaded() {
+		t.Errorf("%v, loaded %t", err, doc.Loaded())
+	}
+}
+
+// Errors quote the beginning of what is too long to be a slip.
+func TestLongNames(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	var out struct{ Model string }
+	for _, err := range []error{
+		UnknownName("model", long, []string{"é"}),
+		Parse("f.yaml", []byte(long+": 1\n"), &out).Err(),
+		Parse("f.yaml", []byte("model: ["+long+"]\n"), &out).Err(),
+	} {
+		if err == nil || len(err.Error()) > 600 || !utf8.ValidString(err.Error()) {
+			t.Errorf("%.700v", err)
+		}
+	}
 }

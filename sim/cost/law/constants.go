@@ -118,7 +118,11 @@ func (src *source) need(class string, i int, variants ...string) *values {
 }
 
 func (src *source) fail(format string, args ...any) {
-	err := fmt.Errorf("chip %s: %s", src.chip.Name, fmt.Sprintf(format, args...))
+	src.add(fmt.Errorf("chip %s: %s", src.chip.Name, fmt.Sprintf(format, args...)))
+}
+
+// add keeps what is said for the first time.
+func (src *source) add(err error) {
 	for _, said := range src.errs { // several variants may read one block
 		if said.Error() == err.Error() {
 			return
@@ -139,10 +143,27 @@ func (v *values) number(key string, low, high float64) float64 {
 		v.src.fail("operators.%s: %s is missing", v.name, key)
 		return 1
 	case !(x >= low && x <= high):
-		v.src.fail("operators.%s: %s: must be within %g and %g, got %g", v.name, key, low, high, x)
+		v.wrong(key, "must be within %g and %g, got %g", low, high, x)
 		return 1
 	}
 	return x
+}
+
+// Wrong is a value of a chip that cannot be, at a dotted path of its file.
+type Wrong struct {
+	Chip       *topologies.Chip // the one whose file has it
+	Path, Text string
+}
+
+func (w *Wrong) Error() string { return fmt.Sprintf("chip %s: %s: %s", w.Chip.Name, w.Path, w.Text) }
+
+func (v *values) wrong(key, format string, args ...any) {
+	class, _, _ := strings.Cut(v.name, ".")
+	has := v.src.chip
+	for has.Parent != nil && has.Operators[class][v.variant].Values == nil {
+		has = has.Parent
+	}
+	v.src.add(&Wrong{has, "operators." + v.name + "." + key, fmt.Sprintf(format, args...)})
 }
 
 // us and ns are times, returned in seconds.
@@ -156,7 +177,7 @@ func (v *values) log(key string) float64 { return v.us(key) * math.Log2E }
 func (v *values) root(key string) bool {
 	x := v.number(key, 0.5, 1)
 	if x != 0.5 && x != 1 && !math.IsNaN(x) {
-		v.src.fail("operators.%s: %s: must be 0.5 or 1, got %g", v.name, key, x)
+		v.wrong(key, "must be 0.5 or 1, got %g", x)
 	}
 	return x < 1
 }

@@ -198,7 +198,7 @@ func TestBadConstants(t *testing.T) {
 	if err == nil {
 		t.Fatal("want an error")
 	}
-	for _, want := range []string{"operators.gemm.fp8: ec is missing", "eq: must be within", `unknown constant "t_us"`, "t0_us", `operators.gem: unknown operator class "gem"; did you mean "gemm"?`,
+	for _, want := range []string{"operators.gemm.fp8: ec is missing", "gemm.fp8.eq: must be within", `unknown constant "t_us"`, "t0_us", `operators.gem: unknown operator class "gem"; did you mean "gemm"?`,
 		`operators.moe.fp8_blok/triton: unknown variant "fp8_blok/triton"; did you mean "fp8_block/triton"?`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
