@@ -3,10 +3,10 @@ package sim
 import (
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
+	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/route"
 	"github.com/clustersim/clustersim/sim/serve"
-	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -41,16 +41,19 @@ func handoverBetween(t *topologies.Topology, from, to *pool) (route.Handover, er
 	return h, nil
 }
 
-// deployed is a pool's hardware for the summary.
+// hardware is what an instance has, for utilisation.
+func (p *pool) hardware() metrics.Hardware {
+	return metrics.Hardware{Chips: p.Stepper.Chips(), Peak: p.Peak(), HBM: float64(p.Stepper.Config().Chip.Memory.Bandwidth)}
+}
+
+// deployed is a pool for the summary.
 func (p *pool) deployed() deployed {
 	chip := p.Stepper.Config().Chip
-	d := deployed{
-		Name: p.Name, Chips: p.Place.Used, ChipsPerInstance: p.Stepper.Chips(),
-		Peak: p.Peak(), HBM: float64(chip.Memory.Bandwidth), TDP: float64(chip.Power),
+	return deployed{
+		Name: p.Name, Chip: chip.Name, Chips: p.Place.Used, ChipsPerInstance: p.Stepper.Chips(), TDP: float64(chip.Power),
 		KVParts:    p.kvParts(),
 		KVCapacity: p.spec.Memory.Free * int64(p.spec.Ranks) * int64(p.Asked.Instances),
 	}
-	return d
 }
 
 // kvParts is how many chips of a rank hold different parts of a sequence's cache:
@@ -65,17 +68,19 @@ func (r *run) deployment() result.DeploymentInfo {
 	t := r.plant.Topology
 	info := result.DeploymentInfo{Mode: r.scenario.Deployment.Mode, TopologyChips: t.Chips, Why: r.scenario.Deployment.Why}
 	end := 0
+	info.Pools = make([]result.PoolInfo, len(r.pools))
 	for i := range r.pools {
 		p := &r.pools[i]
 		info.Chips += p.Place.Used
 		end = p.Place.End
+		info.Pools[i] = p.info()
 		switch p.Name {
 		case "prefill":
-			info.Prefill = p.info()
+			info.Prefill = &info.Pools[i]
 		case "decode":
-			info.Decode = p.info()
+			info.Decode = &info.Pools[i]
 		default:
-			info.Serve = p.info()
+			info.Serve = &info.Pools[i]
 		}
 	}
 	info.Spare = end - info.Chips
@@ -83,16 +88,16 @@ func (r *run) deployment() result.DeploymentInfo {
 	return info
 }
 
-func (p *pool) info() *result.PoolInfo {
+func (p *pool) info() result.PoolInfo {
 	c := p.Stepper.Config()
-	return &result.PoolInfo{
-		Chip: c.Chip.Name, Instances: p.Asked.Instances, ChipsPerInstance: p.Stepper.Chips(), Engine: c.Engine.Name,
+	return result.PoolInfo{
+		Name: p.Name, Does: string(c.Role), Chip: c.Chip.Name,
+		Instances: p.Asked.Instances, ChipsPerInstance: p.Stepper.Chips(), Chips: p.Place.Used, Engine: c.Engine.Name,
 		Layout: result.PoolLayout{
 			TP: c.Layout.TP, DP: c.Layout.DP, EP: c.Layout.EP, PP: c.Layout.PP, CP: c.Layout.CP,
 			Redundant: c.Layout.Redundant, Overlap: string(c.Layout.Overlap),
 		},
-		WeightsPerChip: spec.Bytes(p.spec.Memory.WeightBytes * int64(max(1, c.Chip.Dies))),
-		KVPerRank:      spec.Bytes(p.spec.Memory.Free),
-		MaxTokens:      c.MaxTokens, MaxSequences: c.MaxSequences,
+		MaxTokens: c.MaxTokens, MaxSequences: c.MaxSequences,
+		WeightBytes: p.spec.Memory.WeightBytes * int64(max(1, c.Chip.Dies)), KVBytes: p.spec.Memory.Free,
 	}
 }

@@ -106,20 +106,16 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	if r.load, err = open(s, opt); err != nil {
 		return nil, err
 	}
-	names, chips := make([]string, len(built.Pools)), make([]int, len(built.Pools))
+	config := metrics.Config{Expect: r.load.measure, SLO: s.SLO}
 	for i := range built.Pools {
-		p := &built.Pools[i]
-		r.pools = append(r.pools, pool{p, serve.NewSpec(i, p.Stepper, r.load.blockTokens)})
-		names[i], chips[i] = p.Name, p.Stepper.Chips()
+		p := pool{&built.Pools[i], serve.NewSpec(i, built.Pools[i].Stepper, r.load.blockTokens)}
+		r.pools = append(r.pools, p)
+		config.Pools, config.Hardware = append(config.Pools, p.Name), append(config.Hardware, p.hardware())
 	}
-	links := make([]float64, len(built.Topology.Tiers))
-	for i, t := range built.Topology.Tiers {
-		links[i] = float64(t.Bandwidth)
+	for i := range built.Topology.Tiers {
+		config.Links = append(config.Links, float64(built.Topology.Tiers[i].Usable()))
 	}
-	r.recorder = metrics.NewRecorder(metrics.Config{
-		Pools: names, Expect: r.load.measure, Chips: chips, Links: links,
-		SLO: s.SLO,
-	})
+	r.recorder = metrics.NewRecorder(config)
 	if r.load.stationary != nil {
 		r.initial = r.stationary()
 	}
@@ -217,7 +213,7 @@ func (r *run) warmup() des.Time {
 // result is the report of a run that has ended.
 func (r *run) result(c *route.Cluster, partial bool) (*result.Result, error) {
 	out := &result.Result{
-		Version: result.Version, Partial: partial, Reason: c.Reason(), Scenario: r.scenario, Seed: r.scenario.Seed,
+		Version: result.Version, Clustersim: result.Program(), Partial: partial, Reason: c.Reason(), Scenario: r.scenario, Seed: r.scenario.Seed,
 		Inputs: append(append([]scenario.Input(nil), r.plant.Digests...), r.load.digest()),
 	}
 	text, err := r.scenario.Marshal()
@@ -237,7 +233,7 @@ func (r *run) result(c *route.Cluster, partial bool) (*result.Result, error) {
 		s.Pools = append(s.Pools, r.pools[i].deployed())
 	}
 	for _, t := range r.plant.Topology.Tiers {
-		s.Tiers = append(s.Tiers, tierLinks{Name: t.Name, Bandwidth: float64(t.Bandwidth)})
+		s.Tiers = append(s.Tiers, t.Name)
 	}
 	out.Deployment = r.deployment()
 	if most := r.plant.Model.MaxContext; c.Longest() > most {

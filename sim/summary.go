@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/clustersim/clustersim/sim/cause"
-	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
 	"github.com/clustersim/clustersim/sim/result"
@@ -17,7 +16,7 @@ import (
 type summary struct {
 	Now      des.Time
 	Pools    []deployed // in the recorder's order
-	Tiers    []tierLinks
+	Tiers    []string
 	SLO      slo.Limits
 	InFlight int64 // requests that the engine holds, measured or not
 	// Unfinished are measured requests among them: their latencies are missing.
@@ -28,19 +27,12 @@ type summary struct {
 // deployed is one pool's hardware.
 type deployed struct {
 	Name             string
+	Chip             string
 	Chips            int     // packages in all instances
 	ChipsPerInstance int     // packages in one
-	Peak             float64 // FLOP/s of a package at the fastest precision that the pool computes in
-	HBM              float64 // bytes/s of a package
 	TDP              float64 // W of a package, 0 when not published
 	KVCapacity       int64   // bytes, all instances, of one chip of each rank
 	KVParts          float64 // chips of a rank that hold different parts of the cache (the others hold copies)
-}
-
-// tierLinks is the bandwidth that a chip has on one tier of the topology.
-type tierLinks struct {
-	Name      string
-	Bandwidth float64 // bytes/s of a package, one direction
 }
 
 // idlePower and busyPower are a chip's draw as shares of its TDP with nothing to do
@@ -68,9 +60,10 @@ func summarise(rec *metrics.Recorder, s *summary, out *result.Result) error {
 	out.Goodput = goodput(&m, out.Throughput.RequestsPerS, s.SLO)
 	out.Causes = causes(&m)
 	out.KV = s.kv(&m)
-	out.Utilisation = s.utilisation(&m.Window)
+	use := rec.Use(&m.Window)
+	out.Utilisation = s.utilisation(&use)
 	out.Energy = s.energy(&m.Window)
-	out.Warnings = append(out.Warnings, summaryWarnings(out, s.Unfinished)...)
+	out.Warnings = append(out.Warnings, s.warnings(out, &use)...)
 	return s.check(&m, &out.Utilisation)
 }
 
@@ -114,7 +107,7 @@ func milliseconds(q metrics.Quantiles) result.Distribution {
 // goodput judges the measured requests; one that was rejected or lost did not meet
 // its SLO. Its rate is that share of the window's completions.
 func goodput(m *metrics.Summary, requestsPerS float64, promised slo.Limits) result.Goodput {
-	g := result.Goodput{SLO: promised}
+	g := result.Goodput{SLO: result.SLO{Limits: promised}}
 	if judged := m.Measured + m.Refused + m.Requests.Lost; judged > 0 {
 		g.Fraction = float64(m.Good) / float64(judged)
 	}
@@ -177,34 +170,19 @@ func (s *summary) kv(m *metrics.Summary) result.KV {
 }
 
 // chipSeconds is the time that a pool's ledger covers times the packages of an
-// instance. It is taken from the ledger and not from the window, so that a step
-// that straddles the window's edge counts with its time as well as with its work.
+// instance.
 func (p *deployed) chipSeconds(l *metrics.Ledger) float64 {
 	return l.Seconds() * float64(p.ChipsPerInstance)
 }
 
-// utilisation is work done over what the deployed chips could have done in the time
-// that the ledger covers, all pools together.
-func (s *summary) utilisation(w *metrics.Window) result.Utilisation {
-	var flops, peak, bytes, hbm, seconds float64
-	var sent [cost.MaxTiers]float64
-	for i := range s.Pools {
-		p, l := &s.Pools[i], &w.Ledgers[i]
-		t := p.chipSeconds(l)
-		seconds += t
-		flops += l.Flops
-		peak += float64(t * p.Peak)
-		bytes += l.Bytes
-		hbm += float64(t * p.HBM)
-		for j, b := range l.LinkBytes {
-			sent[j] += b
-		}
+// utilisation puts names to what was used.
+func (s *summary) utilisation(use *metrics.Use) result.Utilisation {
+	u := result.Utilisation{MFU: use.MFU, MBU: use.MBU, Pools: map[string]result.PoolUse{}, Links: map[string]result.LinkUse{}}
+	for i, p := range use.Pools {
+		u.Pools[s.Pools[i].Name] = result.PoolUse(p)
 	}
-	u := result.Utilisation{MFU: ratio(flops, peak), MBU: ratio(bytes, hbm), Links: make(map[string]float64, len(s.Tiers))}
-	for j, tier := range s.Tiers {
-		if j < cost.MaxTiers {
-			u.Links[tier.Name] = ratio(sent[j], seconds*tier.Bandwidth)
-		}
+	for i, l := range use.Links {
+		u.Links[s.Tiers[i]] = result.LinkUse{Mean: l.Mean, Busiest: l.Busiest}
 	}
 	return u
 }
@@ -243,7 +221,7 @@ func (s *summary) energy(w *metrics.Window) *result.Energy {
 	return &e
 }
 
-func summaryWarnings(r *result.Result, unfinished int64) []string {
+func (s *summary) warnings(r *result.Result, use *metrics.Use) []string {
 	var out []string
 	switch {
 	case r.Requests.Measured == 0:
@@ -254,10 +232,17 @@ func summaryWarnings(r *result.Result, unfinished int64) []string {
 	if n := r.Requests.Rejected; n > 0 {
 		out = append(out, fmt.Sprintf("%d of %d requests are longer than the KV cache of a rank: rejected", n, r.Requests.Arrived))
 	}
-	if unfinished > 0 {
-		out = append(out, fmt.Sprintf("%d measured requests were still in flight at the end: latencies are censored", unfinished))
+	if s.Unfinished > 0 {
+		out = append(out, fmt.Sprintf("%d measured requests were still in flight at the end: latencies are censored", s.Unfinished))
 	}
-	if r.Energy != nil {
+	for i, l := range use.Links {
+		if l.Over {
+			out = append(out, fmt.Sprintf("steps and hand-over together send more over links of %s than these carry: neither slows the other down here", s.Tiers[i]))
+		}
+	}
+	if r.Energy == nil {
+		out = append(out, s.unpowered())
+	} else {
 		out = append(out, fmt.Sprintf("energy is of the chips alone: %g of TDP when idle (assumed), %g when bound by compute or HBM", idlePower, busyPower))
 	}
 	return out
@@ -271,13 +256,20 @@ func (s *summary) check(m *metrics.Summary, u *result.Utilisation) error {
 		errs = append(errs, fmt.Errorf("requests are not conserved: initial %d + arrived %d ≠ completed %d + rejected %d + lost %d + in flight %d",
 			c.Initial, c.Arrived, c.Completed, c.Rejected, c.Lost, s.InFlight))
 	}
-	if u.MFU > physics || u.MBU > physics {
-		errs = append(errs, fmt.Errorf("costs beat the chips' peaks: MFU %.6g, MBU %.6g", u.MFU, u.MBU))
-	}
-	for _, tier := range s.Tiers {
-		if f := u.Links[tier.Name]; f > physics {
-			errs = append(errs, fmt.Errorf("costs beat the links of tier %s: utilisation %.6g", tier.Name, f))
+	for i := range s.Pools {
+		if p := u.Pools[s.Pools[i].Name]; p.MFU > physics || p.MBU > physics {
+			errs = append(errs, fmt.Errorf("costs beat the chips' peaks in pool %s: MFU %.6g, MBU %.6g", s.Pools[i].Name, p.MFU, p.MBU))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// unpowered says why no energy is given.
+func (s *summary) unpowered() string {
+	for i := range s.Pools {
+		if p := &s.Pools[i]; p.TDP <= 0 {
+			return fmt.Sprintf("no energy is given: no power of %s is published (chip.power sets one)", p.Chip)
+		}
+	}
+	return "no energy is given: there are no pools"
 }

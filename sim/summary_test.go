@@ -22,6 +22,7 @@ const second = des.Time(1e9)
 func recorded() (*metrics.Recorder, *summary) {
 	rec := metrics.NewRecorder(metrics.Config{
 		Pools: []string{"prefill", "decode"}, SLO: slo.Default(),
+		Hardware: []metrics.Hardware{{Chips: 2, Peak: 1e12, HBM: 1e10}, {Chips: 4, Peak: 1e12, HBM: 1e10}}, Links: []float64{1e9, 1e8},
 	})
 	prefill := &cost.Step{Flops: 4e12, Bytes: 1e9}
 	prefill.Causes[cause.Compute], prefill.Causes[cause.CommLatency], prefill.Tau = 3*second, second, second/4
@@ -51,10 +52,10 @@ func recorded() (*metrics.Recorder, *summary) {
 	return rec, &summary{
 		Now: 10 * second,
 		Pools: []deployed{
-			{Name: "prefill", Chips: 2, ChipsPerInstance: 2, Peak: 1e12, HBM: 1e10, TDP: 1000, KVCapacity: 1000},
-			{Name: "decode", Chips: 8, ChipsPerInstance: 4, Peak: 1e12, HBM: 1e10, TDP: 500, KVCapacity: 50, KVParts: 2},
+			{Name: "prefill", Chips: 2, ChipsPerInstance: 2, TDP: 1000, KVCapacity: 1000},
+			{Name: "decode", Chips: 8, ChipsPerInstance: 4, TDP: 500, KVCapacity: 50, KVParts: 2},
 		},
-		Tiers: []tierLinks{{"board", 1e9}, {"fabric", 1e8}},
+		Tiers: []string{"board", "fabric"},
 		SLO:   slo.Default(), InFlight: 1, Unfinished: 1, KVBytesPerToken: 3.5,
 	}
 }
@@ -91,8 +92,12 @@ func TestSummaryClosedForm(t *testing.T) {
 		// 10 s × 2 chips + 20 s × 4 chips = 100 chip-seconds.
 		"MFU":         {r.Utilisation.MFU, 6e12 / 100e12},
 		"MBU":         {r.Utilisation.MBU, 101e9 / 1000e9},
-		"link":        {r.Utilisation.Links["board"], 8e9 / 100e9},
-		"link unused": {r.Utilisation.Links["fabric"], 0},
+		"pool's MFU":  {r.Utilisation.Pools["prefill"].MFU, 4e12 / 20e12},
+		"pool's MBU":  {r.Utilisation.Pools["decode"].MBU, 100e9 / 800e9},
+		"pool's busy": {r.Utilisation.Pools["decode"].Busy, 0.8},
+		"link":        {r.Utilisation.Links["board"].Mean, 8e9 / 100e9},
+		"busiest":     {r.Utilisation.Links["board"].Busiest, 8e9 / 20e9}, // prefill's alone
+		"link unused": {r.Utilisation.Links["fabric"].Mean, 0},
 		"KV peak":     {float64(r.KV.PeakBytes), 120},
 		"KV capacity": {float64(r.KV.CapacityBytes), 100},
 		"hits":        {r.KV.PrefixHitRate, 0.4},
@@ -117,18 +122,23 @@ func TestSummaryClosedForm(t *testing.T) {
 }
 
 func TestSummaryRefusesTheImpossible(t *testing.T) {
+	step := func(pool int, flops, bytes float64) func(*metrics.Recorder, *summary) {
+		return func(rec *metrics.Recorder, _ *summary) {
+			rec.Step(pool, metrics.Decode, &cost.Step{Flops: flops, Bytes: bytes}, 0, 0)
+		}
+	}
 	for name, c := range map[string]struct {
-		spoil func(*summary)
+		spoil func(*metrics.Recorder, *summary)
 		want  string
 	}{
-		"lost request": {func(s *summary) { s.InFlight = 0 }, "arrived 3 ≠ completed 1 + rejected 1 + lost 0 + in flight 0"},
-		"beyond peak":  {func(s *summary) { s.Pools[0].Peak, s.Pools[1].Peak = 1e9, 1e9 }, "beat the chips' peaks"},
-		"beyond HBM":   {func(s *summary) { s.Pools[1].HBM = 1 }, ""}, // the other pool's makes up for it
-		"beyond link":  {func(s *summary) { s.Tiers[0].Bandwidth = 1e6 }, "tier board"},
+		"lost request":            {func(_ *metrics.Recorder, s *summary) { s.InFlight = 0 }, "arrived 3 ≠ completed 1 + rejected 1 + lost 0 + in flight 0"},
+		"a pool beyond its peak":  {step(0, 17e12, 0), "beat the chips' peaks in pool prefill: MFU 1.05"}, // the other pool's do not make up for it
+		"a pool beyond its HBM":   {step(1, 0, 701e9), "beat the chips' peaks in pool decode: MFU 0.025, MBU 1.00125"},
+		"a pool at its HBM's end": {step(1, 0, 700e9), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec, s := recorded()
-			c.spoil(s)
+			c.spoil(rec, s)
 			err := summarise(rec, s, &result.Result{})
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)

@@ -177,5 +177,5 @@ func (t *Topology) SendRecv(lib *Library, tier int, bytes float64) Comm {
 
 // flow is what one rank can send through a tier, a die its share.
 func (t *Topology) flow(x *Tier) float64 {
-	return float64(x.usable()) / float64(max(t.Chip.Dies, 1))
+	return float64(x.Usable()) / float64(max(t.Chip.Dies, 1))
 }

@@ -47,8 +47,8 @@ func (t *Topology) below(i int) int {
 	return t.Tiers[i-1].Size
 }
 
-// usable is what a chip can send through a tier when all do.
-func (t *Tier) usable() spec.Bandwidth { return t.Bandwidth / spec.Bandwidth(t.Oversubscription) }
+// Usable is what a chip can send through a tier when all do.
+func (t *Tier) Usable() spec.Bandwidth { return t.Bandwidth / spec.Bandwidth(t.Oversubscription) }
 
 // lanes counts a mesh member's direct links: one to every other of its row in
 // every dimension.
@@ -261,7 +261,7 @@ func (t *Topology) Bisection() spec.Bandwidth {
 	tier := &t.Tiers[i]
 	least := tier.joined().cut(t, i)
 	if math.IsInf(least, 1) {
-		return tier.usable() * spec.Bandwidth(t.Chips) / 2
+		return tier.Usable() * spec.Bandwidth(t.Chips) / 2
 	}
 	return spec.Bandwidth(least)
 }

@@ -77,7 +77,7 @@ func (t *Tier) joined() *joining {
 
 func switchedPath(t *Topology, i, _, _ int) Path {
 	tier := &t.Tiers[i]
-	return Path{Tier: i, Hops: len(tier.Tau.Hops), Tau: tier.Tau.Path(), Bandwidth: tier.usable()}
+	return Path{Tier: i, Hops: len(tier.Tau.Hops), Tau: tier.Tau.Path(), Bandwidth: tier.Usable()}
 }
 
 func switchedWorst(t *Topology, i int) float64 { return t.Tiers[i].Tau.after(1) / 1e9 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/calibrate/bench"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
 const benchExamples = `  # write the script, run it where the accelerator is, fit the chip's constants to its rows
@@ -70,7 +71,7 @@ func (f *benchFlags) run(stdout io.Writer) error {
 	}
 	name := filepath.Join(f.out, bench.FileName(m))
 	var script bytes.Buffer
-	if err := bench.Write(&script, m, version()); err != nil {
+	if err := bench.Write(&script, m, result.Program()); err != nil {
 		return failed(err)
 	}
 	if err := f.files.write(name, script.Bytes(), 0o777); err != nil {

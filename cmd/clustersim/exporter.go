@@ -23,6 +23,7 @@ type exporter struct {
 	prompt, generation           *prometheus.Desc
 	simulated, speed, events     *prometheus.Desc
 	requests, causeSeconds, link *prometheus.Desc
+	mfu, mbu, busy               *prometheus.Desc
 }
 
 func newExporter(latest func() *published) *exporter {
@@ -50,7 +51,10 @@ func newExporter(latest func() *published) *exporter {
 		events:       own("events_total", "Events processed."),
 		requests:     own("requests", "Requests by state; initial, arrived, completed, rejected and lost add up over the run.", "state"),
 		causeSeconds: own("cause_seconds_total", "Time of instances by phase and cause.", "phase", "cause"),
-		link:         own("link_utilisation_ratio", "Share of a tier's bandwidth in use.", "tier"),
+		link:         own("link_utilisation_ratio", "Bytes over what the chips' links of a tier can carry when all do; the mean since the last observation.", "tier"),
+		mfu:          own("pool_mfu_ratio", "Model FLOPs of a pool over its chips' peak, since the last observation.", "pool"),
+		mbu:          own("pool_mbu_ratio", "Compulsory HBM bytes of a pool over its chips' bandwidth, since the last observation.", "pool"),
+		busy:         own("pool_busy_ratio", "Share of the time of a pool's instances that is in steps, since the last observation.", "pool"),
 	}
 }
 
@@ -58,7 +62,7 @@ func newExporter(latest func() *published) *exporter {
 func (e *exporter) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{
 		e.running, e.waiting, e.kvUsage, e.ttft, e.itl, e.tpot, e.e2e, e.queries, e.hits, e.prompt, e.generation,
-		e.simulated, e.speed, e.events, e.requests, e.causeSeconds, e.link,
+		e.simulated, e.speed, e.events, e.requests, e.causeSeconds, e.link, e.mfu, e.mbu, e.busy,
 	} {
 		out <- d
 	}
@@ -154,9 +158,14 @@ func (e *exporter) run(out chan<- prometheus.Metric, p *published) {
 			out <- counter(e.causeSeconds, float64(ns)/1e9, name, cause.Names[c])
 		}
 	}
-	for i, u := range s.LinkUtilisation {
+	for i, u := range s.Use.Links {
 		if i < len(p.tiers) {
-			out <- gauge(e.link, u, p.tiers[i])
+			out <- gauge(e.link, u.Mean, p.tiers[i])
 		}
+	}
+	for i, u := range s.Use.Pools {
+		out <- gauge(e.mfu, u.MFU, s.Pools[i])
+		out <- gauge(e.mbu, u.MBU, s.Pools[i])
+		out <- gauge(e.busy, u.Busy, s.Pools[i])
 	}
 }

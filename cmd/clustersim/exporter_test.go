@@ -17,11 +17,12 @@ import (
 // snapshot is a moment of a run with two pools.
 func snapshot(now des.Time) *metrics.Snapshot {
 	r := metrics.NewRecorder(metrics.Config{
-		Pools: []string{"prefill", "decode"}, Expect: 100, Chips: []int{1, 1}, Links: []float64{1e9, 1e9},
+		Pools: []string{"prefill", "decode"}, Expect: 100, Links: []float64{1e9, 1e9},
+		Hardware: []metrics.Hardware{{Chips: 1, Peak: 4e12, HBM: 1e12}, {Chips: 1, Peak: 4e12, HBM: 1e12}},
 	})
 	step := &cost.Step{}
 	step.Causes[cause.Compute], step.Causes[cause.HBMKV] = 2e9, 5e8
-	step.LinkBytes[1] = 1e9
+	step.LinkBytes[1], step.Flops, step.Bytes = 1e9, 1e12, 1e12
 	r.Step(0, metrics.Prefill, step, 4096, 1)
 	r.Step(1, metrics.Decode, step, 0, 7)
 	r.Gaps(30e6, 7)
@@ -50,10 +51,22 @@ const exposition = `
 # HELP clustersim_events_total Events processed.
 # TYPE clustersim_events_total counter
 clustersim_events_total 1234
-# HELP clustersim_link_utilisation_ratio Share of a tier's bandwidth in use.
+# HELP clustersim_link_utilisation_ratio Bytes over what the chips' links of a tier can carry when all do; the mean since the last observation.
 # TYPE clustersim_link_utilisation_ratio gauge
 clustersim_link_utilisation_ratio{tier="board"} 0
 clustersim_link_utilisation_ratio{tier="fabric"} 0.4
+# HELP clustersim_pool_busy_ratio Share of the time of a pool's instances that is in steps, since the last observation.
+# TYPE clustersim_pool_busy_ratio gauge
+clustersim_pool_busy_ratio{pool="decode"} 1
+clustersim_pool_busy_ratio{pool="prefill"} 1
+# HELP clustersim_pool_mbu_ratio Compulsory HBM bytes of a pool over its chips' bandwidth, since the last observation.
+# TYPE clustersim_pool_mbu_ratio gauge
+clustersim_pool_mbu_ratio{pool="decode"} 0.4
+clustersim_pool_mbu_ratio{pool="prefill"} 0.4
+# HELP clustersim_pool_mfu_ratio Model FLOPs of a pool over its chips' peak, since the last observation.
+# TYPE clustersim_pool_mfu_ratio gauge
+clustersim_pool_mfu_ratio{pool="decode"} 0.1
+clustersim_pool_mfu_ratio{pool="prefill"} 0.1
 # HELP clustersim_requests Requests by state; initial, arrived, completed, rejected and lost add up over the run.
 # TYPE clustersim_requests gauge
 clustersim_requests{state="arrived"} 5
@@ -158,6 +171,9 @@ var promised = map[string]struct {
 	"clustersim_requests":                        {"GAUGE", "state"},
 	"clustersim_cause_seconds_total":             {"COUNTER", "cause phase"},
 	"clustersim_link_utilisation_ratio":          {"GAUGE", "tier"},
+	"clustersim_pool_mfu_ratio":                  {"GAUGE", "pool"},
+	"clustersim_pool_mbu_ratio":                  {"GAUGE", "pool"},
+	"clustersim_pool_busy_ratio":                 {"GAUGE", "pool"},
 }
 
 func TestExporterIsTheContract(t *testing.T) {

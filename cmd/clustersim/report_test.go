@@ -18,7 +18,7 @@ func stored(t *testing.T) []byte {
 	r := &result.Result{
 		Version: result.Version, RunID: "id", Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912"},
 		Warnings: []string{"assumed"}, Latency: result.Latency{TTFT: result.Distribution{P99: 812.25}},
-		Goodput: result.Goodput{SLO: slo.Default()},
+		Goodput: result.Goodput{SLO: result.SLO{Limits: slo.Default()}},
 	}
 	var out bytes.Buffer
 	if err := report.JSON(&out, r); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/work"
 )
 
@@ -151,7 +152,7 @@ func newRootCommand() *cobra.Command {
 	root.Long = `clustersim replays a request workload through a model's attention design on a
 topology of chips and reports latency, throughput and what bounded them. Without
 a command it runs one scenario (as "clustersim run").`
-	root.Version = version()
+	root.Version = result.Program()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetVersionTemplate("clustersim {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
@@ -203,7 +204,7 @@ func newVersionCommand() *cobra.Command {
 		Use: "version", Short: "Print the version of the program", Args: wants(),
 		Example: "  clustersim version",
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "clustersim %s\n", version())
+			_, err := fmt.Fprintf(c.OutOrStdout(), "clustersim %s\n", result.Program())
 			return failed(err)
 		},
 	}
@@ -237,22 +238,4 @@ func newHelpCommand() *cobra.Command {
 			return about.Help()
 		},
 	}
-}
-
-// version is that of the module, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && (v == "" || v == "(devel)") {
-			v = s.Value
-		}
-	}
-	if v == "" {
-		v = "(devel)"
-	}
-	return v + " " + info.GoVersion
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/sweep"
 	"github.com/clustersim/clustersim/sim/work"
@@ -101,7 +102,7 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	ctx, stop := context.WithCancel(c.Context())
 	defer stop()
 	o := sweep.Options{Run: opt, Workers: f.workers, FindCapacity: f.findCapacity}
-	m, err := sweep.NewManifest(base, axes, points, &o, version())
+	m, err := sweep.NewManifest(base, axes, points, &o, result.Program())
 	if err != nil {
 		return failed(err)
 	}

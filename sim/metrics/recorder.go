@@ -18,11 +18,10 @@ type Config struct {
 	// Expect is the number of requests to be measured, 0 when not known. It sizes
 	// memory once instead of by doubling, and is Snapshot.Target.
 	Expect int64
-	// Chips are the packages of an instance, by pool, and Links the bandwidth of a
-	// package on each tier in bytes/s: what live link utilisation is a share of.
-	// Without them there is none.
-	Chips []int
-	Links []float64
+	// Hardware is that of an instance, by pool, and Links what a package can send
+	// through each tier when all do, in bytes/s: what Use is a share of.
+	Hardware []Hardware
+	Links    []float64
 }
 
 // Recorder takes everything that a run reports. Its methods are O(1) and allocate
@@ -140,9 +139,14 @@ func (r *Recorder) Idle(pool int, ns int64) {
 	r.now.ledgers[pool].Causes[r.idlePhase[pool]][cause.Idle] += ns
 }
 
-// Sent books bytes that a pool's chips sent over a tier outside of steps.
-func (r *Recorder) Sent(pool, tier int, bytes int64) {
-	r.now.ledgers[pool].LinkBytes[tier] += float64(bytes)
+// Moved books bytes that went from one pool's chips to another's over a tier, outside of
+// steps. As with Idle, what has been moved by an edge of the window must have been booked
+// there.
+func (r *Recorder) Moved(from, to, tier int, bytes float64) {
+	l := &r.now.ledgers[from]
+	l.LinkBytes[tier] += bytes
+	l.Sent[tier] += bytes
+	r.now.ledgers[to].Received[tier] += bytes
 }
 
 // Gaps books n output events that came dt after their sequences' previous ones.

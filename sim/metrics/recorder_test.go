@@ -268,29 +268,6 @@ func TestSnapshotIsACopy(t *testing.T) {
 	}
 }
 
-func TestLinkUtilisationIsSinceTheLastFill(t *testing.T) {
-	r := NewRecorder(Config{Pools: []string{"prefill", "decode"}, Chips: []int{2, 4}, Links: []float64{1e9, 1e8}})
-	step := &cost.Step{}
-	step.Causes[cause.CommBandwidth] = 500 * ms
-	step.LinkBytes[0] = 0.5e9
-	r.Step(0, Prefill, step, 0, 0) // 0.5 s × 2 chips
-	r.Idle(1, int64(1000*ms))      // 1 s × 4 chips
-	var s Snapshot
-	r.Fill(&s)
-	if want := []float64{0.1, 0}; !slices.Equal(s.LinkUtilisation, want) {
-		t.Errorf("first %v, want %v", s.LinkUtilisation, want)
-	}
-	r.Step(1, Decode, step, 0, 0)
-	r.Fill(&s)
-	if want := []float64{0.25, 0}; !slices.Equal(s.LinkUtilisation, want) {
-		t.Errorf("second %v, want %v", s.LinkUtilisation, want)
-	}
-	r.Fill(&s)
-	if want := []float64{0, 0}; !slices.Equal(s.LinkUtilisation, want) {
-		t.Errorf("nothing since, %v, want %v", s.LinkUtilisation, want)
-	}
-}
-
 func TestLiveHistogramAgainstBruteForce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := testRecorder()

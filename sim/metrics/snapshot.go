@@ -51,8 +51,10 @@ type Ledger struct {
 	Causes       [NumPhases][cause.Count]int64 // ns, summed over instances
 	Tau, Hidden  [NumPhases]int64
 	Steps        [NumPhases]int64
-	Flops, Bytes float64 // of all ranks
-	LinkBytes    [cost.MaxTiers]float64
+	Flops, Bytes float64                // of all ranks
+	LinkBytes    [cost.MaxTiers]float64 // sent over each tier
+	// Of these, sent to another pool outside of steps; and what came from one.
+	Sent, Received [cost.MaxTiers]float64
 }
 
 // Snapshot is a copy of a run's counters at one moment, safe to hand to another
@@ -70,5 +72,5 @@ type Snapshot struct {
 	Instances                              []Instance
 	Ledgers                                []Ledger // one a pool
 	TTFT, ITL, TPOT, E2E                   Histogram
-	LinkUtilisation                        []float64 // one a tier
+	Use                                    Use // since the last Fill
 }

@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"github.com/clustersim/clustersim/sim/cause"
-	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 )
 
@@ -88,6 +87,8 @@ func (l Ledger) minus(before *Ledger) Ledger {
 	l.Bytes -= before.Bytes
 	for i := range l.LinkBytes {
 		l.LinkBytes[i] -= before.LinkBytes[i]
+		l.Sent[i] -= before.Sent[i]
+		l.Received[i] -= before.Received[i]
 	}
 	return l
 }
@@ -106,6 +107,8 @@ func (l *Ledger) Add(o *Ledger) {
 	l.Bytes += o.Bytes
 	for i := range l.LinkBytes {
 		l.LinkBytes[i] += o.LinkBytes[i]
+		l.Sent[i] += o.Sent[i]
+		l.Received[i] += o.Received[i]
 	}
 }
 
@@ -158,43 +161,29 @@ func (r *Recorder) Fill(s *Snapshot) {
 	r.inside.into(&s.ITL)
 	r.before.into(&s.ITL)
 	r.after.into(&s.ITL)
-	s.LinkUtilisation = r.linkUtilisation(s.LinkUtilisation[:0])
+	s.Use.since(&r.cfg, r.filled.ledgers, r.now.ledgers)
 	r.filled.copyFrom(&r.now)
-}
-
-// linkUtilisation is, by tier, what steps sent since the last Fill over what the
-// deployed chips could have sent in the time booked since then. Transfers of KV
-// cache between pools are not part of a step and not in it.
-func (r *Recorder) linkUtilisation(out []float64) []float64 {
-	if len(r.cfg.Chips) < len(r.now.ledgers) {
-		return out
-	}
-	var chipSeconds float64
-	var sent [cost.MaxTiers]float64
-	for i := range r.now.ledgers {
-		since := r.now.ledgers[i].minus(&r.filled.ledgers[i])
-		chipSeconds += since.Seconds() * float64(r.cfg.Chips[i])
-		for j, b := range since.LinkBytes {
-			sent[j] += b
-		}
-	}
-	for j, bandwidth := range r.cfg.Links[:min(len(r.cfg.Links), cost.MaxTiers)] {
-		share := 0.0
-		if all := chipSeconds * bandwidth; all > 0 {
-			share = sent[j] / all
-		}
-		out = append(out, share)
-	}
-	return out
 }
 
 // Seconds is the instances' time that a ledger covers, idle time included.
 func (l *Ledger) Seconds() float64 {
-	var ns int64
+	all, _ := l.time()
+	return float64(all) / 1e9
+}
+
+// busy is the share of that time that is in steps.
+func (l *Ledger) busy() float64 {
+	all, idle := l.time()
+	return share(float64(all-idle), float64(all))
+}
+
+// time is the ledger's in nanoseconds, and the idle part of it.
+func (l *Ledger) time() (all, idle int64) {
 	for p := range NumPhases {
 		for _, t := range l.Causes[p] {
-			ns += t
+			all += t
 		}
+		idle += l.Causes[p][cause.Idle]
 	}
-	return float64(ns) / 1e9
+	return all, idle
 }

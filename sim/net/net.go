@@ -32,7 +32,8 @@ type Net struct {
 	due   calendar
 	now   des.Time
 
-	ended   []end // ended before now and not yet handed out
+	started float64 // bytes of all flows there ever were
+	ended   []end   // ended before now and not yet handed out
 	filling filling
 }
 
@@ -95,6 +96,7 @@ func (n *Net) Start(now des.Time, id int32, bytes int64, links []int32, rateCap 
 		n.due.push(n.flows, end{now, id, slot})
 		return
 	}
+	n.started += float64(bytes)
 	f.hi, f.lo = bits.Mul64(uint64(bytes), grain)
 	f.limit = maxFlowRate
 	if rateCap > 0 {
@@ -196,6 +198,18 @@ func (n *Net) Finished(now des.Time, dst []int32) []int32 {
 		dst = append(dst, n.retire())
 	}
 	return dst
+}
+
+// Moved is the bytes that all flows have moved up to now, those that have ended
+// included.
+func (n *Net) Moved(now des.Time) float64 {
+	n.advance(now)
+	left := 0.0
+	for _, e := range n.due {
+		hi, lo := n.flows[e.slot].left(now)
+		left += (float64(hi)*(1<<64) + float64(lo)) / grain
+	}
+	return n.started - left
 }
 
 // advance lets everything end that ends before now; what ends at now itself stays,

@@ -16,7 +16,6 @@ import (
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/slo"
-	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // full has every field set, each number another.
@@ -39,7 +38,7 @@ func full() *result.Result {
 			ITL:  result.Distribution{Mean: 31.2, P50: 30.5, P90: 36, P95: 38.25, P99: 52, Max: 101},
 			E2E:  result.Distribution{Mean: 16_200, P50: 14_000, P90: 31_000, P95: 40_000, P99: 61_000, Max: 123_456},
 		},
-		Goodput:  result.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: slo.Default()},
+		Goodput:  result.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: result.SLO{Limits: slo.Default()}},
 		Capacity: &result.Capacity{RequestsPerS: 2400, OutputTokensPerSPerChip: 134.9},
 		Causes: result.Causes{
 			Prefill: result.Shares{cause.Compute: 0.5, cause.HBMWeights: 0.05, cause.HBMAct: 0.04, cause.CommBandwidth: 0.1, cause.CommLatency: 0.06, cause.Launch: 0.01, cause.Host: 0.02, cause.Imbalance: 0.1, cause.Idle: 0.12},
@@ -50,21 +49,38 @@ func full() *result.Result {
 			},
 			Request: result.RequestSpans{Queue: 0.01, Prefill: 0.03, KVTransfer: 0.005, Decode: 0.95, Preempted: 0.005},
 		},
-		Utilisation: result.Utilisation{MFU: 0.123, MBU: 0.456, Links: map[string]float64{"fabric": 0.02, "board": 0.31}},
-		KV:          result.KV{CapacityBytes: 1_200_000_000_000_000, PeakBytes: 400_000_000_000_000, BytesPerToken: 3512.5, PrefixHitRate: 0.25, Preemptions: 3},
-		Energy:      &result.Energy{JoulesPerOutputToken: 9.1, WattsMean: 8.9e6},
+		Utilisation: result.Utilisation{MFU: 0.123, MBU: 0.456, Pools: map[string]result.PoolUse{"prefill": {MFU: 0.5, MBU: 0.1, Busy: 0.9}, "decode": {MFU: 0.05, MBU: 0.6, Busy: 1}},
+			Links: map[string]result.LinkUse{"fabric": {Mean: 0.02, Busiest: 0.07}, "board": {Mean: 0.31, Busiest: 0.44}}},
+		KV:     result.KV{CapacityBytes: 1_200_000_000_000_000, PeakBytes: 400_000_000_000_000, BytesPerToken: 3512.5, PrefixHitRate: 0.25, Preemptions: 3},
+		Energy: &result.Energy{JoulesPerOutputToken: 9.1, WattsMean: 8.9e6},
 		Deployment: result.DeploymentInfo{
 			Mode: "disaggregated", Chips: 8896, Unused: 16, TopologyChips: 8912, Why: "highest throughput of 120 candidates that meet the SLO",
 			Prefill: &result.PoolInfo{
-				Chip: "ascend950dt", Instances: 35, ChipsPerInstance: 64, Engine: "cann", WeightsPerChip: spec.Bytes(14 << 30), KVPerRank: spec.Bytes(100 << 30),
+				Chip: "ascend950dt", Instances: 35, ChipsPerInstance: 64, Engine: "cann", WeightBytes: 14 << 30, KVBytes: 100 << 30,
 				Layout: result.PoolLayout{TP: 1, DP: 64, EP: 64, PP: 1, CP: 1, Overlap: "wave"}, MaxTokens: 16384, MaxSequences: 64,
 			},
 			Decode: &result.PoolInfo{
-				Chip: "ascend950dt", Instances: 52, ChipsPerInstance: 128, Engine: "cann", WeightsPerChip: spec.Bytes(7 << 30), KVPerRank: spec.Bytes(107 << 30),
+				Chip: "ascend950dt", Instances: 52, ChipsPerInstance: 128, Engine: "cann", WeightBytes: 7 << 30, KVBytes: 107 << 30,
 				Layout: result.PoolLayout{TP: 1, DP: 128, EP: 128, PP: 1, CP: 1, Redundant: 128, Overlap: "wave"}, MaxTokens: 1024, MaxSequences: 128,
 			},
 		},
 	}
+}
+
+// pooled lists the pools that stand under their names, as a run does.
+func pooled(r *result.Result) *result.Result {
+	d := &r.Deployment
+	d.Pools = nil
+	for _, p := range []struct {
+		name, does string
+		pool       *result.PoolInfo
+	}{{"prefill", "prefill", d.Prefill}, {"decode", "decode", d.Decode}, {"serve", "mixed", d.Serve}} {
+		if p.pool != nil {
+			p.pool.Name, p.pool.Does, p.pool.Chips = p.name, p.does, p.pool.Instances*p.pool.ChipsPerInstance
+			d.Pools = append(d.Pools, *p.pool)
+		}
+	}
+	return r
 }
 
 func TestTextGolden(t *testing.T) {
@@ -72,7 +88,8 @@ func TestTextGolden(t *testing.T) {
 	shared.Partial, shared.Capacity, shared.Energy, shared.Warnings = true, nil, nil, nil
 	shared.Deployment.Serve, shared.Deployment.Prefill, shared.Deployment.Decode = shared.Deployment.Decode, nil, nil
 	shared.Deployment.Mode, shared.Deployment.Why = "aggregated", ""
-	for name, r := range map[string]*result.Result{"disaggregated": full(), "aggregated": shared, "empty": {}} {
+	shared.Utilisation.Pools = map[string]result.PoolUse{"serve": {MFU: 0.123, MBU: 0.456, Busy: 0.9}}
+	for name, r := range map[string]*result.Result{"disaggregated": pooled(full()), "aggregated": pooled(shared), "empty": {}} {
 		var out bytes.Buffer
 		if err := Text(&out, r); err != nil {
 			t.Fatal(err)
@@ -87,22 +104,24 @@ func TestTextGolden(t *testing.T) {
 }
 
 // contract is the result's JSON as it was promised: every path, in its order.
-const contract = `version run_id partial scenario inputs seed warnings
+const contract = `version run_id clustersim partial scenario inputs seed warnings
 requests.initial requests.arrived requests.completed requests.rejected requests.lost requests.in_flight requests.measured
 simulated_s window.start_s window.end_s window.of window.queue_growth window.sustained
 throughput.input_tokens_per_s throughput.output_tokens_per_s throughput.requests_per_s throughput.output_tokens_per_s_per_chip
 latency.ttft_ms.{dist} latency.ttft_ms.censored latency.tpot_ms.{dist} latency.itl_ms.{dist} latency.e2e_ms.{dist}
-goodput.fraction goodput.requests_per_s goodput.slo.ttft goodput.slo.tpot
+goodput.fraction goodput.requests_per_s goodput.slo.ttft_ms goodput.slo.ttft_prompt_tokens goodput.slo.tpot_ms goodput.slo.words
 capacity.requests_per_s capacity.output_tokens_per_s_per_chip
 causes.prefill.{causes} causes.decode.{causes}
 causes.ns.prefill.{causes} causes.ns.prefill.tau causes.ns.prefill.hidden causes.ns.decode.{causes} causes.ns.decode.tau causes.ns.decode.hidden
 causes.request.queue causes.request.prefill causes.request.kv_transfer causes.request.decode causes.request.preempted
-utilisation.mfu utilisation.mbu utilisation.links.board utilisation.links.fabric
+utilisation.mfu utilisation.mbu utilisation.pools.prefill.{use} utilisation.pools.decode.{use} utilisation.links.board.{link} utilisation.links.fabric.{link}
 kv.capacity_bytes kv.peak_bytes kv.bytes_per_token kv.prefix_hit_rate kv.preemptions
 energy.joules_per_output_token energy.watts_mean
 deployment.mode deployment.chips deployment.spare deployment.unused deployment.topology_chips`
 
 var braces = map[string]string{
+	"{use}":    "mfu mbu busy",
+	"{link}":   "mean busiest",
 	"{dist}":   "mean p50 p90 p95 p99 max",
 	"{causes}": "compute hbm_weights hbm_kv hbm_act comm_bandwidth comm_latency launch host imbalance idle",
 }
@@ -131,6 +150,7 @@ func TestJSONFieldsAreTheContracts(t *testing.T) {
 		}
 	}
 	delete(tree["deployment"].(map[string]any), "why")
+	delete(tree["deployment"].(map[string]any), "pools")
 	delete(tree["deployment"].(map[string]any), "prefill")
 	delete(tree["deployment"].(map[string]any), "decode")
 	var left bytes.Buffer

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // Text writes a page for a person: at most 100 columns, no colours.
@@ -68,8 +69,8 @@ func (p *page) head(r *result.Result) {
 	p.pool("decode", d.Decode)
 	p.pool("serve", d.Serve)
 	q := &r.Requests
-	p.field("requests", "%s arrived, %s completed, %s measured; %s in flight at the start, %s at the end; %s rejected, %s lost",
-		count(q.Arrived), count(q.Completed), count(q.Measured), count(q.Initial), count(q.InFlight), count(q.Rejected), count(q.Lost))
+	p.field("requests", "%s arrived, %s completed, %s measured; %s in flight at the start, %s at the end; %s rejected",
+		count(q.Arrived), count(q.Completed), count(q.Measured), count(q.Initial), count(q.InFlight), count(q.Rejected))
 	p.field("simulated", "%s, seed %d", seconds(r.SimulatedS), r.Seed)
 	if w := &r.Window; w.Of != "" {
 		p.field("window", "%s to %s, %s", seconds(w.StartS), seconds(w.EndS), w.Of.Words())
@@ -83,7 +84,7 @@ func (p *page) pool(name string, i *result.PoolInfo) {
 	l := &i.Layout
 	p.field(name, "%s × %s chips %s: TP %d, DP %d, EP %d, PP %d, CP %d; overlap %s, engine %s; %s weights a chip, %s KV a rank",
 		count(int64(i.Instances)), count(int64(i.ChipsPerInstance)), i.Chip, l.TP, l.DP, l.EP, l.PP, l.CP,
-		l.Overlap, i.Engine, i.WeightsPerChip, i.KVPerRank)
+		l.Overlap, i.Engine, spec.Bytes(i.WeightBytes), spec.Bytes(i.KVBytes))
 }
 
 func (p *page) latency(r *result.Result) {
@@ -141,11 +142,23 @@ func (p *page) causes(r *result.Result) {
 
 func (p *page) resources(r *result.Result) {
 	u, k := &r.Utilisation, &r.KV
-	links := ""
-	for _, tier := range slices.Sorted(maps.Keys(u.Links)) {
-		links += ", link " + tier + " " + percent(u.Links[tier])
+	label := "utilisation"
+	for i := range r.Deployment.Pools {
+		name := r.Deployment.Pools[i].Name
+		pool := u.Pools[name]
+		p.field(label, "%s: MFU %s, MBU %s, busy %s", name, percent(pool.MFU), percent(pool.MBU), percent(pool.Busy))
+		label = ""
 	}
-	p.field("utilisation", "MFU %s, MBU %s%s", percent(u.MFU), percent(u.MBU), links)
+	if len(r.Deployment.Pools) > 1 {
+		p.field("", "all: MFU %s, MBU %s", percent(u.MFU), percent(u.MBU))
+	}
+	links := make([]string, 0, len(u.Links))
+	for _, tier := range slices.Sorted(maps.Keys(u.Links)) {
+		links = append(links, fmt.Sprintf("%s %s, busiest %s", tier, percent(u.Links[tier].Mean), percent(u.Links[tier].Busiest)))
+	}
+	if len(links) > 0 {
+		p.field("links", "%s", strings.Join(links, "; "))
+	}
 	p.field("KV cache", "peak %sB of %sB (%s), %sB a token, prefix hits %s, %s pre-emptions",
 		si(float64(k.PeakBytes)), si(float64(k.CapacityBytes)), percent(ratio(k.PeakBytes, k.CapacityBytes)),
 		si(k.BytesPerToken), percent(k.PrefixHitRate), count(k.Preemptions))

@@ -6,8 +6,6 @@ package result
 
 import (
 	"github.com/clustersim/clustersim/sim/scenario"
-	"github.com/clustersim/clustersim/sim/slo"
-	"github.com/clustersim/clustersim/sim/spec"
 )
 
 // Version is the version of the result's JSON.
@@ -17,6 +15,7 @@ const Version = 1
 type Result struct {
 	Version     int                `json:"version"`
 	RunID       string             `json:"run_id"`
+	Clustersim  string             `json:"clustersim"` // the program's version
 	Partial     bool               `json:"partial"`
 	Reason      string             `json:"partial_reason,omitempty"` // why it is partial
 	Scenario    *scenario.Scenario `json:"scenario"`
@@ -125,9 +124,9 @@ type Distribution struct {
 // Goodput is the share and rate of requests that met the SLO, which stands beside it as
 // it was judged.
 type Goodput struct {
-	Fraction     float64    `json:"fraction"`
-	RequestsPerS float64    `json:"requests_per_s"`
-	SLO          slo.Limits `json:"slo"`
+	Fraction     float64 `json:"fraction"`
+	RequestsPerS float64 `json:"requests_per_s"`
+	SLO          SLO     `json:"slo"`
 }
 
 // Capacity is the highest offered rate with ≥ 90 % of requests in SLO.
@@ -159,11 +158,29 @@ type RequestSpans struct {
 	Preempted  float64 `json:"preempted"`
 }
 
-// Utilisation is the share of the chips' peaks used while instances were deployed.
+// Utilisation is the share of what was deployed that was used in the measured window,
+// all pools together, by pool, and by tier of links.
 type Utilisation struct {
 	MFU   float64            `json:"mfu"`
 	MBU   float64            `json:"mbu"`
-	Links map[string]float64 `json:"links"`
+	Pools map[string]PoolUse `json:"pools"`
+	Links map[string]LinkUse `json:"links"`
+}
+
+// PoolUse is one pool's: model FLOPs over the chips' peak, compulsory HBM bytes over
+// their bandwidth, and the share of the instances' time that is in steps.
+type PoolUse struct {
+	MFU  float64 `json:"mfu"`
+	MBU  float64 `json:"mbu"`
+	Busy float64 `json:"busy"`
+}
+
+// LinkUse is a tier's: bytes over what a chip can send through it when all do, which is
+// what oversubscription leaves. Mean is over all chips' links; Busiest is a link of the
+// pool whose links carry most, in the fuller direction.
+type LinkUse struct {
+	Mean    float64 `json:"mean"`
+	Busiest float64 `json:"busiest"`
 }
 
 // KV is the use of the cache of the decode (or serving) pool.
@@ -183,28 +200,34 @@ type Energy struct {
 
 // DeploymentInfo is what was deployed on the topology.
 type DeploymentInfo struct {
-	Mode          string    `json:"mode"` // aggregated or disaggregated
-	Chips         int       `json:"chips"`
-	Spare         int       `json:"spare"`
-	Unused        int       `json:"unused"`
-	TopologyChips int       `json:"topology_chips"`
-	Why           string    `json:"why,omitempty"` // how the layout was chosen, when it was
-	Prefill       *PoolInfo `json:"prefill,omitempty"`
-	Decode        *PoolInfo `json:"decode,omitempty"`
-	Serve         *PoolInfo `json:"serve,omitempty"`
+	Mode          string `json:"mode"` // aggregated or disaggregated
+	Chips         int    `json:"chips"`
+	Spare         int    `json:"spare"`
+	Unused        int    `json:"unused"`
+	TopologyChips int    `json:"topology_chips"`
+	Why           string `json:"why,omitempty"` // how the layout was chosen, when it was
+	// Pools are all there are, in the order in which they stand on the topology. Prefill,
+	// Decode and Serve are those of these names.
+	Pools   []PoolInfo `json:"pools"`
+	Prefill *PoolInfo  `json:"prefill,omitempty"`
+	Decode  *PoolInfo  `json:"decode,omitempty"`
+	Serve   *PoolInfo  `json:"serve,omitempty"`
 }
 
 // PoolInfo describes one pool of instances.
 type PoolInfo struct {
+	Name             string     `json:"name"`
+	Does             string     `json:"does"` // prefill, decode or mixed
 	Chip             string     `json:"chip"`
 	Instances        int        `json:"instances"`
 	ChipsPerInstance int        `json:"chips_per_instance"`
+	Chips            int        `json:"chips"` // of all instances
 	Layout           PoolLayout `json:"layout"`
 	Engine           string     `json:"engine"`
-	WeightsPerChip   spec.Bytes `json:"weights_per_chip"`
-	KVPerRank        spec.Bytes `json:"kv_per_rank"`
-	MaxTokens        int        `json:"max_tokens"`
-	MaxSequences     int        `json:"max_sequences"`
+	MaxTokens        int        `json:"max_tokens"`    // prompt tokens of a rank and step
+	MaxSequences     int        `json:"max_sequences"` // running on a rank
+	WeightBytes      int64      `json:"weights_per_chip_bytes"`
+	KVBytes          int64      `json:"kv_per_rank_bytes"`
 }
 
 // PoolLayout is a pool's parallel layout.

@@ -15,7 +15,7 @@ func TestWhenPoolsAreEquallyBusy(t *testing.T) {
 		r := Result{
 			Deployment: DeploymentInfo{Prefill: &PoolInfo{}, Decode: &PoolInfo{}},
 			Causes:     Causes{Prefill: Shares{cause.Compute: 1 - prefillIdle, cause.Idle: prefillIdle}, Decode: Shares{cause.HBMKV: 1 - decodeIdle, cause.Idle: decodeIdle}},
-			Goodput:    Goodput{SLO: limits},
+			Goodput:    Goodput{SLO: SLO{limits}},
 			Latency:    Latency{TTFT: Distribution{P90: 1900}, TPOT: Distribution{P90: 10}},
 		}
 		return r.Bound().Phase
@@ -44,7 +44,7 @@ func TestWhenPoolsAreEquallyBusy(t *testing.T) {
 	r := Result{
 		Deployment: DeploymentInfo{Prefill: &PoolInfo{}, Decode: &PoolInfo{}},
 		Causes:     Causes{Prefill: Shares{cause.Compute: 1}, Decode: Shares{cause.HBMKV: 1}},
-		Goodput:    Goodput{SLO: promised},
+		Goodput:    Goodput{SLO: SLO{promised}},
 		Latency:    Latency{TTFT: Distribution{P90: 400}, TPOT: Distribution{P90: 25}},
 	}
 	if got := r.Bound().Phase; got != "decode" {

@@ -121,6 +121,7 @@ type Cluster struct {
 	waiting fifo   // prefilled, for a place to decode
 	moving  agenda // handed over, before their first byte moves
 	net     *net.Net
+	moved   float64 // bytes over it that have been booked
 	done    []int32
 
 	completed metrics.Completion // the last; OnRequest sees it until it returns
@@ -337,6 +338,17 @@ func (c *Cluster) bookIdle() {
 			in.BookIdle(c.now)
 		}
 	}
+	c.bookMoved()
+}
+
+// bookMoved books the bytes of caches that have been handed over since it last did.
+func (c *Cluster) bookMoved() {
+	if c.net == nil {
+		return
+	}
+	moved := c.net.Moved(c.now)
+	c.recorder.Moved(0, 1, c.cfg.Handover.Tier, moved-c.moved)
+	c.moved = moved
 }
 
 // Now is the simulated time.
@@ -356,6 +368,7 @@ func (c *Cluster) prefilling() *pool { return &c.pools[0] }
 
 func (c *Cluster) observe() {
 	var s metrics.Snapshot
+	c.bookMoved()
 	c.recorder.Fill(&s)
 	s.Now, s.Events, s.Target, s.TargetTime = c.now, c.events, c.cfg.Measure, c.cfg.MeasureUntil
 	s.Requests.InFlight = c.table.InFlight()

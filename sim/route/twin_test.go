@@ -78,6 +78,7 @@ type twin struct {
 	waiting  []*twinSeq
 	moving   []*twinSeq
 	net      *net.Net
+	moved    float64 // bytes over it that have been booked
 	flows    map[int32]*twinSeq
 	nextFlow int32
 
@@ -219,6 +220,7 @@ func (t *twin) run() error {
 		if !t.warm {
 			consider(t.cfg.Warmup, func() {
 				t.warm = true
+				t.bookMoved()
 				t.rec.OpenWindow(t.now)
 				t.begin()
 			})
@@ -238,7 +240,17 @@ func (t *twin) run() error {
 		}
 	}
 	t.settle()
+	t.bookMoved()
 	return nil
+}
+
+// bookMoved books what has been handed over since it last did.
+func (t *twin) bookMoved() {
+	if t.net != nil {
+		moved := t.net.Moved(t.now)
+		t.rec.Moved(0, 1, t.cfg.Handover.Tier, moved-t.moved)
+		t.moved = moved
+	}
 }
 
 func (t *twin) read() error {
@@ -416,7 +428,6 @@ func (t *twin) transfers() {
 		t.flows[t.nextFlow] = s
 		bytes := from.Spec.Memory.TransferBytes(s.target)
 		t.net.Start(t.now, t.nextFlow, bytes, links, t.cfg.Handover.Rate)
-		t.rec.Sent(0, t.cfg.Handover.Tier, bytes)
 		t.nextFlow++
 	}
 	var arrived []*twinSeq

@@ -72,6 +72,7 @@ func (t *twin) lastArrived() {
 		return
 	}
 	t.loop.most = 2*t.loop.line.After + t.cfg.Spare
+	t.bookMoved()
 	t.rec.CloseWindow(t.now)
 	t.seen[windowClosed]++
 }
@@ -103,6 +104,7 @@ func (t *twin) notice() {
 	clients := float64(t.cfg.Loop.Concurrency)
 	if !t.loop.open && len(t.loop.answered) > 0 && clients-float64(len(t.loop.answered)) <= t.cfg.Cut*clients {
 		t.loop.open, t.loop.begins = true, t.now
+		t.bookMoved()
 		t.rec.OpenWindow(t.now)
 	}
 	n := len(t.loop.lives)

@@ -235,7 +235,6 @@ func (c *Cluster) transfer() {
 		links := [2]int32{egress, ingress}
 		bytes := from.Spec.Memory.TransferBytes(int64(r.Target))
 		c.net.Start(c.now, h, bytes, links[:], c.cfg.Handover.Rate)
-		c.recorder.Sent(0, c.cfg.Handover.Tier, bytes)
 	}
 	c.done = c.net.Finished(c.now, c.done[:0])
 	slices.SortFunc(c.done, func(a, b int32) int {
