@@ -30,7 +30,7 @@ var mayImport = map[string]string{
 	"sim/net":             "sim/des",
 	"sim/scenario":        "models sim/recipe sim/route/policy sim/slo sim/spec topologies traces",
 	"sim/result":          "sim/cause sim/scenario sim/slo sim/spec",
-	"sim/report":          "sim/cause sim/result sim/spec",
+	"sim/report":          "models sim/cause sim/result sim/scenario sim/spec",
 	"sim/cost/law":        "sim/spec topologies",
 	"sim/cost":            "models sim/cause sim/cost/law sim/des sim/spec topologies",
 	"sim/metrics":         "sim/cause sim/cost sim/des sim/slo sim/spec",

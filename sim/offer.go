@@ -9,6 +9,7 @@ import (
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/route"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/traces"
@@ -25,6 +26,7 @@ func open(s *scenario.Scenario, opt Options) (*workload, error) {
 		return nil, err
 	}
 	out := &workload{measure: w.Requests, until: des.Time(w.Duration), name: "workload"}
+	out.offered = result.Workload{InputTokens: g.Input.String(), OutputTokens: g.Output.String(), Sessions: g.Sessions != nil}
 	out.digest = func() scenario.Input { return plant.Digest("workload", w.Profile, g) }
 	if w.Profile != "" {
 		out.name = "workload " + w.Profile
@@ -39,6 +41,7 @@ func open(s *scenario.Scenario, opt Options) (*workload, error) {
 	if out.source, err = traces.Generate(g); err != nil {
 		return nil, err
 	}
+	out.offered.Arrivals = g.Arrivals.String()
 	out.blockTokens, out.endless = out.source.BlockTokens(), !w.AllAtOnce()
 	if w.Start == "stationary" {
 		out.stationary = &g
@@ -53,6 +56,7 @@ func openTrace(s *scenario.Scenario, opt Options) (*workload, error) {
 		return nil, err
 	}
 	out.source, out.blockTokens = source, source.BlockTokens()
+	out.offered.Format = traces.FormatOf(source)
 	if name := s.Trace.File; name == "-" || name == "sample" {
 		stream := &streamed{Source: source, name: name, sum: sha256.New()}
 		out.source, out.digest = stream, stream.digest
@@ -61,6 +65,45 @@ func openTrace(s *scenario.Scenario, opt Options) (*workload, error) {
 	file, err := digestFile(s.Trace.File)
 	out.digest = func() scenario.Input { return file }
 	return out, err
+}
+
+// counted is a source that sums up what has been taken of it.
+type counted struct {
+	traces.Source
+	requests      int64
+	input, output float64
+	first, last   des.Time
+}
+
+func (c *counted) Next() (traces.Request, error) {
+	r, err := c.Source.Next()
+	if err == nil {
+		if c.requests == 0 {
+			c.first = r.Arrival
+		}
+		c.requests++
+		c.input, c.output, c.last = c.input+float64(r.InputTokens), c.output+float64(r.OutputTokens), r.Arrival
+	}
+	return r, err
+}
+
+// count has the source counted; a closed loop has none.
+func (w *workload) count() {
+	if w.source != nil {
+		w.taken = &counted{Source: w.source}
+		w.source = w.taken
+	}
+}
+
+// summary is what has been offered.
+func (w *workload) summary() result.Workload {
+	out := w.offered
+	if c := w.taken; c != nil && c.requests > 0 {
+		n := float64(c.requests)
+		out.Requests, out.SpanS = c.requests, (c.last - c.first).Seconds()
+		out.MeanInputTokens, out.MeanOutputTokens = c.input/n, c.output/n
+	}
+	return out
 }
 
 // stationarySample is how many requests in flight are drawn to learn their mean

@@ -96,7 +96,7 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	built.Resolve()
+	built.Resolve(s, opt.Source)
 	r := &run{scenario: s, plant: built}
 	if r.policy = opt.Router; r.policy != nil {
 		s.Router = routerOf(r.policy, s.Router.Weight)
@@ -106,6 +106,7 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 	if r.load, err = open(s, opt); err != nil {
 		return nil, err
 	}
+	r.load.count()
 	config := metrics.Config{Expect: r.load.measure, SLO: s.SLO}
 	for i := range built.Pools {
 		p := pool{&built.Pools[i], serve.NewSpec(i, built.Pools[i].Stepper, r.load.blockTokens)}
@@ -235,9 +236,12 @@ func (r *run) result(c *route.Cluster, partial bool) (*result.Result, error) {
 	for _, t := range r.plant.Topology.Tiers {
 		s.Tiers = append(s.Tiers, t.Name)
 	}
-	out.Deployment = r.deployment()
+	out.Deployment, out.Workload, out.Substituted = r.deployment(), r.load.summary(), r.plant.Substituted
 	if most := r.plant.Model.MaxContext; c.Longest() > most {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("the longest request has %d tokens, %s was made for %d at most", c.Longest(), r.plant.Model.Name, most))
+	}
+	if text := r.freeHandover(); text != "" {
+		out.Warnings = append(out.Warnings, text)
 	}
 	if err := summarise(r.recorder, s, out); err != nil {
 		return nil, err
@@ -290,6 +294,8 @@ type workload struct {
 	endless     bool                  // arrivals go on after the measured ones
 	warnings    []string
 	name        string
+	offered     result.Workload
+	taken       *counted
 }
 
 func (w *workload) close() {

@@ -149,7 +149,17 @@ func (r *replay) open(file io.Reader) error {
 	if r.rows, err = format.open(in); err != nil {
 		return err
 	}
+	r.format = format.Name
 	return r.prime()
+}
+
+// FormatOf is the name of the format that a source is read in, empty when it is not read
+// from a file.
+func FormatOf(s Source) string {
+	if r, is := s.(*replay); is {
+		return r.format
+	}
+	return ""
 }
 
 // headBytes is how far sniffing looks: past the first line of any known trace

@@ -13,6 +13,7 @@ import (
 // options.
 type replay struct {
 	name   string
+	format string
 	rows   rows
 	opts   Options
 	first  Request // read ahead at opening, so that most faults show there

@@ -16,7 +16,7 @@ import (
 func stored(t *testing.T) []byte {
 	t.Helper()
 	r := &result.Result{
-		Version: result.Version, RunID: "id", Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912"},
+		Version: result.Version, RunID: "id", Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912", SLO: slo.Default()},
 		Warnings: []string{"assumed"}, Latency: result.Latency{TTFT: result.Distribution{P99: 812.25}},
 		Goodput: result.Goodput{SLO: result.SLO{Limits: slo.Default()}},
 	}

@@ -69,6 +69,14 @@ func LoadEngine(ref string, patches ...spec.Patch) (*Engine, error) {
 	return e.Patched(patches)
 }
 
+// Ref is the name by which a shipped profile of just this version is found.
+func (e *Engine) Ref() string {
+	if e.Version == "" {
+		return e.Name
+	}
+	return e.Name + "-" + e.Version
+}
+
 // Patched is the engine with patches laid over it.
 func (e *Engine) Patched(patches spec.Patches) (*Engine, error) {
 	if len(patches) == 0 {

@@ -94,7 +94,47 @@ func Complete(ctx context.Context, s *scenario.Scenario, opt sim.Options, o Opti
 	if err := p.offer(ctx, out, &o); err != nil {
 		return nil, nil, err
 	}
-	return out, p, nil
+	out.Deployment.Chosen = append(out.Deployment.Chosen, decided(s, out, in)...)
+	return out, p, plant.Resolve(out, opt.Source)
+}
+
+// decided are the paths that asked leaves open and the plan has given values.
+func decided(asked, out *scenario.Scenario, in *plant.Inputs) []string {
+	var paths []string
+	add := func(is bool, path string) {
+		if is {
+			paths = append(paths, path)
+		}
+	}
+	for _, x := range []struct {
+		path    string
+		was, is *scenario.Pool
+		role    cost.Role
+	}{
+		{"deployment.prefill", asked.Deployment.Prefill, out.Deployment.Prefill, cost.Prefill},
+		{"deployment.decode", asked.Deployment.Decode, out.Deployment.Decode, cost.Decode},
+		{"deployment.serve", asked.Deployment.Serve, out.Deployment.Serve, cost.Mixed},
+	} {
+		if x.is == nil {
+			continue
+		}
+		was := x.was
+		if was == nil {
+			was = &scenario.Pool{}
+		}
+		add(!fixed(was), x.path+".layout")
+		add(was.Instances == 0, x.path+".instances")
+		add(was.MaxTokens == 0 && x.is.MaxTokens != in.Engine.MaxTokens.Of(x.role), x.path+".max_tokens")
+	}
+	if w := out.Workload; w != nil {
+		was := asked.Workload
+		if was == nil {
+			was = &scenario.Workload{}
+		}
+		add(w.Rate > 0 && was.Rate == 0, "workload.rate")
+		add(w.Requests > 0 && was.Requests == 0, "workload.requests")
+	}
+	return paths
 }
 
 // begin checks a scenario, fills in its defaults, loads what it names and looks at

@@ -132,7 +132,7 @@ func TestWhatIsFixedStays(t *testing.T) {
 	out, _ = complete(t, s, Options{LayoutOnly: true})
 	got := out.Deployment
 	got.Mode, got.Prefill, got.Decode, got.Serve, got.Why = "", nil, nil, nil, ""
-	if got != s.Deployment {
+	if !reflect.DeepEqual(got, s.Deployment) {
 		t.Errorf("beside the layout, %+v became %+v", s.Deployment, got)
 	}
 	whole := &scenario.Pool{Instances: 2, TP: 4}

@@ -22,8 +22,16 @@ func Check(s *scenario.Scenario, fault scenario.Fault) {
 			fault("deployment.engine", "%v", err)
 		}
 	}
-	if _, err := cost.ParseOverlap(d.Overlap); err != nil {
-		fault("deployment.overlap", "%v", err)
+	overlap := func(path, name string) {
+		if _, err := cost.ParseOverlap(name); err != nil {
+			fault(path, "%v", err)
+		}
+	}
+	overlap("deployment.overlap", d.Overlap)
+	for path, p := range map[string]*scenario.Pool{"prefill": d.Prefill, "decode": d.Decode, "serve": d.Serve} {
+		if p != nil {
+			overlap("deployment."+path+".overlap", p.Overlap)
+		}
 	}
 	if _, err := LoadRouting(d.Routing); err != nil {
 		fault("deployment.routing", "%v", err)

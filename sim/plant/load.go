@@ -1,6 +1,7 @@
 package plant
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -155,10 +156,8 @@ func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role
 	if layout.Exchange, err = cost.ParseExchange(p.Experts.Exchange); err != nil {
 		return nil, fmt.Errorf("experts.exchange: %w", err)
 	}
-	if o := s.Deployment.Overlap; o != "" {
-		if layout.Overlap, err = cost.ParseOverlap(o); err != nil {
-			return nil, fmt.Errorf("deployment.overlap: %w", err)
-		}
+	if layout.Overlap, err = cost.ParseOverlap(cmp.Or(p.Overlap, s.Deployment.Overlap)); err != nil {
+		return nil, fmt.Errorf("overlap: %w", err)
 	}
 	layout.Routing = in.routing
 	drafts := s.Deployment.MTP.Drafts

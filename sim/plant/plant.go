@@ -70,16 +70,6 @@ func Build(s *scenario.Scenario, from Source) (*Plant, error) {
 	return p, err
 }
 
-// Resolve writes what the engine and the model decided about the pools into the
-// scenario that the plant was built of, so that it says what runs: budgets that it left
-// to the engine, degrees that it left to the model.
-func (p *Plant) Resolve() {
-	for i := range p.Pools {
-		asked, c := p.Pools[i].Asked, p.Pools[i].Stepper.Config()
-		asked.MaxTokens, asked.MaxSequences, asked.EP = c.MaxTokens, c.MaxSequences, c.Layout.EP
-	}
-}
-
 // note collects what a pool assumes, and the digests of what it alone reads.
 func (p *Plant) note(s *scenario.Scenario, pool *Pool) {
 	p.Warnings = append(p.Warnings, pool.Stepper.Assumptions()...)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/golden"
 	"github.com/clustersim/clustersim/sim/result"
@@ -22,9 +23,16 @@ import (
 func full() *result.Result {
 	return &result.Result{
 		Version: result.Version, RunID: "5c1f3a9e-0f5b-5d7e-9b3a-2f4f6f8b1c2d", Seed: 7,
-		Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912", Seed: 7},
+		Scenario: &scenario.Scenario{Version: 1, Model: "v4", Topology: "supernode8912", Seed: 7, SLO: slo.Default(), Router: scenario.Router{Policy: "least-loaded"},
+			Workload: &scenario.Workload{Profile: "chat", Rate: 1950, Requests: 800_000, Start: "stationary"},
+			Deployment: scenario.Deployment{Engine: "cann", Routing: "power-law(1.01)", MTP: scenario.MTP{Drafts: 1, AcceptedLength: 1.79},
+				Precision: scenario.Precision{Weights: models.FP8, Experts: models.MXFP4, KV: models.FP8},
+				Chosen:    []string{"deployment.prefill.layout", "deployment.prefill.instances", "deployment.decode.max_tokens", "workload.rate"}}},
+		Clustersim: "v1.2.3 go1.26.8", Substituted: []string{"deepseek-v4-pro: index keys in fp8, not mxfp4: ascend950dt has no published FP4 indexer"},
+		Workload: result.Workload{InputTokens: "lognormal(mean=4000,p99=20000)", OutputTokens: "lognormal(mean=500,p99=2500)", Arrivals: "poisson", Requests: 1_000_000, SpanS: 512, MeanInputTokens: 3999, MeanOutputTokens: 501},
 		Inputs:   []scenario.Input{{Kind: "model", Name: "deepseek-v4-pro", SHA256: "ab12"}},
 		Warnings: []string{
+			"deepseek-v4-pro: index keys in fp8, not mxfp4: ascend950dt has no published FP4 indexer",
 			"optics of tier fabric: 100 ns a pass is assumed",
 			"a long warning that has to be broken over two lines because a page is not wider than one hundred columns, of which some are the margin",
 		},
@@ -104,7 +112,8 @@ func TestTextGolden(t *testing.T) {
 }
 
 // contract is the result's JSON as it was promised: every path, in its order.
-const contract = `version run_id clustersim partial scenario inputs seed warnings
+const contract = `version run_id clustersim partial scenario inputs seed warnings substituted
+workload.input_tokens workload.output_tokens workload.arrivals workload.requests workload.span_s workload.mean_input_tokens workload.mean_output_tokens
 requests.initial requests.arrived requests.completed requests.rejected requests.lost requests.in_flight requests.measured
 simulated_s window.start_s window.end_s window.of window.queue_growth window.sustained
 throughput.input_tokens_per_s throughput.output_tokens_per_s throughput.requests_per_s throughput.output_tokens_per_s_per_chip

@@ -10,7 +10,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/result"
-	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/scenario"
 )
 
 // Text writes a page for a person: at most 100 columns, no colours.
@@ -24,7 +24,7 @@ func Text(w io.Writer, r *result.Result) error {
 	if r.Deployment.Why != "" {
 		p.list("why this layout", []string{r.Deployment.Why})
 	}
-	p.list("warnings", r.Warnings)
+	p.list("warnings", slices.DeleteFunc(slices.Clone(r.Warnings), func(w string) bool { return slices.Contains(r.Substituted, w) }))
 	_, err := io.WriteString(w, p.String())
 	return err
 }
@@ -47,44 +47,29 @@ func (p *page) field(label, format string, args ...any) {
 	}
 }
 
+// head says what was asked, what was deployed for it, and what came in.
 func (p *page) head(r *result.Result) {
 	d := &r.Deployment
 	if r.Partial {
 		p.line("PARTIAL: %s at %s of simulated time", cmp.Or(r.Reason, "interrupted"), seconds(r.SimulatedS))
 	}
-	name, topology := "", ""
-	if r.Scenario != nil {
-		name, topology = r.Scenario.Model, r.Scenario.Topology
+	s := r.Scenario
+	if s == nil {
+		s = &scenario.Scenario{}
 	}
-	p.line("%s on %s, %s: %s of %s chips (%s spare, %s unused)", name, topology, d.Mode,
+	p.line("%s on %s, %s: %s of %s chips (%s spare, %s unused)", s.Model, s.Topology, d.Mode,
 		count(int64(d.Chips)), count(int64(d.TopologyChips)), count(int64(d.Spare)), count(int64(d.Unused)))
-	if r.Scenario != nil && len(r.Scenario.Patches) > 0 {
-		patches := make([]string, len(r.Scenario.Patches))
-		for i, patch := range r.Scenario.Patches {
-			patches[i] = patch.String()
-		}
-		p.field("patches", "%s", strings.Join(patches, ", "))
+	p.asked(s, &r.Workload, r.Substituted)
+	for i := range d.Pools {
+		p.pool(s, &d.Pools[i])
 	}
-	p.pool("prefill", d.Prefill)
-	p.pool("decode", d.Decode)
-	p.pool("serve", d.Serve)
 	q := &r.Requests
 	p.field("requests", "%s arrived, %s completed, %s measured; %s in flight at the start, %s at the end; %s rejected",
 		count(q.Arrived), count(q.Completed), count(q.Measured), count(q.Initial), count(q.InFlight), count(q.Rejected))
-	p.field("simulated", "%s, seed %d", seconds(r.SimulatedS), r.Seed)
+	p.field("simulated", "%s, by clustersim %s", seconds(r.SimulatedS), r.Clustersim)
 	if w := &r.Window; w.Of != "" {
 		p.field("window", "%s to %s, %s", seconds(w.StartS), seconds(w.EndS), w.Of.Words())
 	}
-}
-
-func (p *page) pool(name string, i *result.PoolInfo) {
-	if i == nil {
-		return
-	}
-	l := &i.Layout
-	p.field(name, "%s × %s chips %s: TP %d, DP %d, EP %d, PP %d, CP %d; overlap %s, engine %s; %s weights a chip, %s KV a rank",
-		count(int64(i.Instances)), count(int64(i.ChipsPerInstance)), i.Chip, l.TP, l.DP, l.EP, l.PP, l.CP,
-		l.Overlap, i.Engine, spec.Bytes(i.WeightBytes), spec.Bytes(i.KVBytes))
 }
 
 func (p *page) latency(r *result.Result) {
@@ -116,7 +101,7 @@ func (p *page) rates(r *result.Result) {
 		figure(t.RequestsPerS), si(t.InputTokensPerS), si(t.OutputTokensPerS), figure(t.OutputTokensPerSPerChip))
 	p.field("goodput", "%s of requests within %s: %s requests/s", percent(g.Fraction), g.SLO, figure(g.RequestsPerS))
 	if c := r.Capacity; c != nil {
-		p.field("capacity", "%s requests/s, %s output tokens/s a chip", figure(c.RequestsPerS), figure(c.OutputTokensPerSPerChip))
+		p.field("capacity", "%s requests/s, %s output tokens/s a chip: the highest rate at which probe runs kept 90 %% of requests within the SLO", figure(c.RequestsPerS), figure(c.OutputTokensPerSPerChip))
 	}
 }
 

@@ -22,6 +22,8 @@ type Result struct {
 	Inputs      []scenario.Input   `json:"inputs"`
 	Seed        uint64             `json:"seed"`
 	Warnings    []string           `json:"warnings"`
+	Substituted []string           `json:"substituted,omitempty"` // of the warnings, formats that a chip does not have
+	Workload    Workload           `json:"workload"`
 	Requests    Requests           `json:"requests"`
 	SimulatedS  float64            `json:"simulated_s"`
 	Window      Window             `json:"window"`
@@ -34,6 +36,21 @@ type Result struct {
 	KV          KV                 `json:"kv"`
 	Energy      *Energy            `json:"energy,omitempty"`
 	Deployment  DeploymentInfo     `json:"deployment"`
+}
+
+// Workload is what was offered, as far as the scenario does not say it: the lengths that a
+// profile stands for, or what a trace's file holds.
+type Workload struct {
+	InputTokens  string `json:"input_tokens,omitempty"`  // a distribution
+	OutputTokens string `json:"output_tokens,omitempty"` // a distribution
+	Arrivals     string `json:"arrivals,omitempty"`
+	Sessions     bool   `json:"sessions,omitempty"` // of several turns with what came before as prefix
+	Format       string `json:"format,omitempty"`   // of the trace
+	// Of the requests that were offered, up to the last of them.
+	Requests         int64   `json:"requests,omitempty"`
+	SpanS            float64 `json:"span_s,omitempty"`
+	MeanInputTokens  float64 `json:"mean_input_tokens,omitempty"`
+	MeanOutputTokens float64 `json:"mean_output_tokens,omitempty"`
 }
 
 // Requests counts requests: initial + arrived = completed + rejected + lost + in_flight.

@@ -97,6 +97,9 @@ func (s *Scenario) overridden(fault Fault) {
 	over(len(s.Tau) > 0, "tau", "topology.tiers.*.tau")
 	over(d.MTP.AcceptedLength > 0, "deployment.mtp.accepted_length", "model.mtp.accepted_length")
 	over(d.Overlap != "", "deployment.overlap", "engine.overlap")
+	for _, p := range d.pools() {
+		over(p.pool.Overlap != "", p.path+".overlap", "engine.overlap")
+	}
 }
 
 // checkPatches reports paths that begin with nothing that can be patched, and paths

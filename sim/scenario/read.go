@@ -103,10 +103,8 @@ func (s *Scenario) Defaults() {
 			d.Mode = "disaggregated"
 		}
 	}
-	for _, p := range []*Pool{d.Prefill, d.Decode, d.Serve} {
-		if p != nil {
-			p.defaults()
-		}
+	for _, p := range d.pools() {
+		p.pool.defaults()
 	}
 	s.workloadDefaults()
 }
@@ -334,15 +332,32 @@ func (d *Deployment) check(fault Fault) {
 	if a := d.MTP.AcceptedLength; a != 0 && !(a >= 1 && a <= float64(d.MTP.Drafts+1)) {
 		fault("deployment.mtp.accepted_length", "must be between 1 and drafts + 1 = %d, got %v", d.MTP.Drafts+1, a)
 	}
-	d.Prefill.check("deployment.prefill", fault)
-	d.Decode.check("deployment.decode", fault)
-	d.Serve.check("deployment.serve", fault)
+	for _, p := range d.pools() {
+		p.pool.check(p.path, fault)
+		if own := p.pool.Overlap; own != "" && d.Overlap != "" && own != d.Overlap {
+			fault("deployment.overlap", "%s of all pools, and %s.overlap says %s; give one of the two (null leaves one open)", d.Overlap, p.path, own)
+		}
+	}
+}
+
+// placed is a pool by its path.
+type placed struct {
+	path string
+	pool *Pool
+}
+
+// pools are those that there are.
+func (d *Deployment) pools() []placed {
+	var out []placed
+	for _, p := range []placed{{"deployment.prefill", d.Prefill}, {"deployment.decode", d.Decode}, {"deployment.serve", d.Serve}} {
+		if p.pool != nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func (p *Pool) check(path string, fault Fault) {
-	if p == nil {
-		return
-	}
 	for _, n := range []struct {
 		name  string
 		value int
@@ -375,11 +390,8 @@ func (s *Scenario) Incomplete() []string {
 	default:
 		add(true, "deployment.mode")
 	}
-	for _, p := range []struct {
-		path string
-		pool *Pool
-	}{{"deployment.prefill", d.Prefill}, {"deployment.decode", d.Decode}, {"deployment.serve", d.Serve}} {
-		add(p.pool != nil && p.pool.Instances == 0, p.path+".instances")
+	for _, p := range d.pools() {
+		add(p.pool.Instances == 0, p.path+".instances")
 	}
 	if w := s.Workload; w != nil {
 		add(w.Concurrency == 0 && w.Rate == 0 && !w.AllAtOnce(), "workload.rate")

@@ -127,11 +127,13 @@ type Deployment struct {
 	Serve     *Pool     `yaml:"serve,omitempty" json:"serve,omitempty"`
 	Precision Precision `yaml:"precision,omitempty" json:"precision"`
 	Engine    string    `yaml:"engine,omitempty" json:"engine"`
-	MTP       MTP       `yaml:"mtp,omitempty" json:"mtp"`
-	Overlap   string    `yaml:"overlap,omitempty" json:"overlap"` // none, two-batch, wave; empty is the engine's own
+	MTP       MTP       `yaml:"mtp" json:"mtp"`
+	Overlap   string    `yaml:"overlap,omitempty" json:"overlap"` // none, two-batch, wave, of all pools; empty is the engine's own
 	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a), histogram FILE
 	// Why is how the layout was chosen when a search chose it.
 	Why string `yaml:"why,omitempty" json:"why,omitempty"`
+	// Chosen are paths that a plan has decided: reports tell them from what was given.
+	Chosen []string `yaml:"chosen,omitempty" json:"chosen,omitempty"`
 }
 
 // Pool is a set of equal instances on a contiguous range of chips.
@@ -145,6 +147,7 @@ type Pool struct {
 	CP           int     `yaml:"cp,omitempty" json:"cp"`
 	MaxTokens    int     `yaml:"max_tokens,omitempty" json:"max_tokens"`       // chunk budget of a rank and step; the engine's own when 0
 	MaxSequences int     `yaml:"max_sequences,omitempty" json:"max_sequences"` // running on a rank; the engine's own when 0
+	Overlap      string  `yaml:"overlap,omitempty" json:"overlap"`             // the deployment's when empty
 	Experts      Experts `yaml:"experts,omitempty" json:"experts"`
 }
 
@@ -168,7 +171,7 @@ type Precision struct {
 
 // MTP is speculative decoding with the model's own draft layers.
 type MTP struct {
-	Drafts         int     `yaml:"drafts,omitempty" json:"drafts"`
+	Drafts         int     `yaml:"drafts" json:"drafts"`
 	AcceptedLength float64 `yaml:"accepted_length,omitempty" json:"accepted_length,omitempty"` // mean tokens a step; published curve when 0
 }
 

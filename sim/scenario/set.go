@@ -25,6 +25,7 @@ func (s *Scenario) Set(path, value string) error {
 		s.Patches = s.Patches.With(path, strings.TrimSpace(value))
 		return nil
 	}
+	s.given(path)
 	if text := strings.TrimSpace(value); text == "" || text == "null" || text == "~" {
 		return s.unset(path)
 	}
@@ -37,6 +38,11 @@ func (s *Scenario) Set(path, value string) error {
 	}
 	s.seedZero = s.Seed == 0 && (s.seedZero || path == "seed")
 	return s.refuseZero(path)
+}
+
+// given forgets that a plan decided what is now set.
+func (s *Scenario) given(path string) {
+	s.Deployment.Chosen = slices.DeleteFunc(s.Deployment.Chosen, func(p string) bool { return spec.Covers(path, p) || spec.Covers(p, path) })
 }
 
 // always are paths that every scenario has.
