@@ -13,13 +13,14 @@ import (
 
 // degreeFlags are the flags that describe an instance. They set a path of each pool
 // that there is, or is looked for: of prefill and decode where the mode or the scenario
-// divides them, else of serve, which one kind of instance is.
+// divides them, else of serve, which one kind of instance is. Prompts alone are cut over
+// context-parallel ranks: cp is of the prefill pool, and divides them where nothing else says.
 var degreeFlags = []struct{ name, usage string }{
 	{"tp", "tensor-parallel ranks of an instance, of both pools where there are two; what is not given of a layout is searched"},
 	{"dp", "data-parallel attention ranks of an instance"},
-	{"ep", "expert-parallel ranks of an instance (TP × DP when DP is above 1)"},
+	{"ep", "expert-parallel ranks of an instance (TP × DP × CP when DP or CP is above 1)"},
 	{"pp", "pipeline stages of an instance"},
-	{"cp", "context-parallel ranks of an instance"},
+	{"cp", "context-parallel ranks of a prefill instance, which share every prompt"},
 }
 
 func (in *scenarioInput) addDegreeFlags(c *cobra.Command) {
@@ -32,8 +33,12 @@ func (in *scenarioInput) addDegreeFlags(c *cobra.Command) {
 
 // setDegrees puts the degrees into the pools.
 func (in *scenarioInput) setDegrees(s *scenario.Scenario) (faults []string) {
-	pools := in.pools(s)
+	all := in.pools(s)
 	for _, d := range degreeFlags {
+		pools := all
+		if d.name == "cp" {
+			pools = all[:1]
+		}
 		n, err := in.degrees[d.name].degree(d.name)
 		if err != nil {
 			faults = append(faults, err.Error())
@@ -70,10 +75,16 @@ func (in *scenarioInput) pools(s *scenario.Scenario) []string {
 	switch {
 	case d.Mode == "aggregated" || d.Serve != nil || says("serve.", "mode=aggregated"):
 		return []string{"serve"}
-	case d.Mode == "disaggregated" || d.Prefill != nil || d.Decode != nil || says("prefill.", "decode.", "mode=disaggregated"):
+	case d.Mode == "disaggregated" || d.Prefill != nil || d.Decode != nil || says("prefill.", "decode.", "mode=disaggregated") || in.degrees["cp"].above(1):
 		return []string{"prefill", "decode"}
 	}
 	return []string{"serve"}
+}
+
+// above reports a flag that gives more than n.
+func (g *given) above(n int) bool {
+	d, err := g.degree("")
+	return err == nil && d > n
 }
 
 // maxDegree is beyond what any system has chips for.

@@ -225,6 +225,9 @@ func (x *explained) print(w io.Writer) {
 	if x.given {
 		who = "each rank"
 	}
+	if c.Layout.CP > 1 {
+		who += fmt.Sprintf(" (%d that share their prompts)", c.Layout.CP)
+	}
 	if s.Sequences > 0 {
 		fmt.Fprintf(w, "%s: %d sequences of %d tokens, %d rows a sequence\n", who, s.Sequences, s.Context, 1+c.Drafts)
 	}

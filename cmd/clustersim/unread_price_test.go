@@ -135,6 +135,9 @@ func steps(c cost.Config) string {
 	}
 	var out []any
 	for _, l := range [][4]int64{{5, 0, 3000, 0}, {40, 0, 60_000, 0}, {0, 2, 9000, 900}, {9, 1, 3000, 3000}} {
+		if c.Layout.CP > 1 {
+			l[0] = 0 // it shares prompts, and decodes nothing
+		}
 		out = append(out, s.Step(s.Uniform(l[0], l[1], l[2], l[3])))
 	}
 	m := s.Memory()
@@ -353,7 +356,7 @@ func engineSteps(file string) (string, error) {
 	}{
 		{"deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Prefill}, {"deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Decode},
 		{"deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Mixed}, {"qwen3.5-397b-a17b", cost.Layout{TP: 8, EP: 8}, cost.Decode},
-		{"gpt-oss-120b", cost.Layout{DP: 2, EP: 2}, cost.Decode},
+		{"gpt-oss-120b", cost.Layout{DP: 2, EP: 2}, cost.Decode}, {"deepseek-v3", cost.Layout{DP: 2, CP: 8, EP: 16}, cost.Prefill},
 	} {
 		m := shipped(x.model)
 		c := cost.Config{Model: m, Topology: t, Engine: e, Libraries: &libs, Layout: x.layout, Role: x.role}

@@ -70,7 +70,7 @@ func (s *Stepper) blocks() error {
 
 func (s *Stepper) block(k *attention, l Load) error {
 	var w work
-	w.fill(&l, s.verify, 1)
+	w.fill(&l, s.verify, 1, 1)
 	d, p := s.attentionTimes(k, &w, w.rows+w.chunkTokens)
 	var o operator
 	s.blockWork(&o, k, &w)

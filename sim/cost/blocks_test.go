@@ -129,7 +129,7 @@ func eachBlock(t *testing.T, s *Stepper, f func(k *attention, ratio float64)) {
 				for _, n := range []int64{1, 16, 512, 4096} {
 					for _, l := range []Load{decode(s, n, context), prefill(s, 1, n, context), both(decode(s, n, context), prefill(s, 1, n, context))} {
 						var w work
-						w.fill(&l, s.verify, 1)
+						w.fill(&l, s.verify, 1, 1)
 						d, p := s.attentionTimes(k, &w, w.rows+w.chunkTokens)
 						var o operator
 						s.blockWork(&o, k, &w)

@@ -18,13 +18,15 @@ type comm struct {
 func (c *comm) total() float64 { return c.latency + c.bandwidth }
 
 // comms prices an instance's communication: its ranks are contiguous, a TP group
-// innermost, then the data-parallel ranks, then the pipeline stages.
+// innermost, then the context-parallel ranks, the data-parallel ones and the pipeline
+// stages.
 type comms struct {
 	topology *topologies.Topology
 	libs     topologies.Libraries
 	layout   Layout
 	dies     int
 	boundary int // tier of a send between stages
+	context  int // tier of a send between context-parallel ranks
 	linkRate [MaxTiers]float64
 }
 
@@ -43,15 +45,19 @@ func newComms(c *Config) (comms, error) {
 	for i, t := range c.Topology.Tiers {
 		m.linkRate[i] = float64(t.Bandwidth) / float64(m.dies)
 	}
-	stage := c.Layout.TP * c.Layout.DP
-	m.boundary = len(c.Topology.Tiers) - 1
-	for i := range c.Topology.Tiers {
-		if 2*stage <= c.Topology.Tiers[i].Size*m.dies {
-			m.boundary = i
-			break
+	m.boundary = m.around(2 * c.Layout.TP * c.Layout.groups())
+	m.context = m.around(c.Layout.TP * c.Layout.CP)
+	return m, nil
+}
+
+// around is the innermost tier that holds so many contiguous ranks.
+func (m *comms) around(ranks int) int {
+	for i := range m.topology.Tiers {
+		if ranks <= m.topology.Tiers[i].Size*m.dies {
+			return i
 		}
 	}
-	return m, nil
+	return len(m.topology.Tiers) - 1
 }
 
 // LoadLibraries reads the topology's default libraries with those that the engine
@@ -142,6 +148,22 @@ func (m *comms) allGather(ranks int, bytes float64) comm {
 func (m *comms) reduceScatter(ranks int, bytes float64) comm {
 	c := priced(m.topology.ReduceScatter(m.libs.Collective, ranks, bytes, 1))
 	m.layered(&c, ranks, 1, bytes, 1)
+	return c
+}
+
+// share leaves bytes on every context-parallel rank, gathered from equal shares.
+func (m *comms) share(bytes float64) comm {
+	l := m.layout
+	c := priced(m.topology.AllGather(m.libs.Collective, l.CP, bytes, l.TP))
+	m.layered(&c, l.CP, l.TP, bytes, 1)
+	return c
+}
+
+// pass is the messages of a context-parallel rank to its two neighbours, bytes together:
+// they share its port and are on their way at once.
+func (m *comms) pass(bytes float64) comm {
+	c := priced(m.topology.SendRecv(m.libs.Collective, m.context, bytes))
+	c.link[m.context] = bytes
 	return c
 }
 

@@ -33,11 +33,13 @@ func TestEveryRuleAtOnce(t *testing.T) {
 		Model: v3, Topology: topology, Role: "train", Drafts: 2, Accepted: 4, MaxTokens: -1, MaxSequences: 1 << 30, PageTokens: -2,
 		Layout: Layout{TP: 3, DP: 8, EP: 7, PP: 70, CP: 2, Redundant: 1, Routing: Routing{Kind: Histogram, Histogram: []float64{1}}},
 	})
-	says(t, err, "cp: only 1", `role: must be`, "max_tokens: must be", "max_sequences: must be", "page_tokens: must be",
-		"TP 3 × DP 8 × PP 70 = 1680 ranks, but hgx-h200:16 has 16 chips of 1 dies: 16 ranks", "pp: 70 stages for 61 layers",
-		"it is TP × DP = 3 × 8 = 24, or 1 with TP 1, got 7", "7 must divide 256 experts + 1 redundant = 257 slots; 3 redundant would do",
+	says(t, err, `role: must be`, "max_tokens: must be", "max_sequences: must be", "page_tokens: must be",
+		"TP 3 × DP 8 × PP 70 × CP 2 = 3360 ranks, but hgx-h200:16 has 16 chips of 1 dies: 16 ranks", "pp: 70 stages for 61 layers",
+		"it is TP × CP × DP = 3 × 2 × 8 = 48, or 1 with TP 1, got 7", "7 must divide 256 experts + 1 redundant = 257 slots; 3 redundant would do",
 		"the histogram has 1 experts, deepseek-v3 has 256", "a verify step of 2 drafts yields 1 to 3 tokens, got 4")
 
+	_, err = New(Config{Model: v3, Topology: topology, Layout: Layout{TP: 3, DP: 4, EP: 7}})
+	says(t, err, "it is TP × DP = 3 × 4 = 12, or 1 with TP 1, got 7")
 	_, err = New(Config{Model: v3, Topology: topology, Layout: Layout{TP: 8, EP: 3}})
 	says(t, err, "with DP 1 it must divide TP 8, got 3")
 	wide := loadTopology(t, "supernode8912")

@@ -29,6 +29,21 @@
 //     With EP 1, where every rank has a slice of each expert, and with the exchange
 //     `gather`, data-parallel ranks gather all rows before the experts and scatter the
 //     sums after them.
+//   - Context parallelism (prefill instances): the ranks of a group share every prompt's
+//     chunk of T tokens. Each has T/CP rows of all that runs over rows, in 2·CP blocks of
+//     which rank r has the r-th from either end, and with them 1/CP of the pairs of query
+//     and key: exactly in full attention, within one block's where a window or the start
+//     of a prompt truncates (the mean is taken). In every layer the chunk's cache entries
+//     and index keys are gathered by all, bytes as the cache stores them, and neighbours
+//     hand over what reaches across the ends of their blocks: the window before a block and
+//     the rows that a compressor has pending (DeepSeek-V4's report, arXiv 2606.19348 §3.5.3;
+//     hicann/cann-recipes-infer). After the last layer the rows are gathered to put the
+//     prompt back in order. Every rank thereby holds the whole cache of its sequences, as
+//     in SGLang (docs, advanced_features/prefill_cp; sgl-project/sglang#12065, #27928) and
+//     vllm-ascend (context_parallel.md, MRV2 PCP); MLA in MHA form projects all that is
+//     gathered up to keys and values on every rank. Experts are spread over TP × CP × DP.
+//     SGLang and vllm-ascend gather before they quantise, and SGLang's interleaved cut
+//     gathers V4's entries before it compresses them: more bytes than are counted here.
 //   - Pipeline stages: a step is the steady cycle in which PP micro-batches pass all
 //     stages, which is every layer at 1/PP of the rows, and PP − 1 boundary sends.
 //     What the fullest stage has beyond the mean one is imbalance.
@@ -84,7 +99,7 @@
 // layout.go and validate.go: what is asked for. engine.go, profile.go and engines/:
 // serving engines. precision.go: formats a chip has. forms.go: which law prices what.
 // kind.go, shard.go: the model as a rank sees it. blocks.go: blocks against the peaks.
-// price.go: the step; attention.go, stack.go, comm.go, skew.go, work.go:
+// price.go: the step; attention.go, stack.go, context.go, comm.go, skew.go, work.go:
 // its parts. memory.go: HBM. explain.go, account.go: what a step is made of.
 //
 // # Units
@@ -95,7 +110,9 @@
 //
 // # Not modelled
 //
-// Context parallelism, attention and experts on separate chips, and the
+// Context parallelism of instances that decode, or of layers whose state passes from
+// token to token (refused), caches that its ranks divide (vLLM's decode context
+// parallelism, SGLang's layer split), attention and experts on separate chips, and the
 // sequence-parallel form of tensor parallelism (reduce-scatter, all-gather in
 // place of an all-reduce; the bytes are the same).
 package cost

@@ -83,8 +83,11 @@ type Engine struct {
 	HostOverlapped bool `yaml:"host_overlapped"`
 	// HeadRanks share the LM head, across data-parallel ranks too; 0 leaves it to
 	// the TP group.
-	HeadRanks int             `yaml:"head_ranks"`
-	Overlap   ByRole[Overlap] `yaml:"overlap"`
+	HeadRanks int `yaml:"head_ranks"`
+	// ContextParallel: prefill instances may cut a prompt's chunk over context-parallel
+	// ranks.
+	ContextParallel bool            `yaml:"context_parallel"`
+	Overlap         ByRole[Overlap] `yaml:"overlap"`
 	// OverlapStreams is in how many streams two-batch overlap computes: 1, one half
 	// after the other (0 is 1); 2, side by side on shares of the cores.
 	OverlapStreams int           `yaml:"overlap_streams"`

@@ -32,6 +32,7 @@ type attention struct {
 	// Prefill, a pair of Load.Pairs[j].
 	pairFlops, gatherBytes, indexPairFlops, scoreBytes [models.MaxBreaks]float64
 	readBytes                                          [models.MaxBreaks]float64 // compulsory, a query's
+	context                                            contextShare              // with the other context-parallel ranks
 	write                                              float64                   // cache bytes a row writes
 	window                                             float64                   // tokens of the longest reach of a query when limited, else 0
 	stateBytes, stateFlops, stateChunkFlops            float64
@@ -81,6 +82,7 @@ func (s *Stepper) newAttention(a *models.Attention) (attention, error) {
 	k.activations(float64(s.config.Model.Hidden))
 	headShare := k.heads / float64(a.Heads)
 	k.pieces(headShare)
+	k.context = contextOf(a, k.kv/float64(max(1, a.KVHeads)))
 	for _, l := range k.linears {
 		k.linearFlops, k.linearAtPeak = k.linearFlops+l.flops, k.linearAtPeak+l.atPeak
 	}
@@ -277,7 +279,7 @@ func (s *Stepper) newExperts(m *models.MoE) *experts {
 }
 
 // expertTP is how many ranks share one expert.
-func (l Layout) expertTP() int { return max(1, l.TP*l.DP/l.EP) }
+func (l Layout) expertTP() int { return max(1, l.TP*l.groups()/l.EP) }
 
 // corePrecision sets what the laws' attention cores multiply in: BF16, on a cache that is
 // dequantised first (FlashMLA, V4), but for two kernels of an 8-bit cache that multiply

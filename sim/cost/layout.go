@@ -11,7 +11,8 @@ import (
 	"github.com/clustersim/clustersim/topologies"
 )
 
-// Layout says how one instance is spread over ranks. Zero degrees mean 1.
+// Layout says how one instance is spread over ranks. Zero degrees mean 1. Ranks are
+// numbered with TP innermost, then CP, DP and PP.
 type Layout struct {
 	TP, DP, PP, EP, CP int
 	Redundant          int      // redundant expert copies of a layer, in slots over the EP group
@@ -25,6 +26,9 @@ func (l Layout) String() string {
 	s := fmt.Sprintf("TP%d DP%d EP%d", l.TP, l.DP, l.EP)
 	if l.PP > 1 {
 		s += fmt.Sprintf(" PP%d", l.PP)
+	}
+	if l.CP > 1 {
+		s += fmt.Sprintf(" CP%d", l.CP)
 	}
 	if l.Redundant > 0 {
 		s += fmt.Sprintf(" +%d experts", l.Redundant)
@@ -47,12 +51,16 @@ func (l Layout) withDefaults() Layout {
 	return l
 }
 
-// DefaultEP is the expert parallelism of a layout that names none: data-parallel
-// attention spreads the experts over all its ranks, otherwise every rank has a slice
-// of each.
-func DefaultEP(m *models.Model, tp, dp int) int {
-	if dp > 1 && m.Experts() > 0 {
-		return max(1, tp) * dp
+// groups is how many TP groups have rows of their own: the data-parallel attention
+// ranks, each cut over its context-parallel ones.
+func (l Layout) groups() int { return l.DP * l.CP }
+
+// DefaultEP is the expert parallelism of a layout that names none: where TP groups have
+// rows of their own (data-parallel attention, context parallelism) the experts are spread
+// over all of them, otherwise every rank has a slice of each.
+func DefaultEP(m *models.Model, tp, dp, cp int) int {
+	if groups := max(1, dp) * max(1, cp); groups > 1 && m.Experts() > 0 {
+		return max(1, tp) * groups
 	}
 	return 1
 }

@@ -292,7 +292,7 @@ func tensorBytes(ts []models.Tensor) int64 {
 // dispatched rows; and FP32 logits of MaxSequences verify rows.
 func (s *Stepper) workspace() int64 {
 	m, l := s.config.Model, s.config.Layout
-	rows := max(int64(s.config.MaxTokens), int64(float64(s.config.MaxSequences)*s.verify))
+	rows := max(ceilDiv(int64(s.config.MaxTokens), int64(l.CP)), int64(float64(s.config.MaxSequences)*s.verify))
 	if s.config.Role == Decode {
 		rows = int64(float64(s.config.MaxSequences) * s.verify)
 	}
@@ -316,5 +316,5 @@ func (s *Stepper) workspace() int64 {
 	if s.config.Role == Prefill {
 		logits = 0
 	}
-	return rows*(row+int64(widest)+pairs) + logits
+	return rows*(row+int64(widest)+pairs) + logits + s.gatheredBytes()
 }

@@ -16,7 +16,8 @@ func (s *Stepper) Step(loads []Load) Step {
 	return step
 }
 
-// counts are the rows of a step: of the longest rank, and of all together.
+// counts are the rows of a step: of the longest rank (under context parallelism of one of
+// the ranks that share its prompts), and of all together.
 type counts struct {
 	rows, totalRows           int64 // main model
 	sequences, totalSequences int64 // of a draft pass, one row each
@@ -32,22 +33,26 @@ func (s *Stepper) gather(loads []Load, batches int64) (mean work, c counts) {
 	if len(loads) != len(s.works) {
 		panic(fmt.Sprintf("cost: %d loads for %d attention ranks (%s)", len(loads), len(s.works), s.describe()))
 	}
-	pp := int64(s.config.Layout.PP)
+	pp, cp := int64(s.config.Layout.PP), int64(s.config.Layout.CP)
 	s.busy = s.busy[:0]
 	for i := range loads {
 		if loads[i].Sequences == 0 && loads[i].ChunkTokens == 0 {
 			continue
 		}
 		s.busy = append(s.busy, i)
+		if cp > 1 && loads[i].Sequences > 0 {
+			panic(fmt.Sprintf("cost: a step under context parallelism decodes %d sequences (%s)", loads[i].Sequences, s.describe()))
+		}
 		w := &s.works[i]
-		w.fill(&loads[i], s.verify, pp*batches)
+		w.fill(&loads[i], s.verify, pp*batches, cp)
 		mean.add(w)
-		sequences, chunk := int64(w.sequences), int64(w.chunkTokens)
-		rows := sequences*int64(s.verify) + chunk
+		sequences, chunk := int64(w.sequences), ceilDiv(loads[i].ChunkTokens, pp*batches)
+		own := ceilDiv(chunk, cp)
+		verified := sequences * int64(s.verify)
 		head := ceilDiv(loads[i].Sequences, pp)*int64(s.verify) + loads[i].LastChunks
-		c.rows, c.totalRows = max(c.rows, rows), c.totalRows+rows
+		c.rows, c.totalRows = max(c.rows, verified+own), c.totalRows+verified+chunk
 		c.sequences, c.totalSequences = max(c.sequences, sequences), c.totalSequences+sequences
-		c.chunk, c.totalChunk = max(c.chunk, chunk), c.totalChunk+chunk
+		c.chunk, c.totalChunk = max(c.chunk, own), c.totalChunk+chunk
 		draftHead := ceilDiv(loads[i].Sequences, pp)
 		c.head, c.draftHead = max(c.head, head), max(c.draftHead, draftHead)
 		c.totalHead, c.totalDraftHead = c.totalHead+head, c.totalDraftHead+draftHead
@@ -91,6 +96,7 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 		hidden += s.overlap(&layers, &comm, r)
 	}
 	layers.plus(&comm, 1)
+	s.gatherHidden(&layers, r, float64(c.chunk*batches))
 	s.addHead(&layers, r, &c)
 	s.addBoundary(&layers, r, loads)
 	s.addHost(&layers, r, loads, &c)
@@ -184,7 +190,7 @@ func (s *Stepper) addStack(layers, comm *part, imbalance *float64, r *recorder, 
 	}
 	layers.plus(d, f)
 	// Padding rows take time, but are nobody's FLOPs.
-	padding := 1 - float64(total)/float64(rows*int64(len(s.works)))
+	padding := 1 - float64(total)/float64(rows*int64(s.config.Layout.groups()))
 	layers.flops -= f * d.flops * padding
 	layers.atPeak -= f * d.atPeak * padding
 	layers.plus(&x.mean, f)
@@ -314,7 +320,7 @@ func (s *Stepper) addBoundary(p *part, r *recorder, loads []Load) {
 		return
 	}
 	width := float64(s.config.Model.Hidden * max(1, s.config.Model.HC))
-	rows := ceilDiv(busiest(loads, s.verify), int64(pp))
+	rows := ceilDiv(ceilDiv(busiest(loads, s.verify), int64(pp)), int64(s.config.Layout.CP))
 	b := s.comms.send(float64(rows) * width * 2 / float64(s.config.Layout.TP))
 	o := operator{kind: "all", name: "stage boundary", class: "send", precision: string(topologies.BF16), m: float64(rows), n: width, bytes: float64(rows) * width * 2}
 	p.communicate(r, o, float64(pp-1), &b)
@@ -340,14 +346,14 @@ func (s *Stepper) addHead(p *part, r *recorder, c *counts) {
 // headRanks is how many ranks share the LM head.
 func (s *Stepper) headRanks() int {
 	l := s.config.Layout
-	return min(max(l.TP, s.config.Engine.HeadRanks), l.TP*l.DP)
+	return min(max(l.TP, s.config.Engine.HeadRanks), l.TP*l.groups())
 }
 
 func (s *Stepper) head(p *part, r *recorder, rows, total int64, count float64) {
 	if rows == 0 {
 		return
 	}
-	padding := 1 - float64(total)/float64(rows*int64(len(s.works)))
+	padding := 1 - float64(total)/float64(rows*int64(s.config.Layout.groups()))
 	if r == nil {
 		h, ok := s.heads.at(rows, 0)
 		if !ok {

@@ -52,6 +52,7 @@ func (s *Stepper) fillDense(p *part, r *recorder, st *stack, rows float64) {
 	}
 	s.hyperConnections(p, r, st, rows)
 	s.tensorParallel(p, r, st, rows)
+	s.contextParallel(p, r, st, rows)
 }
 
 func (s *Stepper) hyperConnections(p *part, r *recorder, st *stack, rows float64) {
@@ -72,8 +73,8 @@ func (s *Stepper) hyperConnections(p *part, r *recorder, st *stack, rows float64
 
 // tensorParallel books the collectives of a TP group: the sum after the output
 // projection, the one after the FFN, and those of norms across heads. Where experts
-// are dispatched over the data-parallel ranks, each TP rank dispatches its share of
-// the rows and the second collective gathers them.
+// are dispatched over several TP groups, each TP rank dispatches its share of the rows
+// and the second collective gathers them.
 func (s *Stepper) tensorParallel(p *part, r *recorder, st *stack, rows float64) {
 	tp := s.config.Layout.TP
 	if tp <= 1 {
@@ -89,7 +90,7 @@ func (s *Stepper) tensorParallel(p *part, r *recorder, st *stack, rows float64) 
 	for i := range st.ffns {
 		f := &st.ffns[i]
 		o.kind = f.label
-		if f.moe != nil && s.config.Layout.DP > 1 {
+		if f.moe != nil && s.config.Layout.groups() > 1 {
 			g := s.comms.allGather(tp, bytes)
 			o.name, o.class = "all-gather", "all-gather"
 			p.communicate(r, o, f.count, &g)
@@ -173,11 +174,11 @@ func (s *Stepper) fillMixture(x *mixture, r *recorder, st *stack, rows, total fl
 	}
 }
 
-// gathered books how the rows of data-parallel ranks meet experts without a dispatch:
+// gathered books how the rows of data- or context-parallel ranks meet experts without a dispatch:
 // all ranks' rows, padded to those of the longest, are gathered in BF16 before the
 // experts, and each rank's are scattered back, summed, after them.
 func (s *Stepper) gathered(x *mixture, r *recorder, f *ffn, rows float64) {
-	ranks := s.config.Layout.DP
+	ranks := s.config.Layout.groups()
 	if ranks == 1 {
 		return
 	}
@@ -197,7 +198,7 @@ func (s *Stepper) gathered(x *mixture, r *recorder, f *ffn, rows float64) {
 // of the group has the same tokens, by an all-reduce before or by gathering them.
 func (s *Stepper) dispatched() bool {
 	l := s.config.Layout
-	return l.DP > 1 && l.EP > 1 && l.Exchange == Dispatch
+	return l.groups() > 1 && l.EP > 1 && l.Exchange == Dispatch
 }
 
 // share is how the group's tokens fall on the mean rank: pairs, and the experts

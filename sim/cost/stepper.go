@@ -101,7 +101,7 @@ func build(c Config) (*Stepper, error) {
 // fill puts defaults where the configuration has zeros.
 func (c *Config) fill() error {
 	if c.Layout.EP == 0 && c.Model != nil {
-		c.Layout.EP = DefaultEP(c.Model, c.Layout.TP, c.Layout.DP)
+		c.Layout.EP = DefaultEP(c.Model, c.Layout.TP, c.Layout.DP, c.Layout.CP)
 	}
 	c.Layout = c.Layout.withDefaults()
 	if c.Chip == nil && c.Topology != nil {

@@ -27,9 +27,6 @@ func (c *Config) check() error {
 			fail("%s: must be from 1 to %d, got %d", d.name, 1<<20, d.v)
 		}
 	}
-	if l.CP > 1 {
-		fail("cp: only 1 is modelled, got %d", l.CP)
-	}
 	if l.Redundant < 0 {
 		fail("redundant: must not be negative, got %d", l.Redundant)
 	}
@@ -49,21 +46,24 @@ func (c *Config) check() error {
 			fail("%s: must be from 1 to %d, got %d", d.name, 1<<24, d.v)
 		}
 	}
-	if c.Model == nil || c.Topology == nil || c.Chip == nil || min(l.TP, l.DP, l.PP, l.EP) < 1 {
+	if c.Model == nil || c.Topology == nil || c.Chip == nil || min(l.TP, l.DP, l.PP, l.EP, l.CP) < 1 {
 		return errors.Join(errs...)
 	}
-	errs = append(errs, c.checkChips(), c.checkExperts(), c.checkDrafts())
+	errs = append(errs, c.checkChips(), c.checkContext(), c.checkExperts(), c.checkDrafts())
 	return errors.Join(errs...)
 }
 
 func (c *Config) checkChips() error {
 	l := c.Layout
 	dies := max(1, c.Chip.Dies)
-	ranks := float64(l.TP) * float64(l.DP) * float64(l.PP)
+	ranks, degrees := float64(l.TP)*float64(l.DP)*float64(l.PP)*float64(l.CP), fmt.Sprintf("TP %d × DP %d × PP %d", l.TP, l.DP, l.PP)
+	if l.CP > 1 {
+		degrees += fmt.Sprintf(" × CP %d", l.CP)
+	}
 	var errs []error
 	if have := float64(c.Topology.Chips) * float64(dies); ranks > have {
-		errs = append(errs, fmt.Errorf("layout: TP %d × DP %d × PP %d = %.0f ranks, but %s has %d chips of %d dies: %.0f ranks",
-			l.TP, l.DP, l.PP, ranks, c.Topology.Name, c.Topology.Chips, dies, have))
+		errs = append(errs, fmt.Errorf("layout: %s = %.0f ranks, but %s has %d chips of %d dies: %.0f ranks",
+			degrees, ranks, c.Topology.Name, c.Topology.Chips, dies, have))
 	}
 	if l.PP > len(c.Model.Layers) {
 		errs = append(errs, fmt.Errorf("pp: %d stages for %d layers of %s", l.PP, len(c.Model.Layers), c.Model.Name))
@@ -114,11 +114,11 @@ func (c *Config) checkExperts() error {
 	}
 	slots := experts + int64(l.Redundant)
 	switch {
-	case l.DP > 1 && l.EP != l.TP*l.DP && (l.EP > 1 || l.TP > 1):
-		fail("ep: with data-parallel attention it is TP × DP = %d × %d = %d, or 1 with TP 1, got %d", l.TP, l.DP, l.TP*l.DP, l.EP)
-	case l.DP > 1 && l.TP > 1 && l.Exchange == Gather:
+	case l.groups() > 1 && l.EP != l.TP*l.groups() && (l.EP > 1 || l.TP > 1):
+		fail("ep: with %s = %d, or 1 with TP 1, got %d", l.spread(), l.TP*l.groups(), l.EP)
+	case l.groups() > 1 && l.TP > 1 && l.Exchange == Gather:
 		fail("exchange: gather is modelled with TP 1, got %d", l.TP)
-	case l.DP == 1 && l.TP%l.EP != 0:
+	case l.groups() == 1 && l.TP%l.EP != 0:
 		fail("ep: with DP 1 it must divide TP %d, got %d", l.TP, l.EP)
 	}
 	switch {
@@ -132,6 +132,14 @@ func (c *Config) checkExperts() error {
 		fail("routing: the histogram has %d experts, %s has %d", len(l.Routing.Histogram), c.Model.Name, experts)
 	}
 	return errors.Join(errs...)
+}
+
+// spread says over which ranks experts are spread where TP groups have rows of their own.
+func (l Layout) spread() string {
+	if l.CP > 1 {
+		return fmt.Sprintf("context parallelism it is TP × CP × DP = %d × %d × %d", l.TP, l.CP, l.DP)
+	}
+	return fmt.Sprintf("data-parallel attention it is TP × DP = %d × %d", l.TP, l.DP)
 }
 
 func (c *Config) checkDrafts() error {

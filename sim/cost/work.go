@@ -20,7 +20,8 @@ const tokenUnit = 1.0 / (1 << ContextShift)
 // pipelined cycle: the rank's batch is cut in PP micro-batches (rounded up), each
 // passes through every layer once, and while one is in a stage the others are in
 // the rest. Two-batch overlap cuts each of them in two.
-func (w *work) fill(l *Load, verify float64, cuts int64) {
+// Of what is left a context-parallel rank has its share, as fillChunks says.
+func (w *work) fill(l *Load, verify float64, cuts, cp int64) {
 	w.sequences = float64(l.Sequences)
 	share := tokenUnit
 	if cuts > 1 && l.Sequences > 0 {
@@ -32,19 +33,31 @@ func (w *work) fill(l *Load, verify float64, cuts int64) {
 		w.context[j] = float64(l.Context[j]) * share
 	}
 	if l.ChunkTokens > 0 {
-		w.fillChunks(l, cuts)
+		w.fillChunks(l, cuts, cp)
 	} else if w.chunkTokens > 0 {
 		w.chunkTokens, w.chunks, w.prefix, w.pairs = 0, 0, 0, [models.MaxBreaks]float64{}
 	}
 }
 
-func (w *work) fillChunks(l *Load, cuts int64) {
+// fillChunks is a rank's share of the prompts. Context parallelism cuts a chunk in 2·CP
+// blocks, the i-th from either end for rank i, so that in full attention every rank has
+// the same pairs; windows and the start of a prompt, where the sums are truncated, let
+// ranks differ by less than one block's. All are taken to have the mean. What the others
+// compute of the chunk is prefix to a rank: it reads it from the cache (and projects it
+// again where MLA does that).
+func (w *work) fillChunks(l *Load, cuts, cp int64) {
 	w.chunkTokens, w.chunks, w.prefix = float64(l.ChunkTokens), float64(l.Chunks), float64(l.Prefix)
 	share := 1.0
 	if cuts > 1 {
 		w.chunkTokens = float64(ceilDiv(l.ChunkTokens, cuts))
 		share = w.chunkTokens / float64(l.ChunkTokens)
 		w.chunks, w.prefix = max(1, w.chunks*share), w.prefix*share
+	}
+	if cp > 1 {
+		whole := w.chunkTokens
+		w.chunkTokens = whole / float64(cp)
+		w.prefix += whole - w.chunkTokens
+		share /= float64(cp)
 	}
 	for j := range w.pairs {
 		w.pairs[j] = float64(l.Pairs[j]) * share

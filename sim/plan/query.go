@@ -56,7 +56,7 @@ func (q *query) jobs() []job {
 				*n = max(1, *n)
 			}
 			if pools[0].EP == 0 {
-				pools[0].EP = cost.DefaultEP(q.inputs.Model, pools[0].TP, pools[0].DP)
+				pools[0].EP = cost.DefaultEP(q.inputs.Model, pools[0].TP, pools[0].DP, pools[0].CP)
 			}
 		} else {
 			pools = shapes(q.inputs.Model, q.topology, want)

@@ -11,7 +11,7 @@ import (
 
 // poolText is a pool's layout as people write it: TP1 DP64 EP64 +16 experts.
 func poolText(p *scenario.Pool) string {
-	l := cost.Layout{TP: max(1, p.TP), DP: max(1, p.DP), EP: max(1, p.EP), PP: max(1, p.PP), Redundant: p.Experts.Redundant}
+	l := cost.Layout{TP: max(1, p.TP), DP: max(1, p.DP), EP: max(1, p.EP), PP: max(1, p.PP), CP: max(1, p.CP), Redundant: p.Experts.Redundant}
 	return l.String()
 }
 
@@ -124,7 +124,9 @@ func (q *query) why(all []deployed, rejected []priced) string {
 	return b.String()
 }
 
-func (c *priced) ranks() int { return max(1, c.pool.TP) * max(1, c.pool.DP) * max(1, c.pool.PP) }
+func (c *priced) ranks() int {
+	return max(1, c.pool.TP) * max(1, c.pool.DP) * max(1, c.pool.PP) * max(1, c.pool.CP)
+}
 
 // key tells deployments of different layouts apart.
 func (d *deployed) key() string {

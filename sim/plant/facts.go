@@ -54,11 +54,11 @@ func poolFacts(p *scenario.Pool, m *models.Model) recipe.Pool {
 		return f
 	}
 	f.TP, f.DP = max(1, p.TP), max(1, p.DP)
-	f.Ranks = f.TP * f.DP
+	f.Ranks = f.TP * f.DP * max(1, p.CP)
 	switch {
 	case f.EP > 0:
 	case m != nil:
-		f.EP = cost.DefaultEP(m, f.TP, f.DP)
+		f.EP = cost.DefaultEP(m, f.TP, f.DP, p.CP)
 	case f.DP == 1:
 		f.EP = 1
 	}

@@ -1,7 +1,6 @@
 package plant
 
 import (
-	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -44,14 +43,9 @@ func PoolEnd(t *topologies.Topology, first, chips, instances int) int {
 
 // Peak is the package's rate at the fastest precision that the pool computes in.
 func (p *Pool) Peak() float64 {
-	var load cost.Load
-	load.Sequences = 1
-	for j := range p.Stepper.Config().Model.Breaks {
-		load.Context[j] = 1 << cost.ContextShift
-	}
-	loads := make([]cost.Load, p.Stepper.Config().Layout.DP)
-	for i := range loads {
-		loads[i] = load
+	loads := p.Stepper.Uniform(1, 0, 1, 0)
+	if p.Stepper.Config().Layout.CP > 1 { // which decodes nothing
+		loads = p.Stepper.Uniform(0, 1, 1, 1)
 	}
 	var peak float64
 	for _, op := range p.Stepper.Explain(loads).Operators {

@@ -33,12 +33,12 @@ var rigs = []rig{
 	{model: "testdata/tiny-csa.yaml", topology: "supernode8912", prefill: cost.Layout{DP: 2, EP: 2}, decode: cost.Layout{DP: 4, EP: 4}, drafts: 2},
 	{model: "testdata/tiny-dsa.yaml", topology: "hgx-h200", prefill: cost.Layout{TP: 2, EP: 2}, decode: cost.Layout{DP: 2, TP: 2, EP: 4}, drafts: 1},
 	{model: "testdata/tiny-dsa.yaml", topology: "cloudmatrix384", prefill: cost.Layout{DP: 2, EP: 2}, decode: cost.Layout{DP: 3, EP: 3, Redundant: 2}, drafts: 1},
-	{model: "testdata/tiny-window.yaml", topology: "hgx-h100", prefill: cost.Layout{DP: 2}, decode: cost.Layout{DP: 3}},
+	{model: "testdata/tiny-window.yaml", topology: "hgx-h100", prefill: cost.Layout{DP: 2, CP: 2}, decode: cost.Layout{DP: 3}},
 	{model: "testdata/tiny-window.yaml", topology: "hgx-a100", prefill: cost.Layout{PP: 2}, decode: cost.Layout{TP: 2, PP: 2, DP: 2}},
 	{model: "llama-3.1-8b", topology: "hgx-h100", prefill: cost.Layout{TP: 2}, decode: cost.Layout{TP: 2, DP: 2}},
 	{model: "gpt-oss-120b", topology: "hgx-b200", prefill: cost.Layout{TP: 4, EP: 4}, decode: cost.Layout{DP: 4, EP: 4}},
 	{model: "deepseek-v3.2", topology: "gb200-nvl72", prefill: cost.Layout{DP: 8, EP: 8}, decode: cost.Layout{DP: 16, EP: 16}},
-	{model: "v4-flash", topology: "supernode8912", prefill: cost.Layout{DP: 8, EP: 8}, decode: cost.Layout{DP: 8, EP: 8}, drafts: 2},
+	{model: "v4-flash", topology: "supernode8912", prefill: cost.Layout{DP: 2, CP: 4, EP: 8}, decode: cost.Layout{DP: 8, EP: 8}, drafts: 2},
 }
 
 // steppers are made once for each use: engine and twin have their own, so that

@@ -26,7 +26,7 @@ type Spec struct {
 	BatchWait    cost.BatchWait
 	Balance      cost.Balance
 	Watermark    int64 // KV bytes of a rank kept free when a request is admitted
-	RankChips    int   // ranks of the topology that one attention rank spans: TP·PP
+	RankChips    int   // ranks of the topology that one attention rank spans: TP·CP·PP
 	BlockTokens  int   // of the prefix cache; 0 for none
 	BlockBytes   int64 // a block's KV bytes on a rank
 }
@@ -44,7 +44,7 @@ func NewSpec(pool int, stepper *cost.Stepper, blockTokens int) *Spec {
 		MaxTokens: int64(c.MaxTokens), MaxSequences: int64(c.MaxSequences), DecodeRows: int64(1 + c.Drafts), Stages: int64(c.Layout.PP),
 		PollSteps: int64(max(1, c.Engine.PollSteps)), PrefillFirst: c.Engine.PrefillFirst && c.Role == cost.Mixed, BlockTokens: blockTokens,
 		WholePrompts: c.Engine.WholePrompts, BatchWait: c.Engine.BatchWait, Balance: c.Engine.Balance,
-		RankChips: c.Layout.TP * c.Layout.PP,
+		RankChips: c.Layout.TP * c.Layout.CP * c.Layout.PP,
 	}
 	s.Watermark = max(s.Memory.Free/watermarkShare, s.StepGrowth())
 	if blockTokens > 0 {
