@@ -172,6 +172,57 @@ func TestContextParallelBytes(t *testing.T) {
 	}
 }
 
+// A chunk shorter than two windows hands over no more than itself; a chunk that overlap cuts
+// in two halves is put back in order as a whole; stages send each other a rank's rows.
+func TestContextParallelPieces(t *testing.T) {
+	operator := func(s *Stepper, chunk int64, kind, name string) Operator {
+		for _, o := range s.Explain(alone(s, prefill(s, 1, chunk, 0))).Operators {
+			if o.LayerKind == kind && o.Name == name {
+				return o
+			}
+		}
+		t.Fatalf("%s: no %s of %s", s.describe(), name, kind)
+		return Operator{}
+	}
+	s := newStepper(t, "v4-pro", "supernode8912", Config{Role: Prefill, Layout: Layout{CP: 8, Overlap: NoOverlap}})
+	if got, want := operator(s, 128, "hca", "hand over windows").Bytes, float64(128*584+2*128*2*512*4); got != want {
+		t.Errorf("128 tokens hand over %g bytes, want %g", got, want)
+	}
+	s = newStepper(t, "v4-flash", "supernode8912", Config{Role: Prefill, Layout: Layout{CP: 8, Overlap: TwoBatch}})
+	if o := operator(s, 4096, "head", "gather prompt"); o.M != 4096 {
+		t.Errorf("of 4,096 tokens in two halves %d are put in order", o.M)
+	}
+	s = newStepper(t, "llama-3.1-8b", "hgx-h200:16", Config{Role: Prefill, Layout: Layout{CP: 4, PP: 2}})
+	if o := operator(s, 4096, "all", "stage boundary"); o.M != 4096/4/2 {
+		t.Errorf("stages send each other %d rows of 4,096 that four ranks share", o.M)
+	}
+}
+
+// What a rank gathers it also writes into its own cache; groups that reach over a node's
+// end are priced on the links outside it.
+func TestContextParallelTiers(t *testing.T) {
+	const rows, layers = 1024, 36
+	at := func(tp, cp int) (p part) {
+		s := newStepper(t, "gpt-oss-120b", "hgx-h200:32", Config{Role: Prefill, Layout: Layout{TP: tp, CP: cp, Overlap: NoOverlap}})
+		s.contextParallel(&p, nil, &s.main, rows)
+		return p
+	}
+	// half of the layers are windows of 128; keys and values of a rank's heads of 64, in BF16
+	for _, x := range []struct{ tp, cp int }{{1, 4}, {4, 2}, {8, 2}, {8, 4}} {
+		p, entry := at(x.tp, x.cp), float64(2*64*2*8/x.tp)
+		others := float64(rows*(x.cp-1)) * entry
+		near(t, "written", p.bytes, layers/2*(others+2*128*entry), 1e-12)
+		near(t, "sent", p.link[0]+p.link[1], p.bytes, 1e-12)
+		if outside := x.tp*x.cp > 8; (p.link[1] > 0) != outside || outside && p.link[0] != 0 && x.tp == 8 {
+			t.Errorf("TP %d CP %d: %g bytes inside a node, %g outside", x.tp, x.cp, p.link[0], p.link[1])
+		}
+	}
+	inside, outside := at(4, 2), at(8, 2) // of which each has half the bytes
+	if inside.time[cause.CommBandwidth] >= outside.time[cause.CommBandwidth] {
+		t.Errorf("%g s inside a node, %g s for half the bytes outside", inside.time[cause.CommBandwidth], outside.time[cause.CommBandwidth])
+	}
+}
+
 // A gather sends (CP − 1)/CP of its bytes from every rank, a hand-over all of its own;
 // nothing else of a dense model crosses a link without tensor parallelism.
 func TestContextParallelLinkBytes(t *testing.T) {
@@ -246,6 +297,13 @@ func TestContextParallelMemory(t *testing.T) {
 	x, y := a.Memory(), b.Memory()
 	if x.SequenceBytes(100_000) != y.SequenceBytes(100_000) || x.TransferBytes(100_000) != y.TransferBytes(100_000) || x.WeightBytes != y.WeightBytes {
 		t.Errorf("%+v and %+v", x, y)
+	}
+	// an expert that ranks cut, every rank having a slice of each, is cut over all of them
+	c = Config{Role: Prefill, Layout: Layout{DP: 8, EP: 1}}
+	cut := newStepper(t, "gpt-oss-120b", "hgx-h200", c)
+	c.Layout.DP, c.Layout.CP = 1, 8
+	if shared := newStepper(t, "gpt-oss-120b", "hgx-h200", c); shared.Memory().WeightBytes != cut.Memory().WeightBytes {
+		t.Errorf("weights of %d bytes, cut over data-parallel ranks %d", shared.Memory().WeightBytes, cut.Memory().WeightBytes)
 	}
 	// beside an eighth of the rows, keys (128 of them without position) and values of 128 heads of all tokens
 	if want := x.Activations/8 + 2*32768*128*256; y.Activations != want {
