@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +27,7 @@ const calibrateExamples = `  # how far the shipped constants of H100 are from a 
 type calibrateFlags struct {
 	kernels, sources, classes, dirs []string
 	chip, output, write, said       string
+	metricsAddr                     string
 	workers                         int
 	files                           outputs
 }
@@ -61,6 +61,7 @@ decides.`,
 	addForceFlag(c, &f.files)
 	c.Flags().StringVar(&f.said, "source-text", "", "where the timings come from, for the source: lines of --write; without it the files' names")
 	c.Flags().IntVar(&f.workers, "workers", 0, "fits at a time; 0 is one a core")
+	addMetricsFlag(c, &f.metricsAddr)
 	addTopologyDirs(c, &f.dirs)
 	c.Flags().SortFlags = false
 	offerFor(c, "chip", func() []string { return topologies.ChipRefs(f.dirs...) })
@@ -95,14 +96,19 @@ func (f *calibrateFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	w, end, err := watch(c, observing{Addr: f.metricsAddr})
+	if err != nil {
+		return err
+	}
+	defer end()
 	rows, err := f.read(c, chip)
 	if err != nil {
 		return err
 	}
-	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "fits"}
+	bar := newRunBar(c, "fits", w)
 	keep(c.Context())
 	report, err := calibrate.Run(c.Context(), chip, rows, calibrate.Options{Sources: f.sources, Classes: f.classes, Workers: f.workers, Done: bar.show})
-	bar.line.clear()
+	bar.close()
 	if report == nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +26,8 @@ type engineTuning struct {
 	steps    int
 	write    string
 	outputs  outputs
+
+	metricsAddr string
 }
 
 func newCalibrateEngine() *cobra.Command {
@@ -58,6 +59,7 @@ fitted or held out together and weigh as much as one.`,
 	addForceFlag(c, &f.outputs)
 	fl.StringArrayVar(&f.files.filters, "filter", nil, "COLUMN=VALUE: only rows of the file whose column has the value (repeatable)")
 	fl.IntVar(&f.files.workers, "workers", 0, "rows at a time; 0 is one a core")
+	addMetricsFlag(c, &f.metricsAddr)
 	addModelDirs(c, &f.files.modelDirs)
 	addTopologyDirs(c, &f.files.topologyDirs)
 	offerFor(c, "engine", cost.EngineNames)
@@ -84,18 +86,23 @@ func (f *engineTuning) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return fmt.Errorf("--engine: %w", err)
 	}
+	w, end, err := watch(c, observing{Addr: f.metricsAddr})
+	if err != nil {
+		return err
+	}
+	defer end()
 	files := f.files
 	files.engine = "" // rows keep their own: those of another engine are left out
 	sets, err := files.read(args)
 	if err != nil {
 		return err
 	}
-	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "runs"}
+	bar := newRunBar(c, "runs", w)
 	found, err := validate.Tune(c.Context(), sets, validate.TuneOptions{
 		Engine: engine, Names: f.names, PerGroup: f.perGroup, HeldOut: f.heldOut, Steps: f.steps,
 		Run: validate.Options{Run: sim.Options{Source: plant.Source{ModelDirs: files.modelDirs, TopologyDirs: files.topologyDirs}}, Workers: files.workers, Done: bar.show},
 	})
-	bar.line.clear()
+	bar.close()
 	if err != nil {
 		return err
 	}

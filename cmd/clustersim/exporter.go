@@ -16,6 +16,7 @@ const everyInstance = "all"
 // its own: a scrape reads one pointer, and the run never waits for it.
 type exporter struct {
 	latest func() *published
+	come   func() *advance
 
 	running, waiting, kvUsage    *prometheus.Desc
 	ttft, itl, tpot, e2e         *prometheus.Desc
@@ -24,6 +25,7 @@ type exporter struct {
 	simulated, speed, events     *prometheus.Desc
 	requests, causeSeconds, link *prometheus.Desc
 	mfu, mbu, busy               *prometheus.Desc
+	progress, points             *prometheus.Desc
 }
 
 func newExporter(latest func() *published) *exporter {
@@ -35,6 +37,7 @@ func newExporter(latest func() *published) *exporter {
 	}
 	return &exporter{
 		latest:       latest,
+		come:         func() *advance { return nil },
 		running:      engine("num_requests_running", "Requests in the running batch."),
 		waiting:      engine("num_requests_waiting", "Requests waiting to be processed."),
 		kvUsage:      engine("kv_cache_usage_perc", "KV cache in use; 1 is all of it."),
@@ -46,7 +49,7 @@ func newExporter(latest func() *published) *exporter {
 		hits:         engine("prefix_cache_hits", "Prompt blocks found in the prefix cache."),
 		prompt:       engine("prompt_tokens_total", "Prompt tokens processed."),
 		generation:   engine("generation_tokens_total", "Output tokens emitted."),
-		simulated:    own("simulated_seconds", "Simulated time since the start of the run."),
+		simulated:    own("simulated_seconds_total", "Simulated time since the start of the run; other rates divided by this one's are per simulated second."),
 		speed:        own("speed_ratio", "Simulated seconds per wall second since the start of the run."),
 		events:       own("events_total", "Events processed."),
 		requests:     own("requests", "Requests by state; initial, arrived, completed, rejected and lost add up over the run.", "state"),
@@ -55,6 +58,8 @@ func newExporter(latest func() *published) *exporter {
 		mfu:          own("pool_mfu_ratio", "Model FLOPs of a pool over its chips' peak, since the last observation.", "pool"),
 		mbu:          own("pool_mbu_ratio", "Compulsory HBM bytes of a pool over its chips' bandwidth, since the last observation.", "pool"),
 		busy:         own("pool_busy_ratio", "Share of the time of a pool's instances that is in steps, since the last observation.", "pool"),
+		progress:     own("progress_ratio", "Share of the command's work that is done."),
+		points:       own("sweep_points", "Points of the sweep by state: finished, failed, running or waiting.", "state"),
 	}
 }
 
@@ -63,13 +68,21 @@ func (e *exporter) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range [...]*prometheus.Desc{
 		e.running, e.waiting, e.kvUsage, e.ttft, e.itl, e.tpot, e.e2e, e.queries, e.hits, e.prompt, e.generation,
 		e.simulated, e.speed, e.events, e.requests, e.causeSeconds, e.link, e.mfu, e.mbu, e.busy,
+		e.progress, e.points,
 	} {
 		out <- d
 	}
 }
 
-// Collect reads the latest snapshot; before the first there is nothing.
+// Collect reads how far the command has come and the latest snapshot; before the first
+// there is nothing else.
 func (e *exporter) Collect(out chan<- prometheus.Metric) {
+	if come := e.come(); come != nil {
+		out <- gauge(e.progress, come.ratio)
+		for state, n := range come.points {
+			out <- gauge(e.points, float64(n), state)
+		}
+	}
 	p := e.latest()
 	if p == nil {
 		return
@@ -136,7 +149,7 @@ func histogram(d *prometheus.Desc, h *metrics.Histogram, labels ...string) prome
 
 func (e *exporter) run(out chan<- prometheus.Metric, p *published) {
 	s := p.snapshot
-	out <- gauge(e.simulated, s.Now.Seconds())
+	out <- counter(e.simulated, s.Now.Seconds())
 	out <- gauge(e.speed, p.speed)
 	out <- counter(e.events, float64(s.Events))
 	c := &s.Requests

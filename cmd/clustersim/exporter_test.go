@@ -43,7 +43,9 @@ func snapshot(now des.Time) *metrics.Snapshot {
 
 func testExporter() *exporter {
 	p := &published{snapshot: snapshot(12_500_000_000), speed: 60.5, model: "deepseek-v4-pro", tiers: []string{"board", "fabric"}}
-	return newExporter(func() *published { return p })
+	e := newExporter(func() *published { return p })
+	e.come = func() *advance { return &advance{ratio: 0.25, points: map[string]int{"finished": 1, "waiting": 3}} }
+	return e
 }
 
 // exposition is what a scrape of testExporter reads, by and large.
@@ -67,6 +69,9 @@ clustersim_pool_mbu_ratio{pool="prefill"} 0.4
 # TYPE clustersim_pool_mfu_ratio gauge
 clustersim_pool_mfu_ratio{pool="decode"} 0.1
 clustersim_pool_mfu_ratio{pool="prefill"} 0.1
+# HELP clustersim_progress_ratio Share of the command's work that is done.
+# TYPE clustersim_progress_ratio gauge
+clustersim_progress_ratio 0.25
 # HELP clustersim_requests Requests by state; initial, arrived, completed, rejected and lost add up over the run.
 # TYPE clustersim_requests gauge
 clustersim_requests{state="arrived"} 5
@@ -76,12 +81,16 @@ clustersim_requests{state="initial"} 1
 clustersim_requests{state="lost"} 0
 clustersim_requests{state="measured"} 1
 clustersim_requests{state="rejected"} 0
-# HELP clustersim_simulated_seconds Simulated time since the start of the run.
-# TYPE clustersim_simulated_seconds gauge
-clustersim_simulated_seconds 12.5
+# HELP clustersim_simulated_seconds_total Simulated time since the start of the run; other rates divided by this one's are per simulated second.
+# TYPE clustersim_simulated_seconds_total counter
+clustersim_simulated_seconds_total 12.5
 # HELP clustersim_speed_ratio Simulated seconds per wall second since the start of the run.
 # TYPE clustersim_speed_ratio gauge
 clustersim_speed_ratio 60.5
+# HELP clustersim_sweep_points Points of the sweep by state: finished, failed, running or waiting.
+# TYPE clustersim_sweep_points gauge
+clustersim_sweep_points{state="finished"} 1
+clustersim_sweep_points{state="waiting"} 3
 # HELP vllm:generation_tokens_total Output tokens emitted.
 # TYPE vllm:generation_tokens_total counter
 vllm:generation_tokens_total{instance="all",model_name="deepseek-v4-pro",pool="decode"} 8
@@ -165,7 +174,9 @@ var promised = map[string]struct {
 	"vllm:prefix_cache_hits":                     {"COUNTER", "instance model_name pool"},
 	"vllm:prompt_tokens_total":                   {"COUNTER", "instance model_name pool"},
 	"vllm:generation_tokens_total":               {"COUNTER", "instance model_name pool"},
-	"clustersim_simulated_seconds":               {"GAUGE", ""},
+	"clustersim_progress_ratio":                  {"GAUGE", ""},
+	"clustersim_sweep_points":                    {"GAUGE", "state"},
+	"clustersim_simulated_seconds_total":         {"COUNTER", ""},
 	"clustersim_speed_ratio":                     {"GAUGE", ""},
 	"clustersim_events_total":                    {"COUNTER", ""},
 	"clustersim_requests":                        {"GAUGE", "state"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/des"
 	"github.com/clustersim/clustersim/sim/metrics"
@@ -58,6 +59,7 @@ type observer struct {
 	model    string   // label of the engine's metrics
 	tiers    []string // the topology's, innermost first
 	latest   atomic.Pointer[published]
+	advanced atomic.Pointer[advance]
 	progress *progress
 	server   *http.Server
 	served   chan error
@@ -72,6 +74,36 @@ type published struct {
 	tiers    []string
 }
 
+// advance is how far a command has come.
+type advance struct {
+	ratio  float64        // of its work that is done
+	points map[string]int // of a sweep, by state; nil of anything else
+}
+
+// advance publishes how far the command has come.
+func (w *observer) advance(a advance) { w.advanced.Store(&a) }
+
+// addMetricsFlag declares --metrics-addr.
+func addMetricsFlag(c *cobra.Command, addr *string) {
+	c.Flags().StringVar(addr, "metrics-addr", "", "serve Prometheus metrics at `ADDRESS` from the first second to the last: :9464 for this machine alone, 0.0.0.0:9464 for others too")
+}
+
+// watch is newObserver for a command: it says where the metrics are, and what it returns
+// closes the endpoint when the result has been delivered.
+func watch(c *cobra.Command, o observing) (w *observer, end func(), err error) {
+	if w, err = newObserver(c.Context(), o); err != nil {
+		return nil, nil, err
+	}
+	if w.addr != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "metrics at http://%s/metrics\n", w.addr)
+	}
+	return w, func() {
+		if e := w.close(); e != nil {
+			c.PrintErrln("warning: " + e.Error())
+		}
+	}, nil
+}
+
 // newObserver starts to watch; with an address it listens before it returns, so
 // that one in use is an error before there is work.
 func newObserver(ctx context.Context, o observing) (*observer, error) {
@@ -79,6 +111,7 @@ func newObserver(ctx context.Context, o observing) (*observer, error) {
 		return nil, fmt.Errorf("--speed: must be 0 (as fast as possible) or from %g to %g, got %g", slowest, fastest, o.Speed)
 	}
 	w := &observer{ctx: ctx, speed: o.Speed, started: time.Now()}
+	w.advance(advance{})
 	if o.Progress != nil {
 		w.progress = &progress{out: o.Progress, started: w.started}
 	}
@@ -109,7 +142,9 @@ func (w *observer) listen(addr string) error {
 		at = loopback + at
 	}
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(newExporter(w.latest.Load)); err != nil {
+	exporter := newExporter(w.latest.Load)
+	exporter.come = w.advanced.Load
+	if err := registry.Register(exporter); err != nil {
 		return failed(fmt.Errorf("metrics: %w", err))
 	}
 	listener, err := net.Listen("tcp", at)
@@ -153,6 +188,7 @@ func (w *observer) observe(s *metrics.Snapshot) (stop bool) {
 		p.speed = s.Now.Seconds() / wall
 	}
 	w.latest.Store(p)
+	w.advance(advance{ratio: done(s)})
 	if w.progress != nil {
 		w.progress.show(s, p.speed, now)
 	}

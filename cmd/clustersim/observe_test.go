@@ -43,7 +43,7 @@ func TestEndpoint(t *testing.T) {
 	if w.observe(snapshot(3e9)) {
 		t.Error("stopped")
 	}
-	if got := get(t, base+"/metrics"); !strings.Contains(got, "clustersim_simulated_seconds 3\n") ||
+	if got := get(t, base+"/metrics"); !strings.Contains(got, "clustersim_simulated_seconds_total 3\n") ||
 		!strings.Contains(got, `vllm:num_requests_running{instance="0",model_name="m",pool="prefill"} 1`) {
 		t.Errorf("got %s", got)
 	}

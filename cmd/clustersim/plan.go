@@ -22,7 +22,7 @@ const planExamples = `  # the layouts of the whole supernode, best first
   clustersim plan --model v3 --topo cloudmatrix384 --mode disaggregated --set deployment.decode.ep=320`
 
 func newPlanCommand() *cobra.Command {
-	var output string
+	var output, metricsAddr string
 	var all bool
 	c := &cobra.Command{
 		Use:   "plan [scenario.yaml]",
@@ -37,6 +37,7 @@ requests and of clients do not, since capacity is what is looked for.`,
 	}
 	in := addScenarioFlags(c)
 	addOutputFlag(c, &output, "text or json", "text", "json")
+	addMetricsFlag(c, &metricsAddr)
 	c.Flags().BoolVar(&all, "all", false, "list every layout, also those that cannot run")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := textOrJSON(output); err != nil {
@@ -46,7 +47,14 @@ requests and of clients do not, since capacity is what is looked for.`,
 		if err != nil {
 			return err
 		}
-		s, p, err := plan.Complete(c.Context(), s, in.options(c), plan.Options{LayoutOnly: true})
+		_, end, err := watch(c, observing{Addr: metricsAddr})
+		if err != nil {
+			return err
+		}
+		defer end()
+		search := newPhases(c, searching)
+		s, p, err := plan.Complete(c.Context(), s, in.options(c), plan.Options{LayoutOnly: true, Progress: search.say})
+		search.close()
 		if err != nil {
 			return err
 		}
@@ -57,6 +65,9 @@ requests and of clients do not, since capacity is what is looked for.`,
 	}
 	return c
 }
+
+// searching is what a search for a layout is called until it says what it is at.
+const searching = "searching layouts"
 
 // shownLayouts is how many layouts the table has when not all are asked for.
 const shownLayouts = 12

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +26,13 @@ type served struct {
 
 func serve(t *testing.T, args ...string) *served {
 	t.Helper()
-	s := &served{cmd: exec.Command("clustersim", append(args, "--metrics-addr", ":0")...), stderr: make(chan string, 1)}
+	return serving(t, exec.Command("clustersim", append(args, "--metrics-addr", ":0")...))
+}
+
+// serving starts a command that has been given a port.
+func serving(t *testing.T, c *exec.Cmd) *served {
+	t.Helper()
+	s := &served{cmd: c, stderr: make(chan string, 1)}
 	s.cmd.Stdout = &s.stdout
 	errs, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -109,12 +117,98 @@ func TestPortIsUpDuringTheSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	reply.Body.Close()
-	if body := get(t, "http://"+s.addr+"/metrics"); body != "" {
-		t.Errorf("the search has metrics of a run: %s", body)
+	if body := get(t, "http://"+s.addr+"/metrics"); !strings.Contains(body, "clustersim_progress_ratio 0\n") || strings.Contains(body, "vllm:") {
+		t.Errorf("the search has metrics of a run, or none: %s", body)
 	}
 	s.cmd.Process.Signal(os.Interrupt)
 	if rest := <-s.stderr; !strings.Contains(rest, "interrupted before there was a result") {
 		t.Errorf("it was no search: %s", rest)
+	}
+}
+
+// Every command that takes a while has a port, which says from the start how much is done.
+func TestPortsOfCommands(t *testing.T) {
+	system := []string{"--model", "v4", "--topo", "supernode8912"}
+	for name, args := range map[string][]string{
+		"plan":             append([]string{"plan"}, system...),
+		"sweep":            append([]string{"sweep", "--set", "seed=1,2,3"}, system...),
+		"validate":         {"validate"},
+		"calibrate":        {"calibrate", "--kernels", "-", "--chip", "h100"},
+		"calibrate engine": {"calibrate", "engine", "--engine", "vllm", "./cases.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := exec.Command("clustersim", append(args, "--metrics-addr", ":0")...)
+			c.Dir = t.TempDir()
+			if err := os.WriteFile(filepath.Join(c.Dir, "cases.yaml"), []byte(slowCases), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			stdin, err := c.StdinPipe() // it stays open
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stdin.Close()
+			s := serving(t, c)
+			body := get(t, "http://"+s.addr+"/metrics")
+			if !strings.Contains(body, "clustersim_progress_ratio 0\n") {
+				t.Errorf("got %q", body)
+			}
+			c.Process.Kill()
+			<-s.stderr
+			c.Wait()
+		})
+	}
+}
+
+// slowCases is a list of one deployment that takes a while.
+const slowCases = `version: 1
+cases:
+- id: a
+  source: made up
+  scenario:
+    model: llama-3.1-8b
+    topology: hgx-h100:8
+    workload: {profile: chat, rate: 10, requests: 100000}
+    deployment: {mode: aggregated, engine: vllm, serve: {instances: 8, tp: 1}}
+  measure: {tpot_ms_p50: 10, ttft_ms_p50: 50}
+`
+
+// A sweep's port counts its points, and what is scraped changes nothing.
+func TestPortOfASweep(t *testing.T) {
+	sweep := []string{"sweep", "--model", "llama-3.1-8b", "--topo", "hgx-h100:8", "--mode", "aggregated", "--set", "deployment.serve.tp=1",
+		"--rate", "20", "--requests", "3000", "--set", "seed=1,2,3,4", "--workers", "1", "--output", "csv"}
+	want := text(t, strings.Join(sweep, " "), "")
+	s := serve(t, sweep...)
+	states := regexp.MustCompile(`clustersim_sweep_points\{state="(\w+)"\} (\d+)`)
+	silent, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	seen := map[string]bool{}
+	for range 10_000 {
+		reply, err := http.Get("http://" + s.addr + "/metrics")
+		if err != nil {
+			break // it has ended
+		}
+		body, _ := io.ReadAll(reply.Body)
+		reply.Body.Close()
+		sum := 0
+		for _, m := range states.FindAllStringSubmatch(string(body), -1) {
+			n, _ := strconv.Atoi(m[2])
+			sum += n
+			seen[m[1]] = seen[m[1]] || n > 0
+		}
+		if sum != 0 && sum != 4 {
+			t.Errorf("%d points of 4: %s", sum, body)
+		}
+	}
+	<-s.stderr
+	if err := s.cmd.Wait(); err != nil || s.stdout.String() != want {
+		t.Errorf("%v: %s, want %s", err, s.stdout.String(), want)
+	}
+	if !seen["running"] || !seen["waiting"] || !seen["finished"] || seen["failed"] {
+		t.Errorf("points were %v", seen)
 	}
 }
 

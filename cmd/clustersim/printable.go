@@ -34,6 +34,14 @@ func (w *printable) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// escaped is a text as a printable stream shows it.
+func escaped(text string) string {
+	var out bytes.Buffer
+	// A buffer takes everything.
+	_, _ = (&printable{to: &out}).Write([]byte(text))
+	return out.String()
+}
+
 // control is C0 but for line ends and tabs, delete, and C1.
 func control(r rune) bool {
 	return r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0

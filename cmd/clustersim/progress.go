@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -18,7 +17,7 @@ import (
 )
 
 const (
-	progressAfter = 2 * time.Second        // a shorter run shows nothing
+	progressAfter = time.Second            // what is shorter shows nothing
 	progressEvery = 200 * time.Millisecond // the line is drawn again
 )
 
@@ -60,7 +59,7 @@ func (p *progress) clear() {
 // be drawn over.
 func (p *progress) write(line string) {
 	room := columns(p.out) - 1 // a full line wraps on some terminals
-	line = cut(line, room)
+	line = cut(escaped(line), room)
 	width := utf8.RuneCountInString(line)
 	fmt.Fprintf(p.out, "\r%s%s", line, strings.Repeat(" ", max(0, min(p.width, room)-width)))
 	p.width = width
@@ -129,41 +128,22 @@ func progressLine(s *metrics.Snapshot, speed float64, wall time.Duration, column
 	return meter(f, b.String(), columns)
 }
 
-// sweepBar draws how far a sweep has come, several times a second until it is closed: a
-// point may take minutes in which nothing ends. Without a terminal it draws nothing.
+// sweepBar draws how far a sweep has come.
 type sweepBar struct {
-	mu      sync.Mutex // points begin and end on goroutines of their own
-	line    progress
+	live    // its lock: points begin and end on goroutines of their own
+	tell    func(advance)
 	points  []sweep.Point
 	before  int // finished when the sweep was resumed
 	ended   int // since
 	failed  int
 	last    time.Time // when a point has ended, or the first was begun
 	running []int
-	closing chan struct{}
-	closed  sync.WaitGroup
 }
 
 // newSweepBar draws to a terminal, or nowhere.
 func newSweepBar(w io.Writer) *sweepBar {
-	b := &sweepBar{line: progress{out: w, started: time.Now()}, closing: make(chan struct{})}
-	if w == nil {
-		return b
-	}
-	b.closed.Go(func() {
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case now := <-tick.C:
-				b.mu.Lock()
-				b.draw(now)
-				b.mu.Unlock()
-			case <-b.closing:
-				return
-			}
-		}
-	})
+	b := &sweepBar{tell: func(advance) {}}
+	b.start(w, b.text)
 	return b
 }
 
@@ -174,12 +154,14 @@ func (b *sweepBar) count(points []sweep.Point, finished int) {
 	b.points, b.before = points, finished
 	b.line.started = time.Now()
 	b.last = b.line.started
+	b.moved()
 }
 
 func (b *sweepBar) begin(id int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.running = append(b.running, id)
+	b.moved()
 	if now := time.Now(); b.line.out != nil && now.Sub(b.line.drawn) >= progressEvery {
 		b.draw(now)
 	}
@@ -194,32 +176,19 @@ func (b *sweepBar) end(o *sweep.Outcome) {
 		b.failed++
 	}
 	b.last = time.Now()
+	b.moved()
 }
 
-// note lets something else be written where the line stands.
-func (b *sweepBar) note(write func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.line.clear()
-	write()
-}
-
-// close takes the line away; it may be called twice.
-func (b *sweepBar) close() {
-	b.mu.Lock()
-	select {
-	case <-b.closing:
-	default:
-		close(b.closing)
-	}
-	b.mu.Unlock()
-	b.closed.Wait()
-	b.line.clear()
-}
-
-func (b *sweepBar) draw(now time.Time) {
-	b.line.drawn = now
-	b.line.write(b.text(now, columns(b.line.out)))
+// moved tells how many points are where; the lock is held.
+func (b *sweepBar) moved() {
+	finished := b.before + b.ended - b.failed
+	b.tell(advance{
+		ratio: float64(b.before+b.ended) / float64(max(1, len(b.points))),
+		points: map[string]int{
+			"finished": finished, "failed": b.failed, "running": len(b.running),
+			"waiting": len(b.points) - finished - b.failed - len(b.running),
+		},
+	})
 }
 
 func (b *sweepBar) text(now time.Time, columns int) string {

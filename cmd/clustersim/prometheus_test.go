@@ -142,7 +142,7 @@ func TestPrometheusScrapesAnObserver(t *testing.T) {
 		}
 	}()
 	query := startPrometheus(t, w.addr.String())
-	await(t, "the run is scraped", func() bool { _, ok := query("clustersim_simulated_seconds"); return ok })
+	await(t, "the run is scraped", func() bool { _, ok := query("clustersim_simulated_seconds_total"); return ok })
 	for expr, want := range map[string]float64{
 		`vllm:num_requests_running{pool="decode",instance="0"}`:                     3,
 		`sum by (model_name) (vllm:num_requests_running{model_name="v4"})`:          6,
@@ -163,7 +163,7 @@ func TestPrometheusScrapesAnObserver(t *testing.T) {
 	}
 	// Paced, so a scraper sees simulated time move, and move at the speed asked for.
 	await(t, "simulated time moves", func() bool {
-		moved, ok := query("delta(clustersim_simulated_seconds[2s])")
+		moved, ok := query("delta(clustersim_simulated_seconds_total[2s])")
 		return ok && moved > 0
 	})
 	if speed, ok := query("clustersim_speed_ratio"); !ok || speed <= 0 || speed > 61 {
@@ -195,7 +195,7 @@ func TestPrometheusScrapesARun(t *testing.T) {
 		"requests arrive":        `clustersim_requests{state="arrived"}`,
 		"causes are booked":      `clustersim_cause_seconds_total{phase="decode",cause="hbm_weights"}`,
 		"every instance reports": `count(vllm:num_requests_running) == 8`,
-		"simulated time moves":   `delta(clustersim_simulated_seconds[1s])`,
+		"simulated time moves":   `delta(clustersim_simulated_seconds_total[1s])`,
 	} {
 		await(t, name, func() bool { v, ok := query(expr); return ok && v > 0 })
 		if now, ok := query(tokens); ok {

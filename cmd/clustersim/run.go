@@ -68,7 +68,7 @@ without a layout the best one within the SLO is searched for.`,
 	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives result.json and scenario.yaml; of an earlier run's only with --force")
 	c.Flags().StringVar(&f.requestsOut, "requests-out", "", "`FILE` that receives one row a request: .csv, .jsonl or .parquet")
 	addForceFlag(c, &f.files)
-	c.Flags().StringVar(&f.metricsAddr, "metrics-addr", "", "serve Prometheus metrics at `ADDRESS` from the search to the result: :9464 for this machine alone, 0.0.0.0:9464 for others too")
+	addMetricsFlag(c, &f.metricsAddr)
 	c.Flags().Float64Var(&f.speed, "speed", 0, "`X` simulated seconds a wall second at most; 0 is as fast as possible")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "search the highest rate with 90 % of requests within the SLO, to 2 %; without --rate the run is at 80 % of it")
 	c.Flags().BoolVar(&f.sloStrict, "slo-strict", false, "exit with 3 when less than 90 % of requests are within the SLO")
@@ -88,20 +88,15 @@ func (f *runFlags) run(c *cobra.Command, args []string) (err error) {
 	if err := f.checkFiles(s, args); err != nil {
 		return err
 	}
-	w, err := newObserver(c.Context(), observing{Addr: f.metricsAddr, Speed: f.speed, Progress: terminal(c.ErrOrStderr())})
+	w, end, err := watch(c, observing{Addr: f.metricsAddr, Speed: f.speed, Progress: terminal(c.ErrOrStderr())})
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if e := w.close(); e != nil {
-			c.PrintErrln("warning: " + e.Error())
-		}
-	}()
-	if w.addr != nil {
-		fmt.Fprintf(c.ErrOrStderr(), "metrics at http://%s/metrics\n", w.addr)
-	}
+	defer end()
 	opt := f.scenario.options(c)
-	s, p, err := plan.Complete(c.Context(), s, opt, plan.Options{Progress: progressText(c), FindCapacity: f.findCapacity})
+	search := newPhases(c, searching)
+	s, p, err := plan.Complete(c.Context(), s, opt, plan.Options{Progress: search.say, FindCapacity: f.findCapacity})
+	search.close()
 	if err != nil {
 		return err
 	}
@@ -228,13 +223,4 @@ func printScenario(c *cobra.Command, s *scenario.Scenario) error {
 	}
 	_, err = c.OutOrStdout().Write(text)
 	return failed(err)
-}
-
-// progressText writes lines of progress to a terminal.
-func progressText(c *cobra.Command) func(string) {
-	w := terminal(c.ErrOrStderr())
-	if w == nil {
-		return nil
-	}
-	return func(text string) { fmt.Fprintln(&printable{to: w}, text) }
 }

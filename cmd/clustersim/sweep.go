@@ -34,6 +34,7 @@ type sweepFlags struct {
 	output, dir             string
 	fixLayout, findCapacity bool
 	resume                  bool
+	metricsAddr             string
 	workers                 int
 	files                   outputs
 }
@@ -64,6 +65,7 @@ to the byte, what the sweep would have given in one go.`,
 	c.Flags().StringVar(&f.dir, "out", "", "folder `DIR` that receives points.jsonl as points end, sweep.json and scenario.yaml, the grid's base")
 	c.Flags().BoolVar(&f.resume, "resume", false, "go on with the sweep of the same grid that --out holds")
 	addForceFlag(c, &f.files)
+	addMetricsFlag(c, &f.metricsAddr)
 	c.Flags().BoolVar(&f.fixLayout, "fix-layout", false, "all points share the layout that is best for the base scenario")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "find each point's capacity to 2 % also where a rate is given")
 	c.Flags().IntVar(&f.workers, "workers", 0, "`N` points at a time; 0 is one a core")
@@ -89,7 +91,13 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	if err := f.checkFiles(base, axes, args); err != nil {
 		return err
 	}
+	w, end, err := watch(c, observing{Addr: f.metricsAddr})
+	if err != nil {
+		return err
+	}
+	defer end()
 	bar := newSweepBar(terminal(c.ErrOrStderr()))
+	bar.tell = w.advance
 	defer bar.close()
 	opt := f.scenario.options(c)
 	points, err := f.points(c, base, axes)

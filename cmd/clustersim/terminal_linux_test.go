@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +39,75 @@ func terminalOf(t *testing.T, columns uint16) (screen, tty *os.File) {
 	return screen, tty
 }
 
+// watched starts a command and gives what it has drawn on a terminal by its end, and after
+// how long the first of it.
+func watched(t *testing.T, c *exec.Cmd, screen, tty *os.File) (drawn string, first time.Duration) {
+	t.Helper()
+	started := time.Now()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tty.Close()
+	defer screen.Close()
+	var text bytes.Buffer
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := screen.Read(buffer) // fails once nobody has the terminal open
+		if n > 0 && first == 0 {
+			first = time.Since(started)
+		}
+		text.Write(buffer[:n])
+		if err != nil {
+			return text.String(), first
+		}
+	}
+}
+
+// fitting are the lines that were drawn over each other, none of which wraps.
+func fitting(t *testing.T, drawn string, columns uint16) []string {
+	t.Helper()
+	lines := strings.FieldsFunc(drawn, func(r rune) bool { return r == '\r' || r == '\n' })
+	for _, line := range lines {
+		if utf8.RuneCountInString(line) >= int(columns) {
+			t.Errorf("%d columns: %q would wrap", columns, line)
+		}
+	}
+	return lines
+}
+
+// Every command that takes more than a second says what it is at, on a line that fits.
+func TestProgressOnATerminal(t *testing.T) {
+	path, err := exec.LookPath("clustersim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := []string{"--model", "llama-3.1-8b", "--topo", "hgx-h100:8", "--mode", "aggregated", "--set", "deployment.serve.tp=1"}
+	for want, args := range map[string][]string{
+		"simulated ":        append(system, "--set", "deployment.serve.instances=8", "--rate", "20", "--requests", "2000000"),
+		"searching layouts": {"plan", "--model", "v4", "--topo", "supernode8912", "--set", "workload.input_tokens=100000"},
+		"runs":              {"validate", "./cases.yaml"},
+	} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			const columns = 60
+			screen, tty := terminalOf(t, columns)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*progressAfter)
+			defer cancel()
+			c := exec.CommandContext(ctx, path, args...)
+			c.Dir, c.Stderr = t.TempDir(), tty
+			if err := os.WriteFile(filepath.Join(c.Dir, "cases.yaml"), []byte(strings.ReplaceAll(slowCases, "100000", "5000000")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			drawn, _ := watched(t, c, screen, tty)
+			_ = c.Wait() // it was stopped, unless it was quick
+			if fitting(t, drawn, columns); !strings.Contains(drawn, want) && time.Since(begun) > 2*progressAfter {
+				t.Errorf("%q is not shown: %q", want, drawn)
+			}
+		})
+	}
+}
+
 // On a terminal a sweep shows one line from the first second on, which never wraps at its
 // width, says how many points are done, what is left and what is in work, and is gone at
 // the end.
@@ -51,39 +122,15 @@ func TestSweepOnATerminal(t *testing.T) {
 			"--set", "deployment.serve.tp=1", "--set", "workload.rate=20,21,22,23", "--workers", "1", "--output", "csv")
 		var stdout bytes.Buffer
 		c.Stdout, c.Stderr = &stdout, tty
-		started := time.Now()
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		tty.Close()
-		var text bytes.Buffer
-		var first time.Duration
-		buffer := make([]byte, 1<<16)
-		for {
-			n, err := screen.Read(buffer) // fails once nobody has the terminal open
-			if n > 0 && first == 0 {
-				first = time.Since(started)
-			}
-			text.Write(buffer[:n])
-			if err != nil {
-				break
-			}
-		}
-		screen.Close()
+		drawn, first := watched(t, c, screen, tty)
 		if err := c.Wait(); err != nil || strings.Count(stdout.String(), "\n") != 5 {
 			t.Errorf("%d columns: %v\n%s", columns, err, &stdout)
 		}
-		drawn := text.String()
 		if strings.Contains(drawn, "\n") {
 			t.Errorf("%d columns: more than a line: %q", columns, drawn)
 		}
-		lines := strings.Split(drawn, "\r")
-		for _, line := range lines {
-			if utf8.RuneCountInString(line) >= int(columns) {
-				t.Errorf("%d columns: %q would wrap", columns, line)
-			}
-		}
-		if last := lines[max(0, len(lines)-2):]; strings.TrimSpace(strings.Join(last, "")) != "" {
+		lines := fitting(t, drawn, columns)
+		if last := lines[max(0, len(lines)-1):]; strings.TrimSpace(strings.Join(last, "")) != "" {
 			t.Errorf("%d columns: not cleared: %q", columns, last)
 		}
 		want := []string{"0/4 points", "1/4 points"}

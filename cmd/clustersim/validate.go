@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +36,7 @@ const validateExamples = `  # the published deployments that ship
 // validateFlags are those of a comparison with measurements.
 type validateFlags struct {
 	output, engine, by      string
+	metricsAddr             string
 	list                    bool
 	filters                 []string
 	limit, workers          int
@@ -71,6 +71,7 @@ lies between.`,
 	c.Flags().IntVar(&f.limit, "limit", 0, "first N rows that can be predicted, of all files together; 0 is all")
 	c.Flags().StringVar(&f.engine, "engine", "", "engine profile to predict every row with, in place of its own")
 	c.Flags().IntVar(&f.workers, "workers", 0, "rows at a time; 0 is one a core")
+	addMetricsFlag(c, &f.metricsAddr)
 	addModelDirs(c, &f.modelDirs)
 	addTopologyDirs(c, &f.topologyDirs)
 	offerBy(c, "by", offerParts(validate.Keys))
@@ -100,16 +101,21 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		args = validate.ShippedNames()
 	}
+	w, end, err := watch(c, observing{Addr: f.metricsAddr})
+	if err != nil {
+		return err
+	}
+	defer end()
 	sets, err := f.read(args)
 	if err != nil {
 		return err
 	}
-	bar := &runBar{progress{out: terminal(c.ErrOrStderr()), started: time.Now()}, "runs"}
+	bar := newRunBar(c, "runs", w)
 	keep(c.Context())
 	report, err := validate.Run(c.Context(), sets, validate.Options{
 		Run: sim.Options{Source: plant.Source{ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}}, Workers: f.workers, By: by, Done: bar.show,
 	})
-	bar.line.clear()
+	bar.close()
 	if report == nil {
 		return err
 	}
@@ -204,21 +210,4 @@ func readMeasurements(name string, o validate.ReadOptions) (*validate.Set, error
 		return nil, err
 	}
 	return validate.Read(name, data, o)
-}
-
-// runBar draws how many of a known number of runs (or what else) are done.
-type runBar struct {
-	line progress
-	what string
-}
-
-func (p *runBar) show(done, total int) {
-	now := time.Now()
-	if p.line.out == nil || now.Sub(p.line.started) < progressAfter || now.Sub(p.line.drawn) < progressEvery {
-		return
-	}
-	p.line.drawn = now
-	left := time.Duration(float64(now.Sub(p.line.started)) * float64(total-done) / float64(done))
-	text := fmt.Sprintf("%d/%d %s  %s left", done, total, p.what, left.Round(time.Second))
-	p.line.write(meter(float64(done)/float64(total), text, columns(p.line.out)))
 }
