@@ -222,8 +222,9 @@ func (p *Plan) cut(t *scenario.Scenario, rate float64) float64 {
 }
 
 // within runs a scenario until a share of its measured requests has finished (0:
-// all) and returns the share of these that met the SLO. The longest answers are the
-// last to finish, and their latency a token is not unlike the others'.
+// all) and returns the share of these that met the SLO, none when what arrived was not
+// served. The longest answers are the last to finish, and their latency a token is not
+// unlike the others'.
 func (p *Plan) within(ctx context.Context, s *scenario.Scenario, finished float64) (float64, error) {
 	opt := p.Options
 	var good, all int64
@@ -248,6 +249,9 @@ func (p *Plan) within(ctx context.Context, s *scenario.Scenario, finished float6
 	}
 	if err := ctx.Err(); err != nil {
 		return 0, err
+	}
+	if !r.Window.Sustained {
+		return 0, nil // a queue that grows leaves no request of a longer run within a limit
 	}
 	lost := r.Requests.Rejected + r.Requests.Lost
 	return float64(good) / math.Max(1, float64(all+lost)), nil

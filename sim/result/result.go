@@ -74,7 +74,7 @@ type Window struct {
 	// decode at the last arrival of the window than at its start, as a share of those that
 	// arrived. It is 0 in a closed loop.
 	QueueGrowth float64 `json:"queue_growth"`
-	// Sustained says that what arrived was served: the queue grew by no more than 3 % of
+	// Sustained says that what arrived was served: the queue grew by no more than 2 % of
 	// the arrivals and what chance makes of these. A rate at which it does is no capacity,
 	// whatever the latencies of a run that ends are.
 	Sustained bool `json:"sustained"`

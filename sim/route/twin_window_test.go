@@ -126,7 +126,7 @@ func (t *twin) settle() {
 		return
 	}
 	q := t.loop.line
-	grew := float64(q.After-q.Before) > 0.03*float64(q.Arrived)+2*math.Sqrt(float64(q.Arrived))
+	grew := float64(q.After-q.Before) > 0.02*float64(q.Arrived)+2*math.Sqrt(float64(q.Arrived))
 	from, to := t.rec.WindowTime(t.now)
 	mean := t.loop.ttft / max(1, t.loop.ttfts)
 	if t.loop.most == 0 || t.cfg.Whole || grew || to-from < des.Time(mean) {

@@ -29,7 +29,7 @@ type Queue struct{ Before, After, Arrived int64 }
 // makes of that (a Poisson number's standard deviation, twice), is one that goes on
 // growing: what arrives is more than what is served.
 const (
-	growth = 0.03
+	growth = 0.02
 	chance = 2
 )
 
