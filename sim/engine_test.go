@@ -178,7 +178,8 @@ func doubled(text []byte) []byte {
 
 // Twice the bandwidths and peaks, of the chip, of its links or of both, make no mean
 // slower. Steps then begin at other instants, and which prompts share one with whose
-// tokens changes: means may move by a percent for that, and a percentile by more.
+// tokens changes: means may move by a percent for that, that of the first token by two,
+// and a percentile by more.
 func TestDoubledHardwareIsNeverSlower(t *testing.T) {
 	for _, x := range []struct{ scenario, topology, chip string }{
 		{"aggregated, Poisson", "hgx-h100", "h100"},
@@ -212,13 +213,13 @@ func TestDoubledHardwareIsNeverSlower(t *testing.T) {
 			}
 			_, fast := run(t, s, sim.Options{Source: plant.Source{TopologyDirs: []string{dir}}})
 			for _, m := range []struct {
-				name       string
-				base, fast float64
+				name             string
+				base, fast, most float64
 			}{
-				{"TTFT", base.Latency.TTFT.Mean, fast.Latency.TTFT.Mean}, {"TPOT", base.Latency.TPOT.Mean, fast.Latency.TPOT.Mean},
-				{"E2E", base.Latency.E2E.Mean, fast.Latency.E2E.Mean},
+				{"TTFT", base.Latency.TTFT.Mean, fast.Latency.TTFT.Mean, 1.02}, {"TPOT", base.Latency.TPOT.Mean, fast.Latency.TPOT.Mean, 1.01},
+				{"E2E", base.Latency.E2E.Mean, fast.Latency.E2E.Mean, 1.01},
 			} {
-				if m.fast > 1.01*m.base {
+				if m.fast > m.most*m.base {
 					t.Errorf("%s with %v doubled: %s %v ms, %v before", x.scenario, files, m.name, m.fast, m.base)
 				}
 			}

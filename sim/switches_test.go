@@ -34,7 +34,7 @@ version: 1
 model: v3
 topology: hgx-h200:16
 workload: {concurrency: 512, requests: 1024, window: all, input_tokens: "200", output_tokens: "50"}
-deployment: {mode: aggregated, serve: {instances: 1, dp: 16, ep: 16}, engine: vllm}
+deployment: {mode: aggregated, serve: {instances: 1, dp: 16, ep: 16}, routing: uniform, engine: vllm}
 `
 	pools = `
 version: 1

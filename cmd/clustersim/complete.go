@@ -83,7 +83,7 @@ func topologyRefs(dirs []string, typed string) (refs []string) {
 }
 
 var (
-	routings     = list("uniform", "power-law(1.01)", "histogram ")
+	routings     = list("power-law(1.01)", "uniform", "histogram ")
 	arrivalKinds = list("poisson", "gamma(", "constant", "burst", "burst(")
 	knobs        = list("uncompressed", "csa=", "hca=", "topk=", "window=", "kv=", "indexer=")
 	tauPresets   = list("pluggable", "lpo", "npo", "cpo", "aspire100ns", "tcp", "rdma", "optics=", "switch=", "serdes=", "fec=", "endpoint=", "software=")

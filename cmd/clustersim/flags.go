@@ -43,7 +43,7 @@ var scenarioFlags = []scenarioFlag{
 	{"mode", "deployment.mode", "MODE", "auto, aggregated or disaggregated"},
 	{"engine", "deployment.engine", "ENGINE", "serving engine profile"},
 	{"overlap", "deployment.overlap", "OVERLAP", "none, two-batch or wave; the engine's own when not given"},
-	{"routing", "deployment.routing", "ROUTING", "how tokens fall on experts: uniform, power-law(1.01) or 'histogram FILE' of measured loads"},
+	{"routing", "deployment.routing", "ROUTING", "how tokens fall on experts: power-law(1.01), uniform or 'histogram FILE' of measured loads (default power-law(1.01), DeepSeek-V3's own traffic)"},
 	{"drafts", "deployment.mtp.drafts", "N", "MTP drafts a step"},
 	{"router", "router.policy", "ROUTER", "policy by which requests find their ranks: least-loaded, power-of-two, round-robin, round-robin-instances, prefix-aware or session-sticky (router list)"},
 	{"kv-compress", "kv_compress", "KNOBS", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed"},

@@ -171,8 +171,9 @@ func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role
 }
 
 // LoadRouting resolves how tokens fall on experts: `uniform`, `power-law(1.01)` or
-// `histogram FILE`, a file of measured loads.
+// `histogram FILE`, a file of measured loads; empty is the scenario's default.
 func LoadRouting(ref string) (cost.Routing, error) {
+	ref = cmp.Or(ref, scenario.DefaultRouting)
 	file, is := strings.CutPrefix(strings.TrimSpace(ref), string(cost.Histogram)+" ")
 	if !is {
 		return cost.ParseRouting(ref)

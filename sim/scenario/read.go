@@ -94,6 +94,9 @@ func (s *Scenario) Defaults() {
 	}
 	s.Router.defaults()
 	d := &s.Deployment
+	if d.Routing == "" {
+		d.Routing = DefaultRouting
+	}
 	if d.Mode == "" {
 		d.Mode = "auto"
 		switch {

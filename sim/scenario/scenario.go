@@ -25,6 +25,11 @@ import (
 // Version is the version of the scenario file.
 const Version = 1
 
+// DefaultRouting is how tokens fall on experts where a scenario does not say: as in
+// DeepSeek-V3's own traffic, which is what every comparison with a measurement assumes of
+// a mixture whose source states nothing.
+const DefaultRouting = "power-law(1.01)"
+
 // Scenario is everything a run depends on: three references (model, topology,
 // workload) plus the deployment, SLO and seed. It prints and reads back
 // identically; a printed, resolved scenario runs to the same result.
@@ -129,7 +134,7 @@ type Deployment struct {
 	Engine    string    `yaml:"engine,omitempty" json:"engine"`
 	MTP       MTP       `yaml:"mtp" json:"mtp"`
 	Overlap   string    `yaml:"overlap,omitempty" json:"overlap"` // none, two-batch, wave, of all pools; empty is the engine's own
-	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a), histogram FILE
+	Routing   string    `yaml:"routing,omitempty" json:"routing"` // uniform, power-law(a), histogram FILE; DefaultRouting when empty
 	// Why is how the layout was chosen when a search chose it.
 	Why string `yaml:"why,omitempty" json:"why,omitempty"`
 	// Chosen are paths that a plan has decided: reports tell them from what was given.

@@ -115,7 +115,7 @@ func TestInferenceXLaunchScripts(t *testing.T) {
 		{with(h200, "hardware", "b200", "framework", "sglang", "conc", "16"), 30, 0, 32768, 128, 0},
 		{with(h200, "hardware", "b200", "framework", "sglang", "spec", "mtp", "conc", "16"), 30, 2, 16384, 512, 2.27},
 		{with(h200, "framework", "sglang", "conc", "16"), 1, 0, 32768, 512, 0},
-		{with(h200, "hardware", "mi300x", "framework", "sglang"), 4, 0, 131072, 0, 0},
+		{with(h200, "hardware", "mi300x", "framework", "sglang"), 0, 0, 131072, 0, 0},
 		{with(h200, "spec", "mtp"), 0, 3, 1152, 4, 2.49},
 		{with(h200, "hardware", "mi355x", "framework", "atom", "spec", "mtp"), 0, 1, 0, 0, 0},
 	} {
