@@ -39,7 +39,7 @@ var mayImport = map[string]string{
 	"sim/route":           "sim/des sim/metrics sim/net sim/route/policy sim/serve traces",
 	"sim/plant":           "models sim/cost sim/recipe sim/scenario sim/spec topologies traces",
 	"sim":                 "models sim/cause sim/cost sim/des sim/metrics sim/plant sim/result sim/route sim/route/policy sim/scenario sim/serve sim/slo topologies traces",
-	"sim/plan":            "models sim sim/cause sim/cost sim/metrics sim/plant sim/result sim/scenario sim/slo sim/spec sim/work topologies",
+	"sim/plan":            "models sim sim/cost sim/metrics sim/plant sim/result sim/scenario sim/slo sim/spec sim/work topologies",
 	"sim/sweep":           "sim sim/plan sim/plant sim/result sim/scenario sim/spec sim/work",
 	"sim/validate":        "models sim sim/cause sim/cost sim/fit sim/metrics sim/plant sim/recipe sim/result sim/scenario sim/spec sim/work topologies traces",
 	"sim/calibrate":       "sim/cost/law sim/des sim/fit sim/spec sim/work topologies",

@@ -49,6 +49,9 @@ type Options struct {
 	// Router takes the place of the one that the scenario names; nil for that one.
 	Router *policy.Policy
 
+	// Bottleneck is what a plan knows to limit the deployment; nil where none was made.
+	Bottleneck *result.Bottleneck
+
 	// OnRequest is told of every request that completes, in the order in which they do.
 	OnRequest func(*metrics.Completion)
 	// Observe is shown the run every ObserveEvents events and every
@@ -69,6 +72,7 @@ type run struct {
 	recorder *metrics.Recorder
 	policy   *policy.Policy
 	initial  []route.Initial
+	limits   *result.Bottleneck
 }
 
 // pool is a pool of the plant with what the engine needs of it.
@@ -97,7 +101,7 @@ func prepare(s *scenario.Scenario, opt Options) (*run, error) {
 		return nil, err
 	}
 	built.Resolve(s, opt.Source)
-	r := &run{scenario: s, plant: built}
+	r := &run{scenario: s, plant: built, limits: opt.Bottleneck}
 	if r.policy = opt.Router; r.policy != nil {
 		s.Router = routerOf(r.policy, s.Router.Weight)
 	} else if r.policy, err = policy.Find(s.Router.Policy); err != nil {
@@ -247,6 +251,7 @@ func (r *run) result(c *route.Cluster, partial bool) (*result.Result, error) {
 		return nil, err
 	}
 	r.window(c, out)
+	out.Bottleneck = r.limits.Of(out)
 	if out.Warnings == nil {
 		out.Warnings = []string{}
 	}

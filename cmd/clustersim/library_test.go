@@ -11,10 +11,12 @@ import (
 	"github.com/clustersim/clustersim/sim/plan"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/report"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
-// A Go program gets the command line's result, to the byte: for a scenario that says
-// everything by sim.Run alone, for one that leaves something open by plan.Complete first.
+// A Go program gets the command line's result, to the byte, by plan.Complete and sim.Run.
+// For a scenario that says everything sim.Run alone does, but for what a plan knows to
+// limit the deployment.
 func TestLibraryIsTheCommandLine(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -42,20 +44,24 @@ func TestLibraryIsTheCommandLine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			options := sim.Options{}
-			if !c.complete {
-				if _, err := sim.Run(t.Context(), s, options); err == nil || !strings.Contains(err.Error(), "plan.Complete") {
-					t.Errorf("Run of an incomplete scenario: %v", err)
-				}
-				var p *plan.Plan
-				if s, p, err = plan.Complete(t.Context(), s, options, plan.Options{}); err != nil {
-					t.Fatal(err)
-				}
-				options = p.Options
+			alone, err := sim.Run(t.Context(), s, sim.Options{})
+			if !c.complete && (err == nil || !strings.Contains(err.Error(), "plan.Complete")) || c.complete && err != nil {
+				t.Fatalf("Run by itself: %v", err)
 			}
-			r, err := sim.Run(t.Context(), s, options)
+			ready, p, err := plan.Complete(t.Context(), s, sim.Options{}, plan.Options{})
 			if err != nil {
 				t.Fatal(err)
+			}
+			r, err := sim.Run(t.Context(), ready, p.Options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Bottleneck == nil || r.Bottleneck.Sentence == "" {
+				t.Error("nothing is said to limit the deployment")
+			}
+			if c.complete {
+				alone.Bottleneck = r.Bottleneck
+				same(t, alone, r)
 			}
 			var library bytes.Buffer
 			if err := report.JSON(&library, r); err != nil {
@@ -65,5 +71,18 @@ func TestLibraryIsTheCommandLine(t *testing.T) {
 				t.Errorf("the library's result is not the command line's:\n%s\n%s", library.String(), command.String())
 			}
 		})
+	}
+}
+
+func same(t *testing.T, a, b *result.Result) {
+	t.Helper()
+	var texts [2]bytes.Buffer
+	for i, r := range []*result.Result{a, b} {
+		if err := report.JSON(&texts[i], r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if texts[0].String() != texts[1].String() {
+		t.Errorf("sim.Run alone gives\n%s\nand after a plan\n%s", &texts[0], &texts[1])
 	}
 }

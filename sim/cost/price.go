@@ -92,13 +92,16 @@ func (s *Stepper) price(loads []Load, r *recorder, step *Step) {
 	layers.stretch(stretch, tax)
 	imbalance *= stretch
 	r.stretch(stretch, tax)
+	s.relieveLayers(&layers, &comm, &imbalance)
 	if batches > 1 {
 		hidden += s.overlap(&layers, &comm, r)
 	}
 	layers.plus(&comm, 1)
+	body := layers
 	s.gatherHidden(&layers, r, float64(c.chunk*batches))
 	s.addHead(&layers, r, &c)
 	s.addBoundary(&layers, r, loads)
+	s.relieve(&layers, &body)
 	s.addHost(&layers, r, loads, &c)
 	layers.time[cause.Imbalance] += imbalance
 	r.other("imbalance", "slowest attention rank, heaviest expert rank", cause.Imbalance, imbalance)
@@ -292,6 +295,7 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	if s.config.Drafts > 0 {
 		host += e.Fitted.DraftSequenceUs * 1e-6 * float64(verifies)
 	}
+	host *= s.relieved(cause.Host)
 	if e.HostOverlapped {
 		host = max(0, host-gpu)
 	}
@@ -304,7 +308,7 @@ func (s *Stepper) addHost(p *part, r *recorder, loads []Load, c *counts) {
 	}
 	launch := 0.0
 	if mode == Eager {
-		launch = max(0, p.kernels*e.Fitted.EagerKernelUs*1e-6-gpu)
+		launch = max(0, p.kernels*e.Fitted.EagerKernelUs*1e-6*s.relieved(cause.Launch)-gpu)
 	}
 	p.time[cause.Launch] += launch
 	p.time[cause.Host] += host

@@ -182,6 +182,10 @@ func (p *Plan) pricer(s *scenario.Scenario, in *plant.Inputs) *pricer {
 	}
 }
 
+// lookedAt is of how many deployments, best first, a list says what more of each resource
+// would be worth.
+const lookedAt = 12
+
 // deploy decides the deployment, or prices the one that is given.
 func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Inputs, want *scenario.Deployment, o *Options) error {
 	q := &query{pricer: p.pricer(s, in), want: want, inputs: in, scenario: s}
@@ -192,7 +196,14 @@ func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Input
 	if len(all) == 0 {
 		return q.nothing(rejected)
 	}
-	p.chosen = all[0]
+	looked := 1
+	if o.LayoutOnly {
+		looked = min(len(all), lookedAt)
+	}
+	for i := range all[:looked] {
+		all[i].bottleneck = q.bottleneck(&all[i])
+	}
+	p.chosen, p.Options.Bottleneck = all[0], all[0].bottleneck
 	p.CapacityRequestsPerS = all[0].capacity
 	p.list(all, rejected)
 	d, best := &s.Deployment, &p.Candidates[0].Layout

@@ -3,8 +3,8 @@ package plan
 import (
 	"math"
 
-	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/result"
 )
 
 // point is an operating point of one instance: how many sequences a rank decodes
@@ -291,13 +291,17 @@ func (b *bench) settle(c *priced, load int64, p point, limit string, at func(loa
 	}
 }
 
-// mainCause is the largest cause of a step with its share.
+// mainCause is the resource that a step spends most of its time for want of.
 func mainCause(s cost.Step) string {
-	best := 0
-	for i := range s.Causes {
-		if s.Causes[i] > s.Causes[best] {
-			best = i
+	best, most := "", int64(-1)
+	for _, r := range result.Resources {
+		time := int64(0)
+		for _, c := range r.Causes {
+			time += int64(s.Causes[c])
+		}
+		if time > most {
+			best, most = r.Name, time
 		}
 	}
-	return share(cause.Names[best], float64(s.Causes[best])/max(1, float64(s.Time)))
+	return best
 }

@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/work"
 )
@@ -23,8 +24,9 @@ type deployed struct {
 	over            float64
 	limit           string
 	chips           int
-	outputPerChip   float64 // tokens a second
-	prefillInExcess float64 // prefill capacity over decode capacity
+	outputPerChip   float64            // tokens a second
+	prefillInExcess float64            // prefill capacity over decode capacity
+	bottleneck      *result.Bottleneck // nil where it was not looked for
 }
 
 // job is one layout to price in one role.

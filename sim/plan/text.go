@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 )
 
@@ -23,20 +24,21 @@ func (d *deployed) text() string {
 	return fmt.Sprintf("prefill %d × %s, decode %d × %s", d.n1, d.first.layout, d.n2, d.second.layout)
 }
 
-// bound says what keeps the capacity from being higher, and where the time of the
-// poorer pool's steps goes.
+// bound says what keeps the capacity from being higher: of which pool, and for want of
+// what. Where that has not been priced, it is where most time of the pool's steps goes.
 func (d *deployed) bound() string {
-	if d.second != nil && d.prefillInExcess >= 1 {
-		return fmt.Sprintf("decode: %s; %s", d.limit, d.second.cause)
+	b := d.bottleneck
+	if b == nil {
+		pool, c := "serve", d.first
+		switch {
+		case d.second != nil && d.prefillInExcess >= 1:
+			pool, c = "decode", d.second
+		case d.second != nil:
+			pool = "prefill"
+		}
+		b = &result.Bottleneck{Pool: pool, Limit: d.limit, Gains: map[string]float64{c.cause: 1}}
 	}
-	if d.second != nil {
-		return fmt.Sprintf("prefill: %s; %s", d.limit, d.first.cause)
-	}
-	return fmt.Sprintf("%s; %s", d.limit, d.first.cause)
-}
-
-func share(cause string, fraction float64) string {
-	return fmt.Sprintf("%.0f %% %s", 100*fraction, cause)
+	return b.Words()
 }
 
 // Figure writes four significant digits and no exponent.

@@ -57,6 +57,7 @@ func full() *result.Result {
 			},
 			Request: result.RequestSpans{Queue: 0.01, Prefill: 0.03, KVTransfer: 0.005, Decode: 0.95, Preempted: 0.005},
 		},
+		Bottleneck: &result.Bottleneck{Pool: "prefill", Limit: "TTFT", Gains: map[string]float64{"compute": 0.11, "latency": 0.01}, Capacities: map[string]float64{"prefill": 2310, "decode": 2600}, Sentence: "said"},
 		Utilisation: result.Utilisation{MFU: 0.123, MBU: 0.456, Pools: map[string]result.PoolUse{"prefill": {MFU: 0.5, MBU: 0.1, Busy: 0.9}, "decode": {MFU: 0.05, MBU: 0.6, Busy: 1}},
 			Links: map[string]result.LinkUse{"fabric": {Mean: 0.02, Busiest: 0.07}, "board": {Mean: 0.31, Busiest: 0.44}}},
 		KV:     result.KV{CapacityBytes: 1_200_000_000_000_000, PeakBytes: 400_000_000_000_000, BytesPerToken: 3512.5, PrefixHitRate: 0.25, Preemptions: 3},
@@ -94,6 +95,7 @@ func pooled(r *result.Result) *result.Result {
 func TestTextGolden(t *testing.T) {
 	shared := full()
 	shared.Partial, shared.Capacity, shared.Energy, shared.Warnings = true, nil, nil, nil
+	shared.Bottleneck = nil
 	shared.Deployment.Serve, shared.Deployment.Prefill, shared.Deployment.Decode = shared.Deployment.Decode, nil, nil
 	shared.Deployment.Mode, shared.Deployment.Why = "aggregated", ""
 	shared.Utilisation.Pools = map[string]result.PoolUse{"serve": {MFU: 0.123, MBU: 0.456, Busy: 0.9}}
@@ -123,6 +125,7 @@ capacity.requests_per_s capacity.output_tokens_per_s_per_chip
 causes.prefill.{causes} causes.decode.{causes}
 causes.ns.prefill.{causes} causes.ns.prefill.tau causes.ns.prefill.hidden causes.ns.decode.{causes} causes.ns.decode.tau causes.ns.decode.hidden
 causes.request.queue causes.request.prefill causes.request.kv_transfer causes.request.decode causes.request.preempted
+bottleneck.pool bottleneck.limit bottleneck.gains.compute bottleneck.gains.latency bottleneck.capacity_requests_per_s.prefill bottleneck.capacity_requests_per_s.decode bottleneck.sentence
 utilisation.mfu utilisation.mbu utilisation.pools.prefill.{use} utilisation.pools.decode.{use} utilisation.links.board.{link} utilisation.links.fabric.{link}
 kv.capacity_bytes kv.peak_bytes kv.bytes_per_token kv.prefix_hit_rate kv.preemptions
 energy.joules_per_output_token energy.watts_mean

@@ -10,13 +10,14 @@ import (
 // The phases by their names in results.
 const prefill, decode = "prefill", "decode"
 
-// Bound says what a run's time is spent on most.
+// Bound says what limits a run's capacity, or what its time is spent on most.
 type Bound struct {
-	Phase    string  // prefill or decode
-	Cause    string  // the largest cause, a name of cause.Names
-	Fraction float64 // its share of the phase's working time, idle left out
+	Pool     string  // the pool, or the phase where pools are shared
+	Cause    string  // the largest cause of the group there, a name of cause.Names
+	Fraction float64 // its share of the pool's working time, idle left out
 	Group    string  // what a buyer would ask for: memory bandwidth, compute, …
 	Share    float64 // the group's share of the same
+	Words    string  // in short: prefill: TTFT; compute
 	Sentence string
 }
 
@@ -38,9 +39,13 @@ var causeGroups = [cause.Count]struct{ group, part string }{
 // short of capacity.
 const idleTie = 0.05
 
-// Bound names the phase that is short of capacity, and in it the group of causes
-// that takes the most working time.
+// Bound names the pool that limits capacity, and in it the resource that is worth most,
+// by the plan's estimate. Without one it is the phase that is short, and the group of
+// causes that takes the most working time there.
 func (r *Result) Bound() Bound {
+	if b := r.Bottleneck; b != nil {
+		return b.bound(r)
+	}
 	phase, shares := decode, &r.Causes.Decode
 	switch {
 	case r.Causes.Prefill.working() == 0 && shares.working() == 0:
@@ -49,11 +54,16 @@ func (r *Result) Bound() Bound {
 		phase, shares = prefill, &r.Causes.Prefill
 	}
 	b := boundOf(phase, shares)
-	if idle := shares[cause.Idle]; idle > 0.5 {
-		b.Sentence = fmt.Sprintf("Instances are idle %s of the time; when they work, %s", percent(idle),
-			strings.ToLower(b.Sentence[:1])+b.Sentence[1:])
-	}
+	b.Sentence = whenIdle(shares, b.Sentence)
 	return b
+}
+
+// whenIdle says first that instances have little to do.
+func whenIdle(s *Shares, sentence string) string {
+	if idle := s[cause.Idle]; idle > 0.5 {
+		return fmt.Sprintf("Instances are idle %s of the time; when they work, %s", percent(idle), strings.ToLower(sentence[:1])+sentence[1:])
+	}
+	return sentence
 }
 
 // prefillIsShort compares the phases. Where instances are shared, the one with more
@@ -76,14 +86,13 @@ func (r *Result) prefillIsShort() bool {
 
 // boundOf is what a phase's time is spent on most, by its shares or any other split.
 func boundOf(name string, causes *Shares) Bound {
-	var working float64
+	working := causes.working()
+	if working <= 0 {
+		return Bound{Pool: name, Sentence: title(name) + " did not run."}
+	}
 	groups := map[string]float64{}
 	for c := range cause.Idle {
-		working += causes[c]
 		groups[causeGroups[c].group] += causes[c]
-	}
-	if working <= 0 {
-		return Bound{Phase: name, Sentence: strings.ToUpper(name[:1]) + name[1:] + " did not run."}
 	}
 	first := cause.Compute
 	for c := range cause.Idle {
@@ -92,20 +101,45 @@ func boundOf(name string, causes *Shares) Bound {
 			first = c
 		}
 	}
-	b := Bound{
-		Phase: name, Cause: cause.Names[first], Fraction: causes[first] / working,
-		Group: causeGroups[first].group, Share: groups[causeGroups[first].group] / working,
+	b := boundBy(name, causes, causeGroups[first].group)
+	b.Words = name + ": " + b.Group
+	b.Sentence = fmt.Sprintf("%s is bound by %s: %s.", title(name), b.Group, b.taken(causes))
+	return b
+}
+
+// boundBy is a group of causes in the time of a pool or phase.
+func boundBy(name string, causes *Shares, group string) Bound {
+	b := Bound{Pool: name, Group: group}
+	working := causes.working()
+	if working <= 0 {
+		return b
 	}
+	for c := range cause.Idle {
+		if causeGroups[c].group != group {
+			continue
+		}
+		share := causes[c] / working
+		b.Share += share
+		if share > b.Fraction || b.Cause == "" {
+			b.Cause, b.Fraction = cause.Names[c], share
+		}
+	}
+	return b
+}
+
+// taken says what the group takes of a step, part by part.
+func (b *Bound) taken(causes *Shares) string {
+	working := causes.working()
 	var parts []string
 	for c := range cause.Idle {
-		if causeGroups[c].group == b.Group && causes[c] >= 0.005*working {
+		if causeGroups[c].group == b.Group && causes[c] >= 0.005*working && working > 0 {
 			parts = append(parts, causeGroups[c].part+" "+percent(causes[c]/working))
 		}
 	}
-	b.Sentence = fmt.Sprintf("%s is bound by %s: %s of a step (%s).",
-		strings.ToUpper(name[:1])+name[1:], b.Group, percent(b.Share), strings.Join(parts, ", "))
-	return b
+	return fmt.Sprintf("%s of a step (%s)", percent(b.Share), strings.Join(parts, ", "))
 }
+
+func title(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
 
 func percent(f float64) string { return fmt.Sprintf("%.0f %%", 100*f) }
 

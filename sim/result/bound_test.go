@@ -16,25 +16,25 @@ func TestBoundOfAPhase(t *testing.T) {
 	}{
 		{"the group decides, not the single cause", decode,
 			map[cause.Cause]float64{cause.Compute: 0.35, cause.HBMWeights: 0.25, cause.HBMKV: 0.2, cause.Host: 0.2},
-			Bound{"decode", "hbm_weights", 0.25, "memory bandwidth", 0.45,
-				"Decode is bound by memory bandwidth: 45 % of a step (weights 25 %, KV cache 20 %)."}},
+			Bound{Pool: "decode", Cause: "hbm_weights", Fraction: 0.25, Group: "memory bandwidth", Share: 0.45, Words: "decode: memory bandwidth",
+				Sentence: "Decode is bound by memory bandwidth: 45 % of a step (weights 25 %, KV cache 20 %)."}},
 		{"idle time is left out", prefill,
 			map[cause.Cause]float64{cause.Compute: 0.3, cause.CommBandwidth: 0.1, cause.Idle: 0.6},
-			Bound{"prefill", "compute", 0.3 / 0.4, "compute", 0.3 / 0.4,
-				"Prefill is bound by compute: 75 % of a step (arithmetic 75 %)."}},
+			Bound{Pool: "prefill", Cause: "compute", Fraction: 0.3 / 0.4, Group: "compute", Share: 0.3 / 0.4, Words: "prefill: compute",
+				Sentence: "Prefill is bound by compute: 75 % of a step (arithmetic 75 %)."}},
 		{"launch and α are latency", decode,
 			map[cause.Cause]float64{cause.Launch: 0.3, cause.CommLatency: 0.3, cause.Compute: 0.4},
-			Bound{"decode", "comm_latency", 0.3, "latency", 0.6,
-				"Decode is bound by latency: 60 % of a step (communication 30 %, kernel launches and floors 30 %)."}},
+			Bound{Pool: "decode", Cause: "comm_latency", Fraction: 0.3, Group: "latency", Share: 0.6, Words: "decode: latency",
+				Sentence: "Decode is bound by latency: 60 % of a step (communication 30 %, kernel launches and floors 30 %)."}},
 		{"nothing ran", decode, map[cause.Cause]float64{cause.Idle: 1},
-			Bound{Phase: "decode", Sentence: "Decode did not run."}},
+			Bound{Pool: "decode", Sentence: "Decode did not run."}},
 	} {
 		var causes Shares
 		for at, f := range c.causes {
 			causes[at] = f
 		}
 		got := boundOf(c.phase, &causes)
-		if got.Sentence != c.want.Sentence || got.Cause != c.want.Cause || got.Group != c.want.Group ||
+		if got.Sentence != c.want.Sentence || got.Pool != c.want.Pool || got.Words != c.want.Words || got.Cause != c.want.Cause || got.Group != c.want.Group ||
 			abs(got.Fraction-c.want.Fraction) > 1e-12 || abs(got.Share-c.want.Share) > 1e-12 {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 		}
@@ -65,7 +65,7 @@ func TestBoundPicksThePhaseThatIsShort(t *testing.T) {
 			NS: CausesNS{Prefill: PhaseNS{Causes: [cause.Count]int64{cause.Compute: 4}}, Decode: PhaseNS{Causes: [cause.Count]int64{cause.HBMKV: 5}}}}}, "decode"},
 		{"only prefill ran", Result{Deployment: shared, Causes: Causes{Prefill: slack}}, "prefill"},
 	} {
-		if got := c.r.Bound(); got.Phase != c.want {
+		if got := c.r.Bound(); got.Pool != c.want {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}

@@ -32,6 +32,7 @@ type Result struct {
 	Goodput     Goodput            `json:"goodput"`
 	Capacity    *Capacity          `json:"capacity,omitempty"`
 	Causes      Causes             `json:"causes"`
+	Bottleneck  *Bottleneck        `json:"bottleneck,omitempty"` // by a plan's estimate
 	Utilisation Utilisation        `json:"utilisation"`
 	KV          KV                 `json:"kv"`
 	Energy      *Energy            `json:"energy,omitempty"`

@@ -18,7 +18,7 @@ func TestWhenPoolsAreEquallyBusy(t *testing.T) {
 			Goodput:    Goodput{SLO: SLO{limits}},
 			Latency:    Latency{TTFT: Distribution{P90: 1900}, TPOT: Distribution{P90: 10}},
 		}
-		return r.Bound().Phase
+		return r.Bound().Pool
 	}
 	promised := slo.Default()
 	for _, x := range []struct {
@@ -47,7 +47,7 @@ func TestWhenPoolsAreEquallyBusy(t *testing.T) {
 		Goodput:    Goodput{SLO: SLO{promised}},
 		Latency:    Latency{TTFT: Distribution{P90: 400}, TPOT: Distribution{P90: 25}},
 	}
-	if got := r.Bound().Phase; got != "decode" {
+	if got := r.Bound().Pool; got != "decode" {
 		t.Errorf("TPOT at half its promise, TTFT at a fifth: %s is short", got)
 	}
 }

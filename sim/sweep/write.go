@@ -127,7 +127,7 @@ func tableRow(o *Outcome) []string {
 		}
 	}
 	b := o.Result.Bound()
-	return append(row, fmt.Sprintf("%s %s %.0f %%", b.Phase, b.Cause, 100*b.Fraction), Layout(o.Result))
+	return append(row, b.Words, Layout(o.Result))
 }
 
 // status says why a point has no result, in a few words.
@@ -213,7 +213,7 @@ func csvRow(o *Outcome) []string {
 		}
 	}
 	b := o.Result.Bound()
-	return append(row, b.Phase, b.Cause, number(b.Fraction), Layout(o.Result), strconv.Itoa(o.Result.Deployment.Chips), "")
+	return append(row, b.Pool, b.Cause, number(b.Fraction), Layout(o.Result), strconv.Itoa(o.Result.Deployment.Chips), "")
 }
 
 // document is the JSON of a sweep, a stable surface.
