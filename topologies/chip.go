@@ -95,11 +95,16 @@ func (c *Chip) Multiplies() Arithmetic {
 	return *c.Arithmetic
 }
 
-// Memory is a package's HBM.
+// Memory is a package's HBM. Usable is the share of Capacity that its driver gives to
+// programs, the rest being error correction's and its own; 0 where it is not known: all.
 type Memory struct {
 	Capacity  spec.Bytes     `yaml:"capacity" json:"capacity"`
+	Usable    float64        `yaml:"usable" json:"usable,omitempty"`
 	Bandwidth spec.Bandwidth `yaml:"bandwidth" json:"bandwidth"`
 }
+
+// Visible is what programs see of the memory.
+func (m *Memory) Visible() spec.Bytes { return spec.Bytes(float64(m.Capacity) * cmp.Or(m.Usable, 1)) }
 
 // DieLink joins the dies of one package.
 type DieLink struct {

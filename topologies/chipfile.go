@@ -100,6 +100,9 @@ func (f *chipFile) check(doc *spec.Doc) {
 	if f.Memory.Capacity <= 0 {
 		doc.Errorf("memory.capacity", "must be positive, got %s", f.Memory.Capacity)
 	}
+	if u := f.Memory.Usable; !(u >= 0 && u <= 1) {
+		doc.Errorf("memory.usable", "is a share of the capacity, from 0 to 1, got %g", u)
+	}
 	checkPositive(doc, "memory.bandwidth", float64(f.Memory.Bandwidth))
 	if f.Dies > 1 {
 		checkPositive(doc, "die_link.bandwidth", float64(f.DieLink.Bandwidth))
