@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestRouterOfOptionsIsEchoed(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, again := run(t, read(t, string(echo)), sim.Options{})
-		if again.Latency != with.Latency || again.KV != with.KV {
+		if again.Latency != with.Latency || !reflect.DeepEqual(again.KV, with.KV) {
 			t.Errorf("%s instead of %s: hits %g, and %g by its echo", instead, own, with.KV.PrefixHitRate, again.KV.PrefixHitRate)
 		}
 		if _, plain := run(t, s, sim.Options{}); plain.KV.PrefixHitRate == with.KV.PrefixHitRate {

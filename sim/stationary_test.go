@@ -58,8 +58,8 @@ seed: 3
 		t.Fatal(err)
 	}
 	// Found at a uniform age an answer is half there; keys and values of 8 heads of 128 in
-	// BF16, 32 layers, and half a page of 256 tokens.
-	const sequence = (900 + 600./2 + 256/2) * 2 * 8 * 128 * 2 * 32
+	// BF16, 32 layers, and half a page of 16 tokens.
+	const sequence = (900 + 600./2 + 16/2) * 2 * 8 * 128 * 2 * 32
 	got := float64(r.Requests.Initial) * sequence / float64(r.KV.CapacityBytes)
 	if got < 0.983 || got > 0.993 {
 		t.Errorf("%d requests decode at the start, %.4f of the cache", r.Requests.Initial, got)

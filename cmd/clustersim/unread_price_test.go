@@ -141,7 +141,7 @@ func steps(c cost.Config) string {
 		out = append(out, s.Step(s.Uniform(l[0], l[1], l[2], l[3])))
 	}
 	m := s.Memory()
-	return moving(append(out, m.Weights, m.Free, m.SequenceBytes(9999), s.Assumptions()))
+	return moving(append(out, m.Weights, m.Items(), m.Free, m.SequenceBytes(9999), m.Concurrency(9999), s.Assumptions()))
 }
 
 func modelSteps(file string) (string, error) {
@@ -343,21 +343,23 @@ func engineSteps(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t := system("hgx-h200:32").topology
-	libs, err := cost.LoadLibraries(t, e)
-	if err != nil {
-		return "", err
-	}
 	var out strings.Builder
 	for _, x := range []struct {
-		model  string
-		layout cost.Layout
-		role   cost.Role
+		system, model string
+		layout        cost.Layout
+		role          cost.Role
 	}{
-		{"deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Prefill}, {"deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Decode},
-		{"deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Mixed}, {"qwen3.5-397b-a17b", cost.Layout{TP: 8, EP: 8}, cost.Decode},
-		{"gpt-oss-120b", cost.Layout{DP: 2, EP: 2}, cost.Decode}, {"deepseek-v3", cost.Layout{DP: 2, CP: 8, EP: 16}, cost.Prefill},
+		{"hgx-h200:32", "deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Prefill}, {"hgx-h200:32", "deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Decode},
+		{"hgx-h200:32", "deepseek-v3", cost.Layout{DP: 16, EP: 16}, cost.Mixed}, {"hgx-h200:32", "qwen3.5-397b-a17b", cost.Layout{TP: 8, EP: 8}, cost.Decode},
+		{"hgx-h200:32", "gpt-oss-120b", cost.Layout{DP: 2, EP: 2}, cost.Decode}, {"hgx-b200:64", "gpt-oss-120b", cost.Layout{TP: 2, EP: 2}, cost.Mixed},
+		{"hgx-b200:64", "deepseek-v4-flash", cost.Layout{DP: 8, EP: 8}, cost.Mixed},
+		{"hgx-h200:32", "deepseek-v3", cost.Layout{DP: 2, CP: 8, EP: 16}, cost.Prefill},
 	} {
+		t := system(x.system).topology
+		libs, err := cost.LoadLibraries(t, e)
+		if err != nil {
+			return "", err
+		}
 		m := shipped(x.model)
 		c := cost.Config{Model: m, Topology: t, Engine: e, Libraries: &libs, Layout: x.layout, Role: x.role}
 		if len(m.MTP) > 0 {

@@ -88,7 +88,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestEngines(t *testing.T) {
-	if got, want := EngineNames(), []string{"cann", "ideal", "sglang-0.5", "trtllm-1.1", "vllm-0.2", "vllm-0.16"}; !slices.Equal(got, want) {
+	if got, want := EngineNames(), []string{"cann", "ideal", "sglang-0.5", "trtllm-1.1", "vllm-0.2", "vllm-0.11", "vllm-0.16"}; !slices.Equal(got, want) {
 		t.Fatalf("engines %v, want %v", got, want)
 	}
 	for _, name := range EngineNames() {
@@ -107,7 +107,7 @@ func TestEngines(t *testing.T) {
 		}
 	}
 	_, err := LoadEngine("vllm-0.1")
-	says(t, err, `unknown engine "vllm-0.1"`, `did you mean "vllm-0.16"?`)
+	says(t, err, `unknown engine "vllm-0.1"`, `did you mean "vllm-0.11"?`)
 	_, err = LoadEngine("vlm")
 	says(t, err, `unknown engine "vlm"`, `did you mean "vllm"?`)
 

@@ -34,6 +34,12 @@ type Engine struct {
 	// weights, activations and cache may use together.
 	PageTokens     int     `yaml:"page_tokens"`
 	MemoryFraction float64 `yaml:"memory_fraction"`
+	// LatentPageTokens and CompressedPageTokens are the page where kernels of latent and of
+	// compressed sparse attention want another one; 0 where they do not.
+	LatentPageTokens     int `yaml:"latent_page_tokens,omitempty"`
+	CompressedPageTokens int `yaml:"compressed_page_tokens,omitempty"`
+	// Memory is what lies beside weights and cache, and how both are kept.
+	Memory Keeping `yaml:"memory,omitempty"`
 	// MemoryShareOf is what the fraction is a share of; empty is ShareOfAll.
 	MemoryShareOf MemoryShare `yaml:"memory_share_of"`
 	// PollSteps is how many decode steps pass between two looks at what has arrived;
@@ -169,10 +175,10 @@ func (b Balance) Check() error {
 type MemoryShare string
 
 // ShareOfAll: weights, activations and cache take the fraction of HBM together
-// (vLLM's gpu_memory_utilization). ShareStatic: weights and cache do, activations
-// live in the rest (SGLang's mem_fraction_static). ShareOfFree: the cache takes the
-// fraction of what weights and activations leave (TensorRT-LLM's
-// free_gpu_memory_fraction).
+// (vLLM's gpu_memory_utilization). ShareStatic: weights and cache take it of what is
+// free before weights are loaded, activations live in the rest (SGLang's
+// mem_fraction_static). ShareOfFree: the cache takes the fraction of what weights and
+// activations leave (TensorRT-LLM's free_gpu_memory_fraction).
 const (
 	ShareOfAll  MemoryShare = "all"
 	ShareStatic MemoryShare = "static"
@@ -329,9 +335,15 @@ func (e *Engine) check(doc *spec.Doc) {
 			doc.Errorf(f.path, "must be from 1 to %d, got %d", 1<<24, f.v)
 		}
 	}
-	if e.GraphTokens < 0 || e.GraphTokens > 1<<24 {
-		doc.Errorf("graph_tokens", "must be from 0 to %d, got %d", 1<<24, e.GraphTokens)
+	for _, f := range []struct {
+		path string
+		v    int
+	}{{"graph_tokens", e.GraphTokens}, {"latent_page_tokens", e.LatentPageTokens}, {"compressed_page_tokens", e.CompressedPageTokens}} {
+		if f.v < 0 || f.v > 1<<24 {
+			doc.Errorf(f.path, "must be from 0 to %d, got %d", 1<<24, f.v)
+		}
 	}
+	e.Memory.check(doc)
 	if e.FourBit != "" && e.FourBit != law.W4A8 && e.FourBit != law.W4A16 {
 		doc.Errorf("four_bit", "%v", spec.UnknownName("arithmetic", string(e.FourBit), []string{string(law.W4A8), string(law.W4A16)}))
 	}

@@ -33,9 +33,19 @@ func TestWeightsOfV4Pro(t *testing.T) {
 			t.Errorf("EP %d: routed experts %d bytes, want %d of 62 layers", ep, routed, want)
 		}
 		near(t, "what every rank replicates", float64(rest), 864_704_792_696-835_530_522_624, 1e-4)
-		if sum := m.Capacity - m.Reserve - m.WeightBytes - m.Activations; sum != m.Free {
-			t.Errorf("EP %d: free %d is not what is left, %d", ep, m.Free, sum)
-		}
+		addsUp(t, &m)
+	}
+}
+
+// addsUp holds an account to its sum.
+func addsUp(t *testing.T, m *Memory) {
+	t.Helper()
+	sum := m.Free
+	for _, i := range m.Items() {
+		sum += i.Bytes
+	}
+	if sum != m.Capacity || m.Reserve < 0 {
+		t.Errorf("the account sums to %d of %d, reserve %d: %v", sum, m.Capacity, m.Reserve, m.Items())
 	}
 }
 
@@ -60,10 +70,12 @@ func TestWeightsUnderTensorAndPipelineParallelism(t *testing.T) {
 }
 
 // KV bytes of one sequence against the published closed forms (continuous: less
-// than an entry a layer above the integers).
+// than an entry a layer above the integers), on an engine whose pool pads nothing.
 func TestSequenceBytes(t *testing.T) {
+	exactly := *loadEngine(t, "cann")
+	exactly.Memory = Keeping{}
 	pages := func(s *Stepper, perToken float64) float64 { return float64(s.config.PageTokens) / 2 * perToken }
-	pro := newStepper(t, "v4", "gb300-nvl72", Config{Layout: Layout{DP: 8, EP: 8}})
+	pro := newStepper(t, "v4", "gb300-nvl72", Config{Layout: Layout{DP: 8, EP: 8}, Engine: &exactly})
 	m := pro.Memory()
 	for _, l := range []float64{128, 8192, 131072, 1 << 20} {
 		// 30 CSA layers of 652 B per 4 tokens, 31 HCA layers of 584 B per 128,
@@ -72,13 +84,18 @@ func TestSequenceBytes(t *testing.T) {
 		want := l*perToken + 61*128*584 + 18_710_528
 		near(t, "V4-Pro held", float64(m.SequenceBytes(int64(l))), want+pages(pro, perToken), 1e-9)
 		near(t, "V4-Pro moved", float64(m.TransferBytes(int64(l))), want, 1e-9)
+		near(t, "V4-Pro by its own figures", float64(m.ExactBytes(int64(l))), want, 1e-9)
 	}
 	near(t, "P→D of 8K", float64(m.TransferBytes(8192)), 64.5e6, 0.005)
 	near(t, "P→D of 1M", float64(m.TransferBytes(1<<20)), 5.30e9, 0.005)
 
-	v3 := newStepper(t, "v3", "hgx-h200:32", Config{Layout: Layout{DP: 32, EP: 32}})
+	v3 := newStepper(t, "v3", "hgx-h200:32", Config{Layout: Layout{DP: 32, EP: 32}, Engine: &exactly})
 	mv := v3.Memory()
 	near(t, "V3", float64(mv.SequenceBytes(4096)), 40016*(4096+float64(v3.config.PageTokens)/2), 1e-9)
+	// vLLM's FP8 latents have 576 elements of a byte, in pages of 64.
+	plain := newStepper(t, "v3", "hgx-h200:32", Config{Layout: Layout{DP: 32, EP: 32}, Engine: loadEngine(t, "vllm")}).Memory()
+	near(t, "V3 in vLLM", float64(plain.SequenceBytes(4096)), 61*576*(4096+32), 1e-9)
+	near(t, "V3 by its own figures", float64(plain.ExactBytes(4096)), 40016*4096, 1e-9)
 
 	// GQA: 8 KV heads of 128 in 80 layers, keys and values in BF16; TP 4 holds two
 	// heads of each layer, TP 16 still one whole head.
@@ -120,33 +137,47 @@ func TestMemoryGrowsWithWhatItHolds(t *testing.T) {
 	}
 	drafts := newStepper(t, "v4", "gb300-nvl72", Config{Layout: Layout{DP: 8, EP: 8}, Drafts: 1})
 	a, b := s.Memory(), drafts.Memory()
-	if d := b.SequenceBytes(1000) - a.SequenceBytes(1000); d != 128*584 {
+	if d := b.ExactBytes(1000) - a.ExactBytes(1000); d != 128*584 {
 		t.Errorf("a draft layer's window adds %d bytes, want %d", d, 128*584)
 	}
 }
 
-// What an engine's memory fraction f is a share of decides on the cache: with
-// capacity C, weights W and activations A, vLLM's is f·C − W − A, SGLang's f·C − W
-// while A fits the rest, TensorRT-LLM's f·(C − W − A).
+// What an engine's memory fraction f is a share of decides on the cache: with capacity C,
+// weights W, activations A, graphs G, kernels' own K, and B of context and communicators
+// before all of them, vLLM's is f·C − W − A − G − K, SGLang's f·(C − B) − W while A, G and
+// K fit the rest, TensorRT-LLM's f·(C − B − W − A − K).
 func TestMemoryFractionsMeanWhatEnginesMean(t *testing.T) {
 	for _, share := range []MemoryShare{"", ShareOfAll, ShareStatic, ShareOfFree} {
 		e := *loadEngine(t, "vllm")
 		e.MemoryFraction, e.MemoryShareOf = 0.8, share
-		m := newStepper(t, "llama-3.1-8b", "hgx-h100", Config{Engine: &e}).Memory()
-		c, w, a := float64(m.Capacity), float64(m.WeightBytes), float64(m.Activations)
-		want := map[MemoryShare]float64{"": 0.8*c - w - a, ShareOfAll: 0.8*c - w - a, ShareStatic: 0.8*c - w, ShareOfFree: 0.8 * (c - w - a)}[share]
-		near(t, "cache of share "+string(share), float64(m.Free), want, 1e-9)
-		if m.Free != m.Capacity-m.Reserve-m.WeightBytes-m.Activations {
-			t.Errorf("%q: the account does not add up", share)
+		m := newStepper(t, "llama-3.1-8b", "hgx-h100", Config{Engine: &e, Layout: Layout{TP: 2}}).Memory()
+		b, w, a, g, k := m.Context+m.Communicators, m.WeightBytes, m.Activations, m.Graphs, m.Kernels
+		if m.Context != 420<<20 || m.Communicators != 2<<30 || k != 960<<20 {
+			t.Fatalf("context %d, communicators %d, kernels %d", m.Context, m.Communicators, k)
 		}
+		c := float64(m.Capacity)
+		all := 0.8*c - float64(w+a+g+k)
+		want := map[MemoryShare]float64{"": all, ShareOfAll: all, ShareStatic: 0.8*(c-float64(b)) - float64(w), ShareOfFree: 0.8 * (c - float64(b+w+a+k))}[share]
+		near(t, "cache of share "+string(share), float64(m.Free), want, 1e-9)
+		addsUp(t, &m)
 	}
 	// Activations beyond the rest come off the cache.
 	e := *loadEngine(t, "sglang")
 	e.MemoryFraction = 0.999
 	m := newStepper(t, "llama-3.1-8b", "hgx-h100", Config{Engine: &e}).Memory()
-	if m.Reserve != 0 || m.Free != m.Capacity-m.WeightBytes-m.Activations {
+	if m.Reserve != 0 || m.Free <= 0 {
 		t.Errorf("reserve %d, free %d of %d", m.Reserve, m.Free, m.Capacity)
 	}
+	addsUp(t, &m)
+	// A rank alone has no communicators, and what stands before the engine looks is never
+	// handed out twice.
+	e = *loadEngine(t, "vllm")
+	e.MemoryFraction = 1
+	m = newStepper(t, "llama-3.1-8b", "hgx-h100", Config{Engine: &e}).Memory()
+	if m.Communicators != 0 || m.Kernels != 260<<20 || m.Reserve != 0 {
+		t.Errorf("communicators %d, kernels %d, reserve %d", m.Communicators, m.Kernels, m.Reserve)
+	}
+	addsUp(t, &m)
 	_, err := parseEngine("mine.yaml", []byte("name: x\nmemory_share_of: fre\n"), nil)
 	says(t, err, "mine.yaml:2:18: memory_share_of", `did you mean "free"?`)
 }

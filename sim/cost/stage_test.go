@@ -14,7 +14,7 @@ func TestCacheOfTheFullestStage(t *testing.T) {
 	for pp, full := range map[int]int64{1: 12, 2: 6, 3: 4, 5: 3, 7: 2, 9: 2} {
 		s := newStepper(t, "qwen3-next", "hgx-b200:16", Config{Layout: Layout{PP: pp}})
 		m := s.Memory()
-		if grows := m.SequenceBytes(5000) - m.SequenceBytes(1000); grows != full*token*4000 {
+		if grows := m.ExactBytes(5000) - m.ExactBytes(1000); grows != full*token*4000 {
 			t.Errorf("%d stages: 4,000 tokens hold %d bytes, want those of %d layers, %d", pp, grows, full, full*token*4000)
 		}
 		if moves := m.TransferBytes(5000) - m.TransferBytes(1000); moves != 12*token*4000 {
@@ -22,8 +22,10 @@ func TestCacheOfTheFullestStage(t *testing.T) {
 		}
 	}
 	// The state that does not grow is that of the same stage: seven linear layers beside
-	// three full ones, and the half page of those.
-	s := newStepper(t, "qwen3-next", "hgx-b200:16", Config{Layout: Layout{PP: 5}})
+	// three full ones, and the half page of those where the pool pads nothing.
+	exactly := *loadEngine(t, "vllm")
+	exactly.Memory.Groups = false
+	s := newStepper(t, "qwen3-next", "hgx-b200:16", Config{Layout: Layout{PP: 5}, Engine: &exactly})
 	m := s.Memory()
 	state := int64(0)
 	for _, l := range s.config.Model.Layers {
@@ -36,35 +38,46 @@ func TestCacheOfTheFullestStage(t *testing.T) {
 	}
 }
 
-// Activations of DeepSeek-V3 in bytes a row: the residual twice, the widest
-// projection's input and output (the dense MLP's 7,168 and 36,864), and of eight
-// pairs the input in FP8 there and BF16 back, and both 2,048 wide halves in BF16.
+// Activations of DeepSeek-V3 in bytes a row: five rows of the width, the widest
+// projection's input and output (the dense MLP's 7,168 and 36,864), and of eight pairs
+// the input in FP8 there and BF16 back, and both 2,048 wide halves in BF16. Sampling
+// takes 12 bytes for each of the vocabulary's logits of a row that is sampled, beside the
+// rows' hidden states.
 func TestActivationsByHand(t *testing.T) {
-	const row = 2*2*7168 + 2*(7168+2*18432) + 8*(7168+2*7168+2*2*2048)
-	const logits = 4 * 129280 // FP32, a decoded row
+	const row = 5*2*7168 + 2*(7168+2*18432) + 8*(7168+2*7168+2*2*2048)
+	const hidden, logits = 2 * 7168, 12 * 129280
 	for _, x := range []struct {
 		role              Role
 		tokens, sequences int
 		drafts            int
 		want              int64
 	}{
-		{Decode, 9999, 100, 0, 100 * (row + logits)},
-		{Decode, 9999, 100, 1, 200 * (row + logits)},
+		{Decode, 9999, 100, 0, 100 * (hidden + logits)},
+		{Decode, 9999, 100, 1, 200 * (hidden + logits)},
 		{Prefill, 3000, 100, 0, 3000 * row},
-		{Mixed, 3000, 100, 0, 3000*row + 100*logits},
-		{Mixed, 80, 100, 1, 200 * (row + logits)},
+		{Prefill, 30, 100, 0, 30 * (hidden + logits)},
+		{Mixed, 3000, 100, 0, 3000 * row},
+		{Mixed, 3000, 900, 0, 3000*hidden + 900*logits},
+		{Mixed, 80, 100, 1, 200 * (hidden + logits)},
 	} {
 		s := newStepper(t, "v3", "hgx-h200:32", Config{Role: x.role, MaxTokens: x.tokens, MaxSequences: x.sequences, Drafts: x.drafts, Layout: Layout{DP: 32, EP: 32}})
 		if got := s.Memory().Activations; got != x.want {
 			t.Errorf("%s, %d tokens, %d sequences, %d drafts: %d bytes, want %d", x.role, x.tokens, x.sequences, x.drafts, got, x.want)
 		}
 	}
-	// Experts cut over the TP group hold an eighth of their halves, and its vocabulary.
-	s := newStepper(t, "v3", "hgx-h200:8", Config{Role: Decode, MaxSequences: 64, Layout: Layout{TP: 8}})
+	// Experts cut over the TP group hold an eighth of their halves; a rank that gathers no
+	// logits samples from an eighth of the vocabulary.
+	e := *loadEngine(t, "vllm")
+	e.GathersLogits = false
+	s := newStepper(t, "v3", "hgx-h200:8", Config{Role: Mixed, MaxTokens: 4000, MaxSequences: 64, Layout: Layout{TP: 8}, Engine: &e})
 	const widest = 2 * (7168 + 16384/8) // the output projection's eighth of the heads
-	want := int64(64 * (2*2*7168 + max(widest, 2*(7168+2*18432/8), 2*(7168+2112), 2*(1536+24576/8)) + 8*(3*7168+2*2*2048/8) + logits/8))
-	if got := s.Memory().Activations; got != want {
-		t.Errorf("TP 8: %d bytes, want %d", got, want)
+	cut := int64(5*2*7168 + max(widest, 2*(7168+2*18432/8), 2*(7168+2112), 2*(1536+24576/8)) + 8*(3*7168+2*2*2048/8))
+	if got := s.Memory().Activations; got != 4000*cut {
+		t.Errorf("TP 8: %d bytes, want %d", got, 4000*cut)
+	}
+	s = newStepper(t, "v3", "hgx-h200:8", Config{Role: Mixed, MaxTokens: 4000, MaxSequences: 8000, Layout: Layout{TP: 8}, Engine: &e})
+	if got := s.Memory().Activations; got != 8000*max(cut, hidden+logits/8) {
+		t.Errorf("TP 8, 8,000 sequences: %d bytes, want %d", got, 8000*max(cut, hidden+logits/8))
 	}
 }
 
@@ -172,7 +185,7 @@ func TestDraftModuleSharesTheVocabulary(t *testing.T) {
 	s := newStepper(t, "v3", "hgx-h200:32", Config{Role: Decode, Drafts: 1, Layout: Layout{DP: 32, EP: 32}})
 	attention := 7168*1536 + 1536*24576 + 7168*576 + 512*32768 + 16384*7168.
 	expert := 3 * 7168 * 2048.
-	want := (attention+(256/32+1)*expert)*(1+4./(128*128)) + 2*7168*256 + 2*2*7168*7168
+	want := (attention+(256/32+1)*expert)*(1+4./(128*128)) + 2*7168*256 + 2*2*7168*7168 + 2*512*32768 // kv_b a second time, in BF16
 	for _, w := range s.Memory().Weights {
 		if w.Name == "draft module" {
 			near(t, "draft module", float64(w.Bytes), want, 0.001)

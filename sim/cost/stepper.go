@@ -130,6 +130,9 @@ func (c *Config) fill() error {
 	}
 	if c.PageTokens == 0 {
 		c.PageTokens = c.Engine.PageTokens
+		if c.Model != nil {
+			c.PageTokens = c.Engine.pageTokens(c.Model)
+		}
 	}
 	if c.Layout.Overlap == "" {
 		c.Layout.Overlap = c.Engine.Overlap.Of(c.Role)

@@ -11,13 +11,22 @@ func (m *Memory) unfit(s *Stepper) error {
 		return nil
 	}
 	gb := func(b int64) string { return fmt.Sprintf("%.2f GB", float64(b)/1e9) }
-	var parts []string
+	var parts, items []string
 	for _, w := range m.Weights {
 		parts = append(parts, w.Name+" "+gb(w.Bytes))
 	}
-	return fmt.Errorf("%s does not fit a rank of %s with %s: weights %s (%s) + activations %s + reserve %s + cache of one sequence %s = %s > %s; %s",
-		s.config.Model.Name, s.config.Chip.Name, s.config.Layout, gb(m.WeightBytes), strings.Join(parts, ", "), gb(m.Activations), gb(m.Reserve),
-		gb(m.SequenceBytes(1)), gb(m.WeightBytes+m.Activations+m.Reserve+m.SequenceBytes(1)), gb(m.Capacity), s.remedy())
+	one := m.SequenceBytes(1)
+	sum := one
+	for _, i := range m.Items() {
+		sum += i.Bytes
+		text := i.Name + " " + gb(i.Bytes)
+		if i.Name == weightsItem {
+			text += " (" + strings.Join(parts, ", ") + ")"
+		}
+		items = append(items, text)
+	}
+	return fmt.Errorf("%s does not fit a rank of %s with %s: %s + cache of one sequence %s = %s > %s; %s",
+		s.config.Model.Name, s.config.Chip.Name, s.config.Layout, strings.Join(items, " + "), gb(one), gb(sum), gb(m.Capacity), s.remedy())
 }
 
 // holdsOne reports that a rank has room for a sequence.

@@ -13,7 +13,7 @@ func TestUnfitSaysWhy(t *testing.T) {
 	if err == nil {
 		t.Fatal("V4-Pro fits eight H100")
 	}
-	for _, want := range []string{"deepseek-v4-pro does not fit a rank of h100", "routed experts 102.76 GB", "+ activations", "+ reserve 6.87 GB", "> 85.90 GB"} {
+	for _, want := range []string{"deepseek-v4-pro does not fit a rank of h100", "routed experts 102.76 GB", "+ activations", "+ graphs", "+ context 0.44 GB", "+ communicators 2.15 GB", "+ kernels 1.01 GB", "+ reserve", "+ cache of one sequence", "> 85.04 GB"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}

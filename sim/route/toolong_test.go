@@ -38,8 +38,8 @@ func TestLongestRequestIsServed(t *testing.T) {
 				answers := []int64{1, 2, 50}
 				for i := range cfg.Pools {
 					if s := cfg.Pools[i].Spec; little {
-						s.Memory.Free = s.Memory.SequenceBytes(400)
-						s.Watermark = s.Memory.Free / 5
+						s.Memory.Free = s.Memory.SequenceBytes(400) + s.StepGrowth()
+						s.Watermark = s.StepGrowth()
 						answers = []int64{1, 2, 150, 250}
 					} else {
 						s.MaxTokens = 1 << 17
@@ -75,8 +75,8 @@ func TestRejectedClientsGoOn(t *testing.T) {
 	for _, cfg := range []route.Config{aggregated(t, 0, 1, nil), disaggregated(t, 0, 1, 1)} {
 		for i := range cfg.Pools {
 			s := cfg.Pools[i].Spec
-			s.Memory.Free = s.Memory.SequenceBytes(500)
 			s.Watermark = s.StepGrowth()
+			s.Memory.Free = s.Memory.SequenceBytes(500) + s.Watermark
 		}
 		fits := longest(&cfg)
 		loop := &traces.ClosedLoop{Concurrency: 3, Requests: 300, Input: length, Output: length, Seed: 5}

@@ -25,7 +25,7 @@ type Spec struct {
 	WholePrompts bool    // a prompt is not cut, unless it is longer than MaxTokens
 	BatchWait    cost.BatchWait
 	Balance      cost.Balance
-	Watermark    int64 // KV bytes of a rank kept free when a request is admitted
+	Watermark    int64 // KV bytes of a rank kept free when a request is admitted: growth, and what a step's windows take
 	RankChips    int   // ranks of the topology that one attention rank spans: TP·CP·PP
 	BlockTokens  int   // of the prefix cache; 0 for none
 	BlockBytes   int64 // a block's KV bytes on a rank
@@ -47,6 +47,9 @@ func NewSpec(pool int, stepper *cost.Stepper, blockTokens int) *Spec {
 		RankChips: c.Layout.TP * c.Layout.CP * c.Layout.PP,
 	}
 	s.Watermark = max(s.Memory.Free/watermarkShare, s.StepGrowth())
+	if s.Prefills() { // a step of fewer tokens where the windows of a full one would take half of the cache
+		s.Watermark = max(s.Watermark, min(s.Memory.InFlight(), s.Memory.Free/2))
+	}
 	if blockTokens > 0 {
 		long := c.Model.MaxContext
 		s.BlockBytes = max(1, s.Memory.SequenceBytes(long+int64(blockTokens))-s.Memory.SequenceBytes(long))

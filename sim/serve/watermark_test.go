@@ -48,7 +48,7 @@ func tightSpec(t *testing.T, bytes int64) *Spec {
 		t.Fatal(err)
 	}
 	chip, m := *c.Chip, s.Memory()
-	chip.Memory.Capacity = spec.Bytes(float64(m.WeightBytes+m.Activations+bytes) / c.Engine.MemoryFraction)
+	chip.Memory.Capacity = spec.Bytes(float64(m.WeightBytes+m.Activations+m.Graphs+m.Kernels+bytes) / c.Engine.MemoryFraction / chip.Memory.Usable)
 	c.Chip = &chip
 	if s, err = cost.New(c); err != nil {
 		t.Fatal(err)
