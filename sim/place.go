@@ -63,6 +63,7 @@ func (p *pool) deployed() deployed {
 	return deployed{
 		Name: p.Name, Chip: chip.Name, Chips: p.Place.Used, ChipsPerInstance: p.Stepper.Chips(), TDP: float64(chip.Power),
 		KVParts:    p.kvParts(),
+		Held:       Holding(p.Stepper, p.Asked.Instances),
 		KVCapacity: p.spec.Memory.Free * int64(p.spec.Ranks) * int64(p.Asked.Instances),
 	}
 }
@@ -72,7 +73,7 @@ func (p *pool) deployed() deployed {
 func (p *pool) kvParts() float64 {
 	const long = 1 << 20
 	m := &p.spec.Memory
-	return float64(m.TransferBytes(long)) / float64(m.SequenceBytes(long))
+	return float64(m.TransferBytes(long)) / float64(m.ExactBytes(long))
 }
 
 func (r *run) deployment() result.DeploymentInfo {

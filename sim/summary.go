@@ -32,6 +32,7 @@ type deployed struct {
 	ChipsPerInstance int     // packages in one
 	TDP              float64 // W of a package, 0 when not published
 	KVCapacity       int64   // bytes, all instances, of one chip of each rank
+	Held             *result.KVPool
 	KVParts          float64 // chips of a rank that hold different parts of the cache (the others hold copies)
 }
 
@@ -158,6 +159,12 @@ func spans(s metrics.Spans) result.RequestSpans {
 func (s *summary) kv(m *metrics.Summary) result.KV {
 	k := result.KV{BytesPerToken: s.KVBytesPerToken, Preemptions: m.Preemptions}
 	for i := range s.Pools {
+		if held := s.Pools[i].Held; held != nil {
+			if k.Pools == nil {
+				k.Pools = map[string]*result.KVPool{}
+			}
+			k.Pools[s.Pools[i].Name] = held
+		}
 		if s.Pools[i].Name != metrics.PhaseNames[metrics.Prefill] {
 			k.CapacityBytes += int64(float64(s.Pools[i].KVCapacity) * s.Pools[i].KVParts)
 			k.PeakBytes += int64(float64(m.KVPeak[i]) * s.Pools[i].KVParts)

@@ -147,6 +147,9 @@ func (p *page) resources(r *result.Result) {
 	p.field("KV cache", "peak %sB of %sB (%s), %sB a token, prefix hits %s, %s pre-emptions",
 		si(float64(k.PeakBytes)), si(float64(k.CapacityBytes)), percent(ratio(k.PeakBytes, k.CapacityBytes)),
 		si(k.BytesPerToken), percent(k.PrefixHitRate), count(k.Preemptions))
+	for _, name := range slices.Sorted(maps.Keys(k.Pools)) {
+		p.field("  "+name, "%s", k.Pools[name].Text())
+	}
 	if e := r.Energy; e != nil {
 		p.field("energy", "%s J an output token, %sW", figure(e.JoulesPerOutputToken), si(e.WattsMean))
 	}

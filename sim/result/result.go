@@ -208,6 +208,8 @@ type KV struct {
 	BytesPerToken float64 `json:"bytes_per_token"`
 	PrefixHitRate float64 `json:"prefix_hit_rate"`
 	Preemptions   int64   `json:"preemptions"`
+	// Pools are every pool's cache by its name, in the units that engines print at start-up.
+	Pools map[string]*KVPool `json:"pools,omitempty"`
 }
 
 // Energy is given where the chip has a published power.
