@@ -59,7 +59,7 @@ func (q *query) jobs() []job {
 				pools[0].EP = cost.DefaultEP(q.inputs.Model, pools[0].TP, pools[0].DP, pools[0].CP)
 			}
 		} else {
-			pools = shapes(q.inputs.Model, q.topology, want)
+			pools = shapes(q.inputs.Model, q.topology, want, q.sharing(role))
 		}
 		for _, p := range pools {
 			jobs = append(jobs, job{p, role})

@@ -2,8 +2,10 @@ package plan
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -16,11 +18,36 @@ const (
 	densestTP  = 16
 	deepestPP  = 8
 	widestOnly = 16 // ranks of a mixture of experts cut by tensors alone
+	widestCP   = 128
 )
 
+// leastShared is the prompt tokens of a step that a context-parallel rank has at least:
+// with fewer it reads weights for longer than it multiplies.
+const leastShared = 1024
+
+// sharing is how far prompts may be cut over context-parallel ranks: at most over most of
+// them, and a step of budget tokens, where that is not given, grows with them.
+type sharing struct{ most, budget int }
+
+// sharing is worth trying where prompts run by themselves, the engine cuts them and no
+// layer's state passes from block to block, over as many ranks as nine in ten prompts
+// give enough tokens.
+func (q *query) sharing(role cost.Role) sharing {
+	s := sharing{most: 1}
+	linear := func(l models.Layer) bool { return l.Attention.Design == "linear" }
+	if role != cost.Prefill || !q.inputs.Engine.ContextParallel || slices.ContainsFunc(q.inputs.Model.Layers, linear) {
+		return s
+	}
+	if !q.keepsBudget {
+		s.budget = q.inputs.Engine.MaxTokens.Prefill
+	}
+	s.most = int(max(1, min(widestCP, q.demand.inP90/leastShared)))
+	return s
+}
+
 // shapes lists the pool layouts worth pricing. What the user fixed in want stays.
-func shapes(m *models.Model, t *topologies.Topology, want *scenario.Pool) []scenario.Pool {
-	g := shaper{want: want, experts: int(m.Experts()), topology: t, dies: max(1, t.Chip.Dies), layers: len(m.Layers)}
+func shapes(m *models.Model, t *topologies.Topology, want *scenario.Pool, share sharing) []scenario.Pool {
+	g := shaper{want: want, experts: int(m.Experts()), topology: t, dies: max(1, t.Chip.Dies), layers: len(m.Layers), sharing: share}
 	for _, l := range m.Layers {
 		g.heads = max(g.heads, int(l.Attention.Heads))
 	}
@@ -36,6 +63,7 @@ type shaper struct {
 	want                         *scenario.Pool
 	topology                     *topologies.Topology
 	dies, layers, heads, experts int
+	sharing                      sharing
 	found                        []scenario.Pool
 }
 
@@ -52,27 +80,38 @@ func (g *shaper) dense() {
 				continue // stages leave a node only when a stage fills one
 			}
 			for _, dp := range dps {
-				g.add(tp, dp, pp, given(g.want.EP, []int{1}))
+				for _, cp := range g.shared(pp, g.sharing.most) {
+					g.add(tp, dp, pp, cp, given(g.want.EP, []int{1}))
+				}
 			}
 		}
 	}
 }
 
 // sparse: experts lie on all ranks of a stage, attention is data-parallel over
-// groups of TP. Instances are powers of two and multiples of the innermost domain
-// up to as many ranks as a layer has experts; stages only split what would cross
-// domains. Small ones may cut experts by tensors instead.
+// groups of TP, or some of these share each prompt. Instances are powers of two and
+// multiples of the innermost domain up to as many ranks as a layer has experts; stages
+// only split what would cross domains. Small ones may cut experts by tensors instead.
 func (g *shaper) sparse() {
 	for _, stage := range g.stages() {
 		for _, pp := range given(g.want.PP, g.pipelines(stage)) {
 			for _, tp := range given(g.want.TP, powers(1, min(widestTP, g.heads))) {
-				if stage%tp != 0 || g.want.DP != 0 && g.want.DP*tp != stage {
+				if stage%tp != 0 {
 					continue
 				}
-				g.add(tp, stage/tp, pp, given(g.want.EP, []int{stage}))
+				most := g.sharing.most
+				if tp > 1 && g.want.TP == 0 {
+					most = 1 // more ranks that share prompts before ranks that share heads
+				}
+				for _, cp := range g.shared(pp, min(most, stage/tp)) {
+					if stage/tp%cp != 0 || g.want.DP != 0 && g.want.DP*cp*tp != stage {
+						continue
+					}
+					g.add(tp, stage/tp/cp, pp, cp, given(g.want.EP, []int{stage}))
+				}
 			}
-			if g.want.EP == 0 && g.want.TP == 0 && g.want.DP == 0 && stage > 1 && stage <= widestOnly && stage <= g.heads {
-				g.add(stage, 1, pp, []int{1})
+			if g.want.EP == 0 && g.want.TP == 0 && g.want.DP == 0 && g.want.CP <= 1 && stage > 1 && stage <= widestOnly && stage <= g.heads {
+				g.add(stage, 1, pp, 1, []int{1})
 			}
 		}
 	}
@@ -83,7 +122,9 @@ func (g *shaper) stages() []int {
 	if g.want.DP != 0 {
 		var sizes []int
 		for _, tp := range given(g.want.TP, powers(1, min(widestTP, g.heads))) {
-			sizes = append(sizes, tp*g.want.DP)
+			for _, cp := range g.shared(1, g.sharing.most) {
+				sizes = appendNew(sizes, tp*g.want.DP*cp)
+			}
 		}
 		return sizes
 	}
@@ -110,13 +151,25 @@ func (g *shaper) pipelines(stage int) []int {
 	return []int{1}
 }
 
-func (g *shaper) add(tp, dp, pp int, eps []int) {
-	if pp > g.layers || tp*dp*pp > g.dies*g.topology.Chips {
+// shared are the degrees of context parallelism for a pipeline: stages and ranks that
+// share prompts both make a long prompt quicker, and one of them at a time is tried.
+func (g *shaper) shared(pp, most int) []int {
+	if pp > 1 {
+		most = 1
+	}
+	return given(g.want.CP, powers(1, max(1, most)))
+}
+
+func (g *shaper) add(tp, dp, pp, cp int, eps []int) {
+	if pp > g.layers || tp*dp*pp*cp > g.dies*g.topology.Chips {
 		return
 	}
 	for _, ep := range eps {
 		p := *g.want
-		p.Instances, p.TP, p.DP, p.PP, p.EP, p.CP = 0, tp, dp, pp, ep, max(1, g.want.CP)
+		p.Instances, p.TP, p.DP, p.PP, p.EP, p.CP = 0, tp, dp, pp, ep, cp
+		if p.MaxTokens == 0 && g.sharing.budget > 0 && cp*leastShared > g.sharing.budget {
+			p.MaxTokens = cp * leastShared
+		}
 		if p.Experts.Redundant == 0 && ep > 0 && g.experts > 0 {
 			p.Experts.Redundant = (ep - g.experts%ep) % ep
 		}

@@ -25,7 +25,7 @@ func TestTypicalStepIsWhatRuns(t *testing.T) {
 		{"v4", "supernode8912", map[string]string{"workload.rate": "5400", "workload.requests": "2000"}, 0.03},
 		{"v3", "cloudmatrix384", map[string]string{"deployment.mode": "disaggregated", "workload.requests": "2000"}, 0.05},
 		{"llama-3.1-8b", "hgx-h100:8", map[string]string{"workload.requests": "4000"}, 0.05},
-		{"v4-flash", "hgx-h200:16", map[string]string{"workload.requests": "2000"}, 0.08},
+		{"v4-flash", "hgx-h200:16", map[string]string{"workload.requests": "2000"}, 0.10},
 		{"llama-3.1-70b", "hgx-h100:8", map[string]string{"workload.concurrency": "64", "workload.requests": "8000"}, 0.05},
 		{"llama-3.1-8b", "hgx-h100:8", map[string]string{"deployment.mode": "disaggregated", "workload.rate": "2", "workload.requests": "400"}, 0.05},
 	} {
