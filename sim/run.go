@@ -73,6 +73,7 @@ type run struct {
 	policy   *policy.Policy
 	initial  []route.Initial
 	limits   *result.Bottleneck
+	warm     des.Time // before the measured window
 }
 
 // pool is a pool of the plant with what the engine needs of it.
@@ -178,15 +179,9 @@ func (r *run) config(opt Options) (c route.Config, err error) {
 			c.Lives, c.Cut = lives, cutShare
 		}
 	}
-	decode := &r.pools[len(r.pools)-1]
-	if sc := decode.Stepper.Config(); sc.Drafts > 0 {
-		c.Drafting = serve.NewDrafting(sc.Drafts, sc.Accepted)
-	}
+	c.Drafting, c.Warmup = r.drafting(), r.warm
 	if len(r.pools) == 2 {
 		c.Handover, err = r.handover()
-		if r.load.stationary != nil {
-			c.Warmup = r.warmup()
-		}
 	}
 	return c, err
 }

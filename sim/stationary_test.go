@@ -42,6 +42,35 @@ seed: 3
 	}
 }
 
+// In flight when the measured window opens are as many as Little's law has for the run,
+// arrivals a second times the mean time from arrival to last token: where prompts run in the
+// same steps, dense (a prompt is dear beside a step) and mixtures (its first tokens are dear),
+// with drafts, and where most of a request's life is its prompt. By chance it is the root
+// of that number more or fewer; three seeds have a tenth.
+func TestStationaryStartIsInFlight(t *testing.T) {
+	for _, x := range []struct{ model, topology, deployment, workload string }{
+		{"llama-3.1-8b", "hgx-h100:8", "{mode: aggregated, serve: {instances: 8, tp: 1}}", "{profile: chat, rate: 24, requests: 700}"},
+		{"gpt-oss-120b", "hgx-b200", "{mode: aggregated, serve: {instances: 8, tp: 1}}", "{profile: chat, rate: 90, requests: 1500}"},
+		{"v3", "hgx-h200:32", "{mode: aggregated, serve: {instances: 2, tp: 16}}", "{profile: chat, rate: 3, requests: 500}"},
+		{"v4-flash", "hgx-h200:8", "{mode: aggregated, serve: {instances: 1, dp: 8, ep: 8}, mtp: {drafts: 1}}", "{rate: 10, requests: 500, input_tokens: 2000, output_tokens: 800}"},
+		{"llama-3.1-8b", "hgx-h100:512", "{mode: disaggregated, prefill: {instances: 400, tp: 1}, decode: {instances: 64, tp: 1}}", "{rate: 400, requests: 2000, input_tokens: 10000, output_tokens: 40}"},
+	} {
+		initial, inFlight := 0.0, 0.0
+		for seed := 1; seed <= 3; seed++ {
+			s := read(t, fmt.Sprintf("version: 1\nmodel: %s\ntopology: %q\ndeployment: %s\nworkload: %s\nseed: %d\n", x.model, x.topology, x.deployment, x.workload, seed))
+			r, err := sim.Run(context.Background(), s, sim.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			initial += float64(r.Requests.Initial)
+			inFlight += s.Workload.Rate * r.Latency.E2E.Mean / 1000
+		}
+		if d := initial/inFlight - 1; d < -0.1 || d > 0.1 {
+			t.Errorf("%s %s: %.1f in flight at the start, %.1f by Little's law", x.model, x.deployment, initial/3, inFlight/3)
+		}
+	}
+}
+
 // However many would decode by Little's law, a stationary start has no more than a
 // cache holds beside the hundredth that admission leaves free.
 func TestStationaryStartIsHeld(t *testing.T) {

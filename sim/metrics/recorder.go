@@ -31,6 +31,7 @@ type Recorder struct {
 	cfg       Config
 	idlePhase []Phase
 	counts    Counts
+	forgotten Counts // of these, before the run began
 	measured  int64
 	cut       int64 // of these, cut off by the end of the run
 	good      int64

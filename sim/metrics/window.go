@@ -40,6 +40,24 @@ func (r *Recorder) ExtendWindow() {
 	}
 }
 
+// Restart makes what is in flight now the requests that a run begins with, and forgets
+// those before; live counters go on.
+func (r *Recorder) Restart() {
+	r.forgotten = r.Counts()
+	r.forgotten.Initial -= r.forgotten.InFlight
+}
+
+// Requests are the counts of the run since the last Restart.
+func (r *Recorder) Requests() Counts {
+	c, f := r.Counts(), &r.forgotten
+	c.Initial -= f.Initial
+	c.Arrived -= f.Arrived
+	c.Completed -= f.Completed
+	c.Rejected -= f.Rejected
+	c.Lost -= f.Lost
+	return c
+}
+
 // WindowTime is when the window began and when it ends, the second now when it is open.
 func (r *Recorder) WindowTime(now des.Time) (start, end des.Time) {
 	if r.ended {
@@ -129,7 +147,7 @@ type Summary struct {
 // booked afterwards.
 func (r *Recorder) Summary(now des.Time) Summary {
 	return Summary{
-		Window: r.Window(now), Requests: r.Counts(),
+		Window: r.Window(now), Requests: r.Requests(),
 		Measured: r.measured, Cut: r.cut, Good: r.good, Refused: r.refused, Spans: r.spans,
 		TTFT: r.ttft.Quantiles(), TPOT: r.tpot.Quantiles(), ITL: r.inside.quantiles(), E2E: r.e2e.Quantiles(),
 		PrefixQueries: r.prefixQueries, PrefixHits: r.prefixHits, Preemptions: r.preemptions,

@@ -54,10 +54,9 @@ type Config struct {
 	// measured have arrived: others wait outside of the cluster.
 	Spare   int64
 	Initial []Initial // decoding at the end of the warm-up
-	// Warmup lets the prefill pool fill before anything counts: what it finishes
-	// before then is among Initial already and ends there. Then the measured
-	// window opens and Initial starts to decode. 0 when aggregated: prompts wait
-	// for no longer than a few steps there.
+	// Warmup lets prompts queue before anything counts; then the measured window opens. What
+	// a prefill pool finishes too early to be under way then is among Initial already and ends
+	// there, and Initial starts to decode at its end. Where one pool does both it does so at once.
 	Warmup des.Time
 
 	// MostTime and MostEvents stop a run that would not end: it is partial. 0 is none.
@@ -187,7 +186,8 @@ func (c *Cluster) Run(ctx context.Context) (partial bool, err error) {
 	}
 	if c.cfg.Warmup > 0 {
 		c.clock.Set(c.warmupEntity(), c.cfg.Warmup)
-	} else {
+	}
+	if c.cfg.Warmup == 0 || len(c.pools) == 1 {
 		c.begin()
 	}
 	c.clock.Set(c.arrivalEntity(), c.arrivals.at())
@@ -259,7 +259,11 @@ func (c *Cluster) act(entity int) error {
 		c.clock.Set(entity, des.Never)
 		c.bookIdle()
 		c.recorder.OpenWindow(c.now)
-		c.begin()
+		c.recorder.Restart()
+		c.line.Before = c.queued()
+		if len(c.pools) == 2 {
+			c.begin()
+		}
 	default:
 		c.observe()
 		c.clock.Set(entity, c.now+c.cfg.ObserveInterval)
@@ -325,7 +329,7 @@ func (c *Cluster) enough() bool {
 func (c *Cluster) end() {
 	c.settleWindow()
 	c.bookIdle()
-	counts := c.recorder.Counts()
+	counts := c.recorder.Requests()
 	counts.InFlight = c.table.InFlight()
 	if counts.Initial+counts.Arrived != counts.Completed+counts.Rejected+counts.Lost+counts.InFlight {
 		panic(c.broken(fmt.Sprintf("requests are not conserved: %+v", counts)))

@@ -124,7 +124,7 @@ func drawScenario(r *rapid.T, k kind) scenario {
 	if loop != nil {
 		cfg.Lives = rapid.SampledFrom([]float64{0, 0.5, 3}).Draw(r, "lives")
 	}
-	if k.disaggregated && cfg.Lives == 0 && rapid.Bool().Draw(r, "warm-up") {
+	if cfg.Lives == 0 && rapid.Bool().Draw(r, "warm-up") {
 		cfg.Warmup = des.Time(rapid.IntRange(1, 50_000_000).Draw(r, "warm-up ns"))
 	}
 	slow := rapid.SampledFrom([]float64{1e-6, 1e-3, 0.1}).Draw(r, "transfer s")

@@ -412,7 +412,8 @@ func (t *twin) finish(p, i int) {
 		t.complete(s)
 	}
 	for _, s := range onward {
-		if t.now < t.cfg.Warmup {
+		way := float64(in.spec.Memory.TransferBytes(s.target)) / min(t.cfg.Handover.Rate, t.cfg.Handover.Egress, t.cfg.Handover.Ingress)
+		if t.now < t.cfg.Warmup && t.now+t.cfg.Handover.Latency+des.FromSeconds(way) < t.cfg.Warmup {
 			t.seen[early]++
 			s.firstToken(s.since)
 			t.complete(s)

@@ -184,8 +184,8 @@ func (t *twin) run() error {
 	} else if err := t.read(); err != nil {
 		return err
 	}
-	if t.cfg.Warmup == 0 {
-		t.warm = true
+	t.warm = t.cfg.Warmup == 0
+	if t.warm || len(t.inst) == 1 {
 		t.begin()
 	}
 	for t.notice(); !t.over(); t.notice() {
@@ -222,7 +222,11 @@ func (t *twin) run() error {
 				t.warm = true
 				t.bookMoved()
 				t.rec.OpenWindow(t.now)
-				t.begin()
+				t.rec.Restart()
+				t.loop.line.Before = t.queued()
+				if len(t.inst) == 2 {
+					t.begin()
+				}
 			})
 		}
 		if at == des.Never {
@@ -262,25 +266,6 @@ func (t *twin) read() error {
 	t.next = r
 	t.next.Prefix = slices.Clone(r.Prefix)
 	return err
-}
-
-// over: all measured requests have come and gone, or all requests have.
-func (t *twin) over() bool {
-	if t.steadily() {
-		return false // see notice
-	}
-	exhausted := !t.more || t.cfg.Loop != nil && t.sent == t.cfg.Loop.Requests
-	if exhausted && len(t.seqs) == 0 {
-		return t.arrivalAt() == des.Never
-	}
-	return t.enough() && (t.finished == t.measured || t.cut())
-}
-
-func (t *twin) enough() bool {
-	if t.cfg.Measure > 0 {
-		return t.measured >= t.cfg.Measure
-	}
-	return t.cfg.MeasureUntil > 0 && (!t.more || t.next.Arrival >= t.cfg.Warmup+t.cfg.MeasureUntil)
 }
 
 func (t *twin) arrive() error {
@@ -342,7 +327,6 @@ func (t *twin) newSeq(number uint64, input, output int64) *twinSeq {
 
 // begin places the requests that have been decoding before the run.
 func (t *twin) begin() {
-	t.loop.line.Before = t.queued()
 	p := len(t.inst) - 1
 	for i, x := range t.cfg.Initial {
 		s := t.newSeq(uint64(1)<<63+uint64(i), int64(x.Input), int64(x.Output))

@@ -47,6 +47,25 @@ func (t *twin) arrivalAt() des.Time {
 	return max(t.now, t.next.Arrival+t.cfg.FrontEnd)
 }
 
+// over: all measured requests have come and gone, or all requests have.
+func (t *twin) over() bool {
+	if t.steadily() {
+		return false // see notice
+	}
+	exhausted := !t.more || t.cfg.Loop != nil && t.sent == t.cfg.Loop.Requests
+	if exhausted && len(t.seqs) == 0 {
+		return t.arrivalAt() == des.Never
+	}
+	return t.enough() && (t.finished == t.measured || t.cut())
+}
+
+func (t *twin) enough() bool {
+	if t.cfg.Measure > 0 {
+		return t.measured >= t.cfg.Measure
+	}
+	return t.cfg.MeasureUntil > 0 && (!t.more || t.next.Arrival >= t.cfg.Warmup+t.cfg.MeasureUntil)
+}
+
 // hold looks, when a request has come or a step has ended, whether the queue is as long as it may be
 // after the last measured arrival: twice what it was then, and some.
 func (t *twin) hold() {

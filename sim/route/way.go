@@ -183,7 +183,7 @@ func (c *Cluster) finishStep(entity int) {
 	}
 	c.measureLoop()
 	for _, h := range in.Prefilled {
-		if c.now < c.cfg.Warmup {
+		if c.now < c.cfg.Warmup && c.now+c.handover(h) < c.cfg.Warmup {
 			in.Abandon(h)
 			c.complete(h)
 			continue
@@ -196,6 +196,13 @@ func (c *Cluster) finishStep(entity int) {
 	if c.held {
 		c.clock.Set(c.arrivalEntity(), c.nextArrival())
 	}
+}
+
+// handover is the least time that a request's cache is under way.
+func (c *Cluster) handover(h int32) des.Time {
+	o := &c.cfg.Handover
+	bytes := c.prefilling().Spec.Memory.TransferBytes(int64(c.table.At(h).Target))
+	return o.Latency + des.FromSeconds(float64(bytes)/min(o.Rate, o.Egress, o.Ingress))
 }
 
 // place finds a decode rank for prefilled requests, first come first served, and
@@ -287,7 +294,6 @@ func (c *Cluster) complete(h int32) {
 // begin puts the initial requests into the serving pool as if they had been there
 // for long.
 func (c *Cluster) begin() {
-	c.line.Before = c.queued()
 	p := c.serving()
 	for i, initial := range c.cfg.Initial {
 		h := c.table.New()
