@@ -63,7 +63,7 @@ func (p *pool) deployed() deployed {
 	return deployed{
 		Name: p.Name, Chip: chip.Name, Chips: p.Place.Used, ChipsPerInstance: p.Stepper.Chips(), TDP: float64(chip.Power),
 		KVParts:    p.kvParts(),
-		Held:       Holding(p.Stepper, p.Asked.Instances),
+		Held:       Holding(p.Stepper).Times(p.Asked.Instances),
 		KVCapacity: p.spec.Memory.Free * int64(p.spec.Ranks) * int64(p.Asked.Instances),
 	}
 }

@@ -239,8 +239,10 @@ func (r *run) result(c *route.Cluster, partial bool) (*result.Result, error) {
 	if most := r.plant.Model.MaxContext; c.Longest() > most {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("the longest request has %d tokens, %s was made for %d at most", c.Longest(), r.plant.Model.Name, most))
 	}
-	if text := r.freeHandover(); text != "" {
-		out.Warnings = append(out.Warnings, text)
+	for _, text := range []string{r.freeHandover(), r.shortCache()} {
+		if text != "" {
+			out.Warnings = append(out.Warnings, text)
+		}
 	}
 	if err := summarise(r.recorder, s, out); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ var surfaces = []struct {
 		"plan --model llama-3.1-8b --topo hgx-h100:8",
 		`candidates candidates[].layout candidates[].layout.* candidates[].fits candidates[].why_not candidates[].capacity_requests_per_s
 		candidates[].output_tokens_per_s_per_chip candidates[].ttft_ms candidates[].tpot_ms candidates[].bound`,
-		"candidates[].text candidates[].meets_slo",
+		"candidates[].text candidates[].meets_slo candidates[].kv candidates[].kv.pools candidates[].kv.pools.*",
 	},
 	{
 		"explain --model v4 --topo supernode8912 --phase decode --batch 64 --context 32768",
@@ -33,7 +33,8 @@ var surfaces = []struct {
 		causes_ns.comm_latency causes_ns.launch causes_ns.host causes_ns.imbalance causes_ns.idle
 		operators operators[].layer_kind operators[].name operators[].class operators[].precision operators[].count operators[].m
 		operators[].n operators[].k operators[].flops operators[].bytes operators[].ns operators[].cause`,
-		"tau_ns hidden_ns operators[].apportioned model topology pool phase chip chips layout engine overlap sequences context_tokens chunk_tokens instance_requests_per_s",
+		"tau_ns hidden_ns operators[].apportioned model topology pool phase chip chips layout engine overlap sequences context_tokens chunk_tokens instance_requests_per_s " +
+			"memory memory.capacity_bytes memory.items memory.items[].name memory.items[].bytes memory.weights memory.weights[].name memory.weights[].bytes memory.cache_bytes memory.batch_bytes kv kv.pools kv.pools.*",
 	},
 	{
 		"topo show supernode8912",

@@ -12,9 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 )
@@ -89,7 +91,8 @@ type explained struct {
 	step   *plan.Step
 	config cost.Config
 	memory cost.Memory
-	given  bool // batch, context or chunk: every rank has the same work
+	held   *result.KVPool // by an instance
+	given  bool           // batch, context or chunk: every rank has the same work
 	said   []string
 }
 
@@ -105,7 +108,7 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	x := explained{step: step, config: step.Stepper.Config(), memory: step.Stepper.Memory(), said: step.Notes, given: f.batch+f.context+f.chunk > 0}
+	x := explained{step: step, config: step.Stepper.Config(), memory: step.Stepper.Memory(), held: sim.Holding(step.Stepper), said: step.Notes, given: f.batch+f.context+f.chunk > 0}
 	x.note()
 	x.Explanation = step.Stepper.Explain(step.Loads)
 	for _, text := range x.said {
@@ -118,23 +121,26 @@ func (f *explainFlags) run(c *cobra.Command, args []string) error {
 func (x *explained) shown() any {
 	s := x.step
 	return struct {
-		Model                string  `json:"model"`
-		Topology             string  `json:"topology"`
-		Pool                 string  `json:"pool"`
-		Phase                string  `json:"phase"`
-		Chip                 string  `json:"chip"`
-		Chips                int     `json:"chips"` // of the instance
-		Layout               string  `json:"layout"`
-		Engine               string  `json:"engine"`
-		Overlap              string  `json:"overlap"`
-		Sequences            int64   `json:"sequences"` // of the mean rank
-		ContextTokens        int64   `json:"context_tokens"`
-		ChunkTokens          int64   `json:"chunk_tokens"`
-		InstanceRequestsPerS float64 `json:"instance_requests_per_s"` // what the batch is estimated for
+		Model                string      `json:"model"`
+		Topology             string      `json:"topology"`
+		Pool                 string      `json:"pool"`
+		Phase                string      `json:"phase"`
+		Chip                 string      `json:"chip"`
+		Chips                int         `json:"chips"` // of the instance
+		Layout               string      `json:"layout"`
+		Engine               string      `json:"engine"`
+		Overlap              string      `json:"overlap"`
+		Sequences            int64       `json:"sequences"` // of the mean rank
+		ContextTokens        int64       `json:"context_tokens"`
+		ChunkTokens          int64       `json:"chunk_tokens"`
+		InstanceRequestsPerS float64     `json:"instance_requests_per_s"` // what the batch is estimated for
+		Memory               rankMemory  `json:"memory"`
+		KV                   plan.Caches `json:"kv"` // of the instance
 		cost.Explanation
 	}{
 		x.config.Model.Name, x.config.Topology.Name, s.Pool, string(s.Phase), x.config.Chip.Name, s.Stepper.Chips(), x.config.Layout.String(),
-		x.config.Engine.Name, string(x.config.Layout.Overlap), s.Sequences, s.Context, s.ChunkTokens, s.Rate, x.Explanation,
+		x.config.Engine.Name, string(x.config.Layout.Overlap), s.Sequences, s.Context, s.ChunkTokens, s.Rate,
+		x.rankMemory(), plan.Caches{Pools: map[string]*result.KVPool{s.Pool: x.held}}, x.Explanation,
 	}
 }
 
@@ -241,13 +247,36 @@ func (x *explained) print(w io.Writer) {
 	if !x.given && s.Rate > 0 {
 		fmt.Fprintf(w, "estimated for %s requests a second of the instance\n", plan.Figure(s.Rate))
 	}
-	l := &s.Loads[0]
-	gb := func(b int64) float64 { return float64(b) / 1e9 }
-	m := x.memory
-	fmt.Fprintf(w, "memory of a rank: %.1f GB = weights %.1f + activations %.1f + reserve %.1f + cache %.1f, of which this batch takes %.1f\n\n",
-		gb(m.Capacity), gb(m.WeightBytes), gb(m.Activations), gb(m.Reserve), gb(m.Free), gb(m.KVBytes(l.Context, l.Sequences)))
+	x.printMemory(w)
 	x.printOperators(w)
 	x.printCauses(w)
+}
+
+// printMemory is a rank's memory by item, and its cache in users' units.
+func (x *explained) printMemory(w io.Writer) {
+	gb := func(b int64) string { return fmt.Sprintf("%.2f", float64(b)/1e9) }
+	m := x.rankMemory()
+	var items []string
+	for _, i := range m.Items {
+		items = append(items, i.Name+" "+gb(i.Bytes))
+	}
+	fmt.Fprintf(w, "memory of a rank: %s GB = %s + cache %s, of which this batch takes %s\n", gb(m.CapacityBytes), strings.Join(items, " + "), gb(m.CacheBytes), gb(m.BatchBytes))
+	fmt.Fprintf(w, "cache of an instance: %s\n\n", x.held.Text())
+}
+
+// rankMemory is what a rank's memory is used for: CapacityBytes is the sum of Items and
+// CacheBytes, of which this step's sequences take BatchBytes.
+type rankMemory struct {
+	CapacityBytes int64             `json:"capacity_bytes"`
+	Items         []cost.Item       `json:"items"`
+	Weights       []cost.WeightPart `json:"weights"`
+	CacheBytes    int64             `json:"cache_bytes"`
+	BatchBytes    int64             `json:"batch_bytes"`
+}
+
+func (x *explained) rankMemory() rankMemory {
+	m, l := &x.memory, &x.step.Loads[0]
+	return rankMemory{m.Capacity, m.Items(), m.Weights, m.Free, m.KVBytes(l.Context, l.Sequences)}
 }
 
 func (x *explained) printOperators(w io.Writer) {

@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 )
 
@@ -77,6 +80,9 @@ func writePlan(w io.Writer, s *scenario.Scenario, p *plan.Plan, all bool) error 
 	for _, text := range p.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", text)
 	}
+	if len(p.Candidates) > 0 {
+		writeCaches(w, p.Candidates[0].KV.Pools)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "REQUESTS/S\tTOKENS/S/CHIP\tTTFT ms\tTPOT ms\tLAYOUT\tBOUND")
 	shown, hidden := 0, 0
@@ -103,6 +109,16 @@ func writePlan(w io.Writer, s *scenario.Scenario, p *plan.Plan, all bool) error 
 		fmt.Fprintf(w, "… and %d more (--all)\n", hidden)
 	}
 	return writeRuledOut(w, p, all)
+}
+
+// writeCaches says what the caches of a deployment hold, in a line a pool.
+func writeCaches(w io.Writer, pools map[string]*result.KVPool) {
+	for _, name := range slices.Sorted(maps.Keys(pools)) {
+		fmt.Fprintf(w, "KV cache of %s: %s\n", name, pools[name].Text())
+	}
+	if len(pools) > 0 {
+		fmt.Fprintln(w)
+	}
 }
 
 // writeRuledOut lists what cannot run: all of it, or how much.

@@ -53,6 +53,16 @@ func (c *cacheBytes) sequence(tokens int64) int64 {
 	return c.sum(&context, 1)
 }
 
+// even reports that every token takes the same, however long the sequence.
+func (c *cacheBytes) even() bool {
+	for _, unit := range c.unit[1:] {
+		if unit > 0 {
+			return false
+		}
+	}
+	return c.fixed == 0 && c.unit[0] > 0
+}
+
 // slope is the bytes that a token adds to a long sequence.
 func (c *cacheBytes) slope() float64 { return float64(c.unit[0]) / float64(c.scale) }
 

@@ -22,8 +22,9 @@ type Memory struct {
 	exact    cacheBytes // of one rank, by the model's figures, nothing rounded
 	transfer cacheBytes // of the whole model, every byte once
 	pool     *pool      // of blocks that groups of layers share; nil where nothing is padded
-	// maxTokens is the step that an engine counts windows with, longest the model's context.
-	maxTokens, longest int64
+	// maxTokens is the step that an engine counts windows with, longest the model's context,
+	// page the tokens of a page where layers keep the same.
+	maxTokens, longest, page int64
 }
 
 // KVBytes is what a rank's sequences hold, from sums the engine keeps:
@@ -58,7 +59,7 @@ func (s *Stepper) account() Memory {
 	c, k := &s.config, &s.config.Engine.Memory
 	m := Memory{
 		Capacity: int64(c.Chip.Memory.Visible()) / int64(max(1, c.Chip.Dies)),
-		Context:  int64(k.Context), Kernels: int64(k.Kernels), maxTokens: int64(c.MaxTokens), longest: c.Model.MaxContext,
+		Context:  int64(k.Context), Kernels: int64(k.Kernels), maxTokens: int64(c.MaxTokens), longest: c.Model.MaxContext, page: int64(max(1, c.PageTokens)),
 	}
 	if s.Ranks() > 1 {
 		m.Communicators = int64(k.Communicators)

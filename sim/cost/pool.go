@@ -116,7 +116,8 @@ type Holding struct {
 
 // Holds is the cache of one rank. Where layers hold different things, vLLM counts
 // the blocks of one group, as if all groups took as many; others, and vLLM where blocks
-// cover different numbers of tokens, count requests of the longest context.
+// cover different numbers of tokens, count requests of the longest context. Layers that
+// keep every token alike have pages of so many tokens.
 func (m *Memory) Holds() Holding {
 	c := Holding{Bytes: max(0, m.Free), ModelBytes: m.exact.slope()}
 	switch p := m.pool; {
@@ -125,6 +126,9 @@ func (m *Memory) Holds() Holding {
 		least, _ := p.blockTokens()
 		c.Tokens = c.Bytes / p.block / n * least
 		c.EngineBytes = float64(p.block*n) / float64(least)
+	case p == nil && m.exact.even():
+		c.EngineBytes = m.cache.slope()
+		c.Tokens = int64(float64(c.Bytes)/(c.EngineBytes*float64(m.page))) * m.page
 	default:
 		c.Tokens = int64(m.Concurrency(m.longest) * float64(m.longest))
 		c.EngineBytes = float64(m.RequestBytes(m.longest)) / float64(m.longest)

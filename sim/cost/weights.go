@@ -9,8 +9,8 @@ import (
 
 // WeightPart is one line of the account of weights.
 type WeightPart struct {
-	Name  string
-	Bytes int64
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
 }
 
 // weights accounts the fullest stage's weights on one rank: TP cuts projections as

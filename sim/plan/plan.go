@@ -70,6 +70,12 @@ type Candidate struct {
 	TTFTMs                  float64             `json:"ttft_ms"`
 	TPOTMs                  float64             `json:"tpot_ms"`
 	Bound                   string              `json:"bound"`
+	KV                      Caches              `json:"kv,omitzero"`
+}
+
+// Caches are what the caches of a deployment's pools hold, by the pool's name.
+type Caches struct {
+	Pools map[string]*result.KVPool `json:"pools,omitempty"`
 }
 
 // ErrNoLayout says that no layout of a model fits a topology.

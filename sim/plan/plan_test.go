@@ -53,7 +53,8 @@ func TestSearchIsDeterministic(t *testing.T) {
 	}
 }
 
-// What the plan says fits is accepted by a run, which places instances by itself.
+// What the plan says fits is accepted by a run, which places instances by itself, and
+// its caches hold what the plan says.
 func TestCandidatesRun(t *testing.T) {
 	for _, c := range []struct{ model, topology string }{{"llama-3.1-8b", "hgx-h100:8"}, {"v4-flash", "hgx-h200:24"}, {"v3", "cloudmatrix384"}} {
 		s, p := complete(t, asked(c.model, c.topology), Options{LayoutOnly: true})
@@ -63,8 +64,11 @@ func TestCandidatesRun(t *testing.T) {
 				break
 			}
 			s.Deployment = cand.Layout
-			if _, err := sim.Run(context.Background(), s, sim.Options{}); err != nil {
+			r, err := sim.Run(context.Background(), s, sim.Options{})
+			if err != nil {
 				t.Errorf("%s on %s, %s: %v", c.model, c.topology, cand.Text, err)
+			} else if !reflect.DeepEqual(r.KV.Pools, cand.KV.Pools) {
+				t.Errorf("%s on %s, %s: the plan says caches of %v, the run of %v", c.model, c.topology, cand.Text, cand.KV.Pools, r.KV.Pools)
 			}
 		}
 	}

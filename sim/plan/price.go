@@ -7,6 +7,7 @@ import (
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/slo"
 	"github.com/clustersim/clustersim/topologies"
@@ -36,9 +37,10 @@ type priced struct {
 	whyNot string // it cannot run at all
 	holds  bool   // the model fits, whatever else may not
 
-	point          // what an instance does at the rate that it sustains
-	below [8]point // what it does at k eighths of that load, almost empty first; known where E2E is limited
-	cause string   // where most of a step goes
+	point                // what an instance does at the rate that it sustains
+	below [8]point       // what it does at k eighths of that load, almost empty first; known where E2E is limited
+	cause string         // where most of a step goes
+	held  *result.KVPool // what the caches of an instance hold
 	// transferBytes of a mean prompt's cache, held beside the layout since it
 	// depends on the formats.
 	transferBytes float64
@@ -98,6 +100,7 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	out.pool.MaxTokens = c.MaxTokens
 	out.chips = st.Chips()
 	b := p.bench(st, role)
+	out.held = sim.Holding(st)
 	out.transferBytes = float64(b.memory.TransferBytes(int64(p.demand.in)))
 	// A run refuses a request that some pool cannot hold whole: what a decode rank
 	// evicts is prefilled again, answer so far included.

@@ -59,7 +59,7 @@ func (p *Plan) list(all []deployed, rejected []priced) {
 		p.Candidates = append(p.Candidates, Candidate{
 			Layout: d.layout(), Text: d.text(), Fits: true, MeetsSLO: d.over <= 1, WhyNot: d.whyNot(),
 			CapacityRequestsPerS: d.capacity, OutputTokensPerSPerChip: d.outputPerChip,
-			TTFTMs: 1e3 * d.ttft, TPOTMs: 1e3 * d.tpot, Bound: d.bound(),
+			TTFTMs: 1e3 * d.ttft, TPOTMs: 1e3 * d.tpot, Bound: d.bound(), KV: d.caches(),
 		})
 	}
 	for i := range rejected {
@@ -87,6 +87,14 @@ func (d *deployed) layout() scenario.Deployment {
 	second := d.second.pool
 	second.Instances = d.n2
 	return scenario.Deployment{Mode: d.mode, Prefill: &first, Decode: &second}
+}
+
+// caches are what its pools' caches hold.
+func (d *deployed) caches() Caches {
+	if d.second == nil {
+		return Caches{map[string]*result.KVPool{"serve": d.first.held.Times(d.n1)}}
+	}
+	return Caches{map[string]*result.KVPool{"prefill": d.first.held.Times(d.n1), "decode": d.second.held.Times(d.n2)}}
 }
 
 // whyNot says by how much a deployment misses the SLO.

@@ -1,8 +1,10 @@
 package result
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -20,12 +22,34 @@ type KVPool struct {
 	EngineBytesPerToken float64 `json:"engine_bytes_per_token"`
 	ModelBytesPerToken  float64 `json:"model_bytes_per_token"`
 	// MaxConcurrency is how many requests of so many tokens, prompt and answer, all ranks
-	// hold at once, by context.
+	// hold at once as the engine counts when it starts, by context. vLLM counts each with the
+	// windows of a whole step's prompt, of which most are free once it decodes.
 	MaxConcurrency Concurrency `json:"max_concurrency"`
 }
 
 // Concurrency is requests by their tokens.
 type Concurrency map[int64]float64
+
+// MarshalJSON writes two decimals, as start-up logs do.
+func (c Concurrency) MarshalJSON() ([]byte, error) {
+	rounded := make(map[int64]float64, len(c))
+	for tokens, n := range c {
+		rounded[tokens] = math.Round(100*n) / 100
+	}
+	return json.Marshal(rounded)
+}
+
+// Times is so many of the pool together.
+func (k *KVPool) Times(n int) *KVPool {
+	all := *k
+	all.Ranks *= n
+	all.Tokens *= int64(n)
+	all.MaxConcurrency = make(Concurrency, len(k.MaxConcurrency))
+	for tokens, c := range k.MaxConcurrency {
+		all.MaxConcurrency[tokens] = c * float64(n)
+	}
+	return &all
+}
 
 // paddedShare is from what difference on a token's bytes are worth telling apart.
 const paddedShare = 0.01
