@@ -21,12 +21,13 @@ func open(s *scenario.Scenario, opt Options) (*workload, error) {
 		return nil, err
 	}
 	out := &workload{measure: w.Requests, until: des.Time(w.Duration), name: "workload"}
-	out.offered = result.Workload{InputTokens: g.Input.String(), OutputTokens: g.Output.String(), Sessions: g.Sessions != nil}
+	out.offered = describe(&g)
 	out.digest = func() scenario.Input { return plant.Digest("workload", w.Profile, g) }
 	if w.Profile != "" {
 		out.name = "workload " + w.Profile
 	}
 	if w.Concurrency > 0 {
+		out.offered.Arrivals = ""
 		out.loop = &traces.ClosedLoop{Concurrency: w.Concurrency, Requests: w.Requests, Input: g.Input, Output: g.Output, Seed: s.Seed}
 		if w.ThinkTime > 0 {
 			out.loop.ThinkTime = traces.Constant(int(w.ThinkTime / 1_000_000))
@@ -36,7 +37,6 @@ func open(s *scenario.Scenario, opt Options) (*workload, error) {
 	if out.source, err = traces.Generate(g); err != nil {
 		return nil, err
 	}
-	out.offered.Arrivals = g.Arrivals.String()
 	out.blockTokens, out.endless = out.source.BlockTokens(), !w.AllAtOnce()
 	if w.Start == "stationary" {
 		out.stationary = &g
@@ -60,6 +60,26 @@ func openTrace(s *scenario.Scenario, opt Options) (*workload, error) {
 	file, err := digestFile(s.Trace.File)
 	out.digest = func() scenario.Input { return file }
 	return out, err
+}
+
+// Offered is what a scenario's workload offers, as far as that shows without a request:
+// nothing of a trace.
+func Offered(s *scenario.Scenario) (result.Workload, error) {
+	w := s.Workload
+	if w == nil {
+		return result.Workload{}, nil
+	}
+	asked := *w
+	if asked.Rate == 0 && !asked.AllAtOnce() {
+		asked.Rate = 1 // one that is left open; it is not said here
+	}
+	g, err := plant.Generator(&asked, s.Patches, s.Seed)
+	return describe(&g), err
+}
+
+// describe is what a generator draws from.
+func describe(g *traces.Workload) result.Workload {
+	return result.Workload{InputTokens: g.Input.String(), OutputTokens: g.Output.String(), Arrivals: g.Arrivals.String(), Sessions: g.Sessions != nil}
 }
 
 // counted is a source that sums up what has been taken of it.

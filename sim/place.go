@@ -104,7 +104,7 @@ func (p *pool) info() result.PoolInfo {
 	c := p.Stepper.Config()
 	return result.PoolInfo{
 		Name: p.Name, Does: string(c.Role), Chip: c.Chip.Name,
-		Instances: p.Asked.Instances, ChipsPerInstance: p.Stepper.Chips(), Chips: p.Place.Used, Engine: c.Engine.Name,
+		Instances: p.Asked.Instances, ChipsPerInstance: p.Stepper.Chips(), Chips: p.Place.Used, Engine: c.Engine.Ref(),
 		Layout: result.PoolLayout{
 			TP: c.Layout.TP, DP: c.Layout.DP, EP: c.Layout.EP, PP: c.Layout.PP, CP: c.Layout.CP,
 			Redundant: c.Layout.Redundant, Overlap: string(c.Layout.Overlap),

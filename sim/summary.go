@@ -3,6 +3,8 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/des"
@@ -64,7 +66,7 @@ func summarise(rec *metrics.Recorder, s *summary, out *result.Result) error {
 	use := rec.Use(&m.Window)
 	out.Utilisation = s.utilisation(&use)
 	out.Energy = s.energy(&m.Window)
-	out.Warnings = append(out.Warnings, s.warnings(out, &use)...)
+	out.Warnings = append(out.Warnings, s.warnings(out, &m, &use)...)
 	return s.check(&m, &out.Utilisation)
 }
 
@@ -228,13 +230,16 @@ func (s *summary) energy(w *metrics.Window) *result.Energy {
 	return &e
 }
 
-func (s *summary) warnings(r *result.Result, use *metrics.Use) []string {
+func (s *summary) warnings(r *result.Result, m *metrics.Summary, use *metrics.Use) []string {
 	var out []string
 	switch {
 	case r.Requests.Measured == 0:
 		out = append(out, "no measured request finished: latencies are empty")
 	case r.Requests.Measured < 100:
 		out = append(out, fmt.Sprintf("p99 is taken over %d measured requests; below 100 it is near the maximum", r.Requests.Measured))
+	}
+	if text := roughly(m); text != "" {
+		out = append(out, text)
 	}
 	if n := r.Requests.Rejected; n > 0 {
 		out = append(out, fmt.Sprintf("%d of %d requests are longer than the KV cache of a rank: rejected", n, r.Requests.Arrived))
@@ -279,4 +284,25 @@ func (s *summary) unpowered() string {
 		}
 	}
 	return "no energy is given: there are no pools"
+}
+
+// roughly says which 99th percentiles rest on too few requests, and how many would do.
+func roughly(m *metrics.Summary) string {
+	var rough []string
+	needs := int64(0)
+	for _, l := range []struct {
+		name  string
+		known metrics.Precision
+	}{{"TTFT", m.KnownTTFT}, {"TPOT", m.KnownTPOT}, {"E2E", m.KnownE2E}} {
+		if l.known.Needs > m.Measured {
+			rough = append(rough, fmt.Sprintf("%s ± %.0f %%", l.name, math.Ceil(100*l.known.Error)))
+			needs = max(needs, l.known.Needs)
+		}
+	}
+	if len(rough) == 0 {
+		return ""
+	}
+	round := math.Pow(10, math.Floor(math.Log10(float64(needs))))
+	return fmt.Sprintf("p99 rests on %d requests, some of which wait for the same queue: %s (95 %%, by batch means); about %.0f requests would make that %.0f %%, or --seeds tells",
+		m.Measured, strings.Join(rough, ", "), math.Ceil(float64(needs)/round)*round, 100*metrics.P99Error)
 }

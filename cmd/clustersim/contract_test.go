@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -204,4 +205,41 @@ func whole(t *testing.T, v any) float64 {
 		t.Fatalf("want whole nanoseconds, got %v", v)
 	}
 	return float64(n)
+}
+
+// Figures of a result are numbers with their unit in the key; the scenario's echo alone
+// has texts, since it reads back as one.
+func TestFiguresAreNumbers(t *testing.T) {
+	var out, faults bytes.Buffer
+	args := "--model v3 --topo hgx-h200:16 --rate 2 --requests 50 --drafts 1 --output json"
+	if code := run(strings.Fields(args), strings.NewReader(""), &out, &faults); code != exitDone {
+		t.Fatalf("exit code %d: %s", code, &faults)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(out.Bytes(), &tree); err != nil {
+		t.Fatal(err)
+	}
+	delete(tree, "scenario")
+	unit := regexp.MustCompile(`^[0-9.]+ ?([kMGTP]?i?B|B/s|[kMGT]?B/s|ns|us|µs|ms|s|m|h|%|W|kW)$`)
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, of := range v {
+				walk(path+"."+key, of)
+			}
+		case []any:
+			for _, of := range v {
+				walk(path+"[]", of)
+			}
+		case string:
+			if unit.MatchString(v) {
+				t.Errorf("%s is %q", path, v)
+			}
+		}
+	}
+	walk("", tree)
+	if tree["clustersim"] == "" || tree["deployment"].(map[string]any)["pools"] == nil {
+		t.Errorf("the program or the pools are not named: %v", tree["clustersim"])
+	}
 }

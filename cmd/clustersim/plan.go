@@ -10,7 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 )
@@ -64,7 +67,7 @@ requests and of clients do not, since capacity is what is looked for.`,
 		if output == "json" {
 			return failed(writeJSON(c.OutOrStdout(), p))
 		}
-		return failed(writePlan(c.OutOrStdout(), s, p, all))
+		return writePlan(c.OutOrStdout(), s, p, all)
 	}
 	return c
 }
@@ -76,13 +79,35 @@ const searching = "searching layouts"
 const shownLayouts = 12
 
 func writePlan(w io.Writer, s *scenario.Scenario, p *plan.Plan, all bool) error {
-	fmt.Fprintf(w, "%s on %s, %s\n%s\n\n", s.Model, s.Topology, s.SLO, s.Deployment.Why)
+	asked := s.Clone()
+	if err := plant.Resolve(asked, p.Options.Source); err != nil {
+		return err
+	}
+	offered, err := sim.Offered(asked)
+	if err != nil {
+		return err
+	}
+	if err := report.Asked(w, asked, &offered); err != nil {
+		return failed(err)
+	}
+	if why := s.Deployment.Why; why != "" {
+		fmt.Fprintf(w, "\n%s\n", why)
+	}
+	fmt.Fprintln(w)
+	return failed(writeCandidates(w, p, all))
+}
+
+func writeCandidates(w io.Writer, p *plan.Plan, all bool) error {
 	for _, text := range p.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", text)
 	}
 	if len(p.Candidates) > 0 {
 		writeCaches(w, p.Candidates[0].KV.Pools)
 	}
+	if len(p.Warnings) > 0 && len(p.Candidates) == 0 {
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w, "Estimates of the cost model, at the highest load within the SLO; nothing is simulated.")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "REQUESTS/S\tTOKENS/S/CHIP\tTTFT ms\tTPOT ms\tLAYOUT\tBOUND")
 	shown, hidden := 0, 0

@@ -27,6 +27,7 @@ type runFlags struct {
 	speed         float64
 	findCapacity  bool
 	sloStrict     bool
+	seeds         int
 	printScenario bool
 }
 
@@ -41,6 +42,9 @@ const runExamples = `  # the whole supernode under load, with the best layout fo
 
   # a layout of one's own, and the rate it sustains within the SLO
   clustersim --model llama-3.1-8b --topo hgx-h100:8 --tp 1 --pp 1 --slo ttft=1s,tpot=30ms --find-capacity
+
+  # how sure a percentile is: mean and 95 % interval of five seeds
+  clustersim --model qwen3-32b --topo hgx-h100:8 --rate 4 --seeds 5
 
   # keep the resolved scenario and run it again
   clustersim --model v4 --topo supernode8912 --print-scenario > scenario.yaml
@@ -71,6 +75,7 @@ without a layout the best one within the SLO is searched for.`,
 	addMetricsFlag(c, &f.metricsAddr)
 	c.Flags().Float64Var(&f.speed, "speed", 0, "`X` simulated seconds a wall second at most; 0 is as fast as possible")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "search the highest rate with 90 % of requests within the SLO, to 2 %; without --rate the run is at 80 % of it")
+	addSeedsFlag(c, &f.seeds)
 	c.Flags().BoolVar(&f.sloStrict, "slo-strict", false, "exit with 3 when less than 90 % of requests are within the SLO")
 	c.Flags().BoolVar(&f.printScenario, "print-scenario", false, "print the resolved scenario and stop")
 	return c
@@ -80,6 +85,9 @@ func (f *runFlags) run(c *cobra.Command, args []string) (err error) {
 	write, err := report.Find(f.output)
 	if err != nil {
 		return fmt.Errorf("--output: %w", err)
+	}
+	if err := checkSeeds(f.seeds); err != nil {
+		return err
 	}
 	s, err := f.scenario.scenario(c, args)
 	if err != nil {
@@ -104,6 +112,20 @@ func (f *runFlags) run(c *cobra.Command, args []string) (err error) {
 		return printScenario(c, s)
 	}
 	return f.carryOut(c, s, p, w, write)
+}
+
+// mostSeeds is how many seeds one command takes.
+const mostSeeds = 1000
+
+func addSeedsFlag(c *cobra.Command, into *int) {
+	c.Flags().IntVar(into, "seeds", 1, "run with `N` seeds, --seed and those that follow it, and give mean and 95 % interval; rows, metrics and --speed are the first one's")
+}
+
+func checkSeeds(n int) error {
+	if n < 1 || n > mostSeeds {
+		return fmt.Errorf("--seeds: must be 1 to %d, got %d", mostSeeds, n)
+	}
+	return nil
 }
 
 // checkFiles looks at every file to write before there is any work.
@@ -168,7 +190,7 @@ func (f *runFlags) simulate(c *cobra.Command, s *scenario.Scenario, p *plan.Plan
 	}
 	w.begin(s.Model, p.Tiers)
 	started := time.Now()
-	r, err := sim.Run(c.Context(), s, opt)
+	r, err := sim.Repeat(c.Context(), s, opt, f.seeds, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ type sweepFlags struct {
 	fixLayout, findCapacity bool
 	resume                  bool
 	metricsAddr             string
-	workers                 int
+	workers, seeds          int
 	files                   outputs
 }
 
@@ -48,7 +48,8 @@ func newSweepCommand() *cobra.Command {
 scenario; values are separated by commas outside brackets and quotes. Any flag that
 is given several times (--kv-compress, --model, --tau, …) has one value each time.
 Points are run at 80 % of their own capacity unless a rate is given, each with its
-own best layout unless --fix-layout.
+own best layout unless --fix-layout. All points draw from the same seed, or with --seeds
+from the same seeds: common random numbers, so that points differ by what is set.
 
 With --out, DIR/manifest.json says from the start which grid it is and DIR/points.jsonl
 has a line a point as it ends. --resume goes on with what is there: it refuses another
@@ -68,6 +69,7 @@ to the byte, what the sweep would have given in one go.`,
 	addMetricsFlag(c, &f.metricsAddr)
 	c.Flags().BoolVar(&f.fixLayout, "fix-layout", false, "all points share the layout that is best for the base scenario")
 	c.Flags().BoolVar(&f.findCapacity, "find-capacity", false, "find each point's capacity to 2 % also where a rate is given")
+	addSeedsFlag(c, &f.seeds)
 	c.Flags().IntVar(&f.workers, "workers", 0, "`N` points at a time; 0 is one a core")
 	return c
 }
@@ -79,6 +81,9 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	}
 	if f.workers < 0 {
 		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
+	}
+	if err := checkSeeds(f.seeds); err != nil {
+		return err
 	}
 	axes, err := f.axes()
 	if err != nil {
@@ -109,7 +114,7 @@ func (f *sweepFlags) run(c *cobra.Command, args []string) error {
 	}
 	ctx, stop := context.WithCancel(c.Context())
 	defer stop()
-	o := sweep.Options{Run: opt, Workers: f.workers, FindCapacity: f.findCapacity}
+	o := sweep.Options{Run: opt, Workers: f.workers, FindCapacity: f.findCapacity, Seeds: f.seeds}
 	m, err := sweep.NewManifest(base, axes, points, &o, result.Program())
 	if err != nil {
 		return failed(err)

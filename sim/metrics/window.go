@@ -138,10 +138,15 @@ type Summary struct {
 	Measured, Good                         int64 // measured requests completed; those that met the SLO
 	Refused                                int64 // measured requests rejected
 	Spans                                  Spans
+	KnownTTFT, KnownTPOT, KnownE2E         Precision // of their 99th percentiles
 	TTFT, TPOT, ITL, E2E                   Quantiles
 	PrefixQueries, PrefixHits, Preemptions int64
 	KVPeak                                 []int64 // bytes, one a pool
 }
+
+// P99Error is how well the 99th percentile of a latency should be known: half of its 95 %
+// interval as a share of it.
+const P99Error = 0.1
 
 // Summary sums up at the end of a run. It sorts what was recorded: nothing may be
 // booked afterwards.
@@ -149,7 +154,9 @@ func (r *Recorder) Summary(now des.Time) Summary {
 	return Summary{
 		Window: r.Window(now), Requests: r.Requests(),
 		Measured: r.measured, Cut: r.cut, Good: r.good, Refused: r.refused, Spans: r.spans,
-		TTFT: r.ttft.Quantiles(), TPOT: r.tpot.Quantiles(), ITL: r.inside.quantiles(), E2E: r.e2e.Quantiles(),
+		KnownTTFT: r.ttft.Precision(0.99, P99Error, true), KnownTPOT: r.tpot.Precision(0.99, P99Error, true),
+		KnownE2E: r.e2e.Precision(0.99, P99Error, false), // by far the most of it is the answer's length
+		TTFT:     r.ttft.Quantiles(), TPOT: r.tpot.Quantiles(), ITL: r.inside.quantiles(), E2E: r.e2e.Quantiles(),
 		PrefixQueries: r.prefixQueries, PrefixHits: r.prefixHits, Preemptions: r.preemptions,
 		KVPeak: r.kvPeak,
 	}

@@ -55,7 +55,7 @@ func (p *pricer) gains(c *priced) map[string]float64 {
 			switch {
 			case err != nil:
 				return nil, err
-			case r.Name == result.MemoryCapacity:
+			case r.Key == result.MemoryCapacity:
 				return st.Roomier(more), nil
 			}
 			return st.Relieved(more, r.Causes...), nil
@@ -65,7 +65,7 @@ func (p *pricer) gains(c *priced) map[string]float64 {
 		if base.over > 1 {
 			gain = base.over/relieved.over - 1
 		}
-		gains[r.Name] = math.Round(1e4*gain) / 1e4
+		gains[r.Key] = math.Round(1e4*gain) / 1e4
 	}
 	return gains
 }

@@ -47,15 +47,15 @@ func TestBottleneckIsWhatWasMadeScarce(t *testing.T) {
 	}{
 		{"few prefill instances", fmt.Sprintf(pools, 1, 3), nil, "prefill", "compute"},
 		{"few decode instances", fmt.Sprintf(pools, 6, 1), nil, "decode", ""},
-		{"links of 1 GB/s", serving, []string{"topology.tiers.leaf.bandwidth", "1GB/s"}, "serve", "communication bandwidth"},
-		{"a slow host", serving, []string{"engine.fitted.host_step_us", "100000"}, "serve", "the host"},
-		{"slow memory", deciding, []string{"chip.memory.bandwidth", "x0.5"}, "decode", "memory bandwidth"},
+		{"links of 1 GB/s", serving, []string{"topology.tiers.leaf.bandwidth", "1GB/s"}, "serve", "communication_bandwidth"},
+		{"a slow host", serving, []string{"engine.fitted.host_step_us", "100000"}, "serve", "host"},
+		{"slow memory", deciding, []string{"chip.memory.bandwidth", "x0.5"}, "decode", "memory_bandwidth"},
 		{"few sums", serving, []string{"chip.peak.bf16", "x0.02", "chip.peak.fp8", "x0.02"}, "serve", "compute"},
 		{"slow launches", deciding, []string{"engine.decode_launch", "eager", "engine.fitted.eager_kernel_us", "80"}, "decode", "latency"},
 		{"a small cache", deciding, []string{"chip.memory.capacity", "x0.32", "slo.tpot", "500ms", "engine.fitted.host_step_us", "8000"}, "decode", result.MemoryCapacity},
 	} {
 		b, _ := limits(t, c.text, c.sets...)
-		if got, _ := b.Most(); b.Pool != c.pool || c.resource != "" && got != c.resource {
+		if got, _ := b.Most(); b.Pool != c.pool || c.resource != "" && got.Key != c.resource {
 			t.Errorf("%s: %s; want %s and %s: %+v", c.name, b.Words(), c.pool, c.resource, b)
 		}
 	}
@@ -86,8 +86,8 @@ func TestGainsAreThoseOfTheFasterSystem(t *testing.T) {
 	for _, c := range []struct {
 		text, path, resource string
 	}{
-		{serving, "topology.tiers.*.bandwidth", "communication bandwidth"},
-		{deciding, "chip.memory.bandwidth", "memory bandwidth"},
+		{serving, "topology.tiers.*.bandwidth", "communication_bandwidth"},
+		{deciding, "chip.memory.bandwidth", "memory_bandwidth"},
 	} {
 		b, before := limits(t, c.text)
 		_, after := limits(t, c.text, c.path, "x1.1")

@@ -152,7 +152,7 @@ func (p *Plan) settle(ctx context.Context, probe func(context.Context, float64) 
 		}
 	}
 	p.CapacityRequestsPerS = significant(good)
-	p.probed = fmt.Sprintf("Probe runs sustain %s requests/s", Figure(p.CapacityRequestsPerS))
+	p.probed = fmt.Sprintf("Probe runs sustain %s requests/s (to %.0f %%)", Figure(p.CapacityRequestsPerS), 100*(to.ratio-1))
 	if good == 0 {
 		p.CapacityRequestsPerS = significant(bad)
 		p.probed = fmt.Sprintf("Probe runs keep less than %.0f %% of requests within the SLO down to %s requests/s", 100*WithinSLO, Figure(p.CapacityRequestsPerS))

@@ -291,7 +291,7 @@ func (b *bench) settle(c *priced, load int64, p point, limit string, at func(loa
 	}
 }
 
-// mainCause is the resource that a step spends most of its time for want of.
+// mainCause is the key of the resource that a step spends most of its time for want of.
 func mainCause(s cost.Step) string {
 	best, most := "", int64(-1)
 	for _, r := range result.Resources {
@@ -300,7 +300,7 @@ func mainCause(s cost.Step) string {
 			time += int64(s.Causes[c])
 		}
 		if time > most {
-			best, most = r.Name, time
+			best, most = r.Key, time
 		}
 	}
 	return best

@@ -98,6 +98,9 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	}
 	c := st.Config()
 	out.pool.MaxTokens = c.MaxTokens
+	if role != cost.Decode && c.MaxTokens != c.Engine.MaxTokens.Of(role) {
+		out.layout += fmt.Sprintf(" max_tokens %d", c.MaxTokens)
+	}
 	out.chips = st.Chips()
 	b := p.bench(st, role)
 	out.held = sim.Holding(st)

@@ -13,9 +13,11 @@ import (
 )
 
 // Asked writes what a resolved scenario asks for, so that what follows can be read
-// alone: workload, SLO, engine, formats. What a plan decided is marked as chosen.
+// alone: model and topology, workload, SLO, engine, formats. What a plan decided is marked
+// as chosen.
 func Asked(w io.Writer, s *scenario.Scenario, offered *result.Workload) error {
 	p := &page{}
+	p.line("%s on %s", s.Model, s.Topology)
 	p.asked(s, offered, nil)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -80,9 +82,9 @@ func workload(s *scenario.Scenario, offered *result.Workload) string {
 	}
 	switch {
 	case w.Concurrency > 0 && w.ThinkTime > 0:
-		say("%s clients that think for %s between requests", count(int64(w.Concurrency)), w.ThinkTime)
+		say("clients: %s, each thinks for %s between requests", count(int64(w.Concurrency)), w.ThinkTime)
 	case w.Concurrency > 0:
-		say("%s clients, each with one request at a time", count(int64(w.Concurrency)))
+		say("clients: %s, each with one request at a time", count(int64(w.Concurrency)))
 	case w.AllAtOnce():
 		say("all at once")
 	case w.Rate > 0:

@@ -46,7 +46,11 @@ func full() *result.Result {
 			ITL:  result.Distribution{Mean: 31.2, P50: 30.5, P90: 36, P95: 38.25, P99: 52, Max: 101},
 			E2E:  result.Distribution{Mean: 16_200, P50: 14_000, P90: 31_000, P95: 40_000, P99: 61_000, Max: 123_456},
 		},
-		Goodput:  result.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: result.SLO{Limits: slo.Default()}},
+		Goodput: result.Goodput{Fraction: 0.9876, RequestsPerS: 1928.9, SLO: result.SLO{Limits: slo.Default()}},
+		Seeds: &result.Seeds{N: 5, Figures: map[string]result.Interval{
+			"ttft_ms_mean": {Mean: 610, HalfWidth95: 12.5}, "ttft_ms_p50": {Mean: 551, HalfWidth95: 3}, "ttft_ms_p99": {Mean: 2010, HalfWidth95: 120},
+			"tpot_ms_p99": {Mean: 41.5, HalfWidth95: 0.2}, "requests_per_s": {Mean: 1950, HalfWidth95: 4}, "goodput_fraction": {Mean: 0.98, HalfWidth95: 0.004},
+		}},
 		Capacity: &result.Capacity{RequestsPerS: 2400, OutputTokensPerSPerChip: 134.9},
 		Causes: result.Causes{
 			Prefill: result.Shares{cause.Compute: 0.5, cause.HBMWeights: 0.05, cause.HBMAct: 0.04, cause.CommBandwidth: 0.1, cause.CommLatency: 0.06, cause.Launch: 0.01, cause.Host: 0.02, cause.Imbalance: 0.1, cause.Idle: 0.12},
@@ -95,7 +99,7 @@ func pooled(r *result.Result) *result.Result {
 func TestTextGolden(t *testing.T) {
 	shared := full()
 	shared.Partial, shared.Capacity, shared.Energy, shared.Warnings = true, nil, nil, nil
-	shared.Bottleneck = nil
+	shared.Bottleneck, shared.Seeds = nil, nil
 	shared.Deployment.Serve, shared.Deployment.Prefill, shared.Deployment.Decode = shared.Deployment.Decode, nil, nil
 	shared.Deployment.Mode, shared.Deployment.Why = "aggregated", ""
 	shared.Utilisation.Pools = map[string]result.PoolUse{"serve": {MFU: 0.123, MBU: 0.456, Busy: 0.9}}
@@ -121,6 +125,7 @@ simulated_s window.start_s window.end_s window.of window.queue_growth window.sus
 throughput.input_tokens_per_s throughput.output_tokens_per_s throughput.requests_per_s throughput.output_tokens_per_s_per_chip
 latency.ttft_ms.{dist} latency.ttft_ms.censored latency.tpot_ms.{dist} latency.itl_ms.{dist} latency.e2e_ms.{dist}
 goodput.fraction goodput.requests_per_s goodput.slo.ttft_ms goodput.slo.ttft_prompt_tokens goodput.slo.tpot_ms goodput.slo.words
+seeds.n seeds.ttft_ms_mean.{interval} seeds.ttft_ms_p50.{interval} seeds.ttft_ms_p99.{interval} seeds.tpot_ms_p99.{interval} seeds.requests_per_s.{interval} seeds.goodput_fraction.{interval}
 capacity.requests_per_s capacity.output_tokens_per_s_per_chip
 causes.prefill.{causes} causes.decode.{causes}
 causes.ns.prefill.{causes} causes.ns.prefill.tau causes.ns.prefill.hidden causes.ns.decode.{causes} causes.ns.decode.tau causes.ns.decode.hidden
@@ -132,10 +137,11 @@ energy.joules_per_output_token energy.watts_mean
 deployment.mode deployment.chips deployment.spare deployment.unused deployment.topology_chips`
 
 var braces = map[string]string{
-	"{use}":    "mfu mbu busy",
-	"{link}":   "mean busiest",
-	"{dist}":   "mean p50 p90 p95 p99 max",
-	"{causes}": "compute hbm_weights hbm_kv hbm_act comm_bandwidth comm_latency launch host imbalance idle",
+	"{interval}": "mean half_width_95",
+	"{use}":      "mfu mbu busy",
+	"{link}":     "mean busiest",
+	"{dist}":     "mean p50 p90 p95 p99 max",
+	"{causes}":   "compute hbm_weights hbm_kv hbm_act comm_bandwidth comm_latency launch host imbalance idle",
 }
 
 func TestJSONFieldsAreTheContracts(t *testing.T) {

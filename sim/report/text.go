@@ -19,6 +19,7 @@ func Text(w io.Writer, r *result.Result) error {
 	p.head(r)
 	p.latency(r)
 	p.rates(r)
+	p.seeds(r.Seeds)
 	p.causes(r)
 	p.resources(r)
 	if r.Deployment.Why != "" {
@@ -105,6 +106,45 @@ func (p *page) rates(r *result.Result) {
 	}
 }
 
+// seeds are the figures of several runs.
+func (p *page) seeds(s *result.Seeds) {
+	if s == nil {
+		return
+	}
+	show := func(name string) string {
+		f := s.Figures[name]
+		return figure(f.Mean) + " ± " + figure(f.HalfWidth95)
+	}
+	p.line("")
+	p.line("over %d seeds, the mean and half of its 95 %% interval; all else here is of the first seed", s.N)
+	p.line("%-*s%18s%18s%18s", labelWidth, "latency [ms]", "mean", "p50", "p99")
+	for _, l := range [...][2]string{{"TTFT", "ttft_ms_"}, {"TPOT", "tpot_ms_"}, {"ITL", "itl_ms_"}, {"E2E", "e2e_ms_"}} {
+		p.line("  %-*s%18s%18s%18s", labelWidth-2, l[0], show(l[1]+"mean"), show(l[1]+"p50"), show(l[1]+"p99"))
+	}
+	good := s.Figures["goodput_fraction"]
+	p.field("throughput", "%s requests/s, %s output tokens/s a chip; %s ± %s of requests within the SLO",
+		show("requests_per_s"), show("output_tokens_per_s_per_chip"), percent(good.Mean), percent(good.HalfWidth95))
+}
+
+// delays says how much of the phases' time the topology's delays are, and of the latency
+// of communication, the rest of which is software.
+func (p *page) delays(r *result.Result) {
+	var parts []string
+	var tau, latency int64
+	for _, x := range []struct {
+		name string
+		ns   *result.PhaseNS
+	}{{"prefill", &r.Causes.NS.Prefill}, {"decode", &r.Causes.NS.Decode}} {
+		if all := x.ns.Working(); all > 0 {
+			parts = append(parts, percent(ratio(x.ns.Tau, all))+" of "+x.name)
+		}
+		tau, latency = tau+x.ns.Tau, latency+x.ns.Causes[cause.CommLatency]
+	}
+	if latency > 0 {
+		p.field("link delays (τ)", "%s; of comm_latency %s, the rest is software", strings.Join(parts, ", "), percent(ratio(tau, latency)))
+	}
+}
+
 // causes draws the two phases' causes side by side.
 func (p *page) causes(r *result.Result) {
 	const cells = 26
@@ -119,6 +159,7 @@ func (p *page) causes(r *result.Result) {
 			bar(prefill[c], cells), percent(prefill[c]), bar(decode[c], cells), percent(decode[c]))
 	}
 	p.line("")
+	p.delays(r)
 	p.field("bottleneck", "%s", r.Bound().Sentence)
 	s := &r.Causes.Request
 	p.field("request's time", "queue %s, prefill %s, KV transfer %s, decode %s, pre-empted %s",

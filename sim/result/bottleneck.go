@@ -10,22 +10,23 @@ import (
 // Resource is what a buyer would ask for more of, and the causes of time that it stands
 // for; memory's capacity stands for none.
 type Resource struct {
-	Name   string
+	Key    string // in JSON
+	Name   string // in words, the group of its causes
 	Causes []cause.Cause
 }
 
-// MemoryCapacity is the resource that holds the KV cache.
-const MemoryCapacity = "memory capacity"
+// MemoryCapacity is the key of the resource that holds the KV cache.
+const MemoryCapacity = "memory_capacity"
 
 // Resources are all there are: the groups of causes, and room for the KV cache.
 var Resources = []Resource{
-	{"compute", []cause.Cause{cause.Compute}},
-	{"memory bandwidth", []cause.Cause{cause.HBMWeights, cause.HBMKV, cause.HBMAct}},
-	{"communication bandwidth", []cause.Cause{cause.CommBandwidth}},
-	{"latency", []cause.Cause{cause.CommLatency, cause.Launch}},
-	{"the host", []cause.Cause{cause.Host}},
-	{"imbalance", []cause.Cause{cause.Imbalance}},
-	{MemoryCapacity, nil},
+	{"compute", "compute", []cause.Cause{cause.Compute}},
+	{"memory_bandwidth", "memory bandwidth", []cause.Cause{cause.HBMWeights, cause.HBMKV, cause.HBMAct}},
+	{"communication_bandwidth", "communication bandwidth", []cause.Cause{cause.CommBandwidth}},
+	{"latency", "latency", []cause.Cause{cause.CommLatency, cause.Launch}},
+	{"host", "the host", []cause.Cause{cause.Host}},
+	{"imbalance", "imbalance", []cause.Cause{cause.Imbalance}},
+	{MemoryCapacity, "memory capacity", nil},
 }
 
 // Bottleneck is what limits the capacity of a deployment, by the estimate of a plan: the
@@ -36,7 +37,7 @@ type Bottleneck struct {
 	Limit  string `json:"limit"`            // what keeps its rate from being higher: TTFT, TPOT, KV cache, …
 	Misses bool   `json:"misses,omitempty"` // the SLO, even when almost empty: gains are of the latency then
 	// Gains are by what share its rate within the SLO rises with a tenth more of a
-	// resource, or with latencies as much shorter.
+	// resource, by its key, or with latencies as much shorter.
 	Gains map[string]float64 `json:"gains"`
 	// Capacities are what each pool by itself sustains, in requests a second.
 	Capacities map[string]float64 `json:"capacity_requests_per_s"`
@@ -46,12 +47,12 @@ type Bottleneck struct {
 // worth is the least gain that is spoken of.
 const worth = 0.005
 
-// Most is the resource that is worth most, and how much; empty where none is worth
-// anything.
-func (b *Bottleneck) Most() (resource string, gain float64) {
+// Most is the resource that is worth most, and how much; one without a name where none is
+// worth anything.
+func (b *Bottleneck) Most() (resource Resource, gain float64) {
 	for _, r := range Resources {
-		if g := b.Gains[r.Name]; g > gain && g >= worth {
-			resource, gain = r.Name, g
+		if g := b.Gains[r.Key]; g > gain && g >= worth {
+			resource, gain = r, g
 		}
 	}
 	return resource, gain
@@ -60,8 +61,8 @@ func (b *Bottleneck) Most() (resource string, gain float64) {
 // Words are the bottleneck in short: prefill: TTFT; compute.
 func (b *Bottleneck) Words() string {
 	words := b.Limit
-	if resource, _ := b.Most(); resource != "" {
-		words += "; " + resource
+	if resource, _ := b.Most(); resource.Name != "" {
+		words += "; " + resource.Name
 	}
 	if b.Pool != "serve" {
 		words = b.Pool + ": " + words
@@ -82,7 +83,7 @@ func (b *Bottleneck) Of(r *Result) *Bottleneck {
 func (b *Bottleneck) bound(r *Result) Bound {
 	shares := r.sharesOf(b.Pool)
 	resource, gain := b.Most()
-	out := boundBy(b.Pool, &shares, resource)
+	out := boundBy(b.Pool, &shares, resource.Name)
 	out.Words = b.Words()
 	var s strings.Builder
 	switch {
@@ -96,12 +97,12 @@ func (b *Bottleneck) bound(r *Result) Bound {
 		fmt.Fprintf(&s, "%s limits capacity, by its %s, at an estimated %s", title(b.Pool), b.Limit, b.rates())
 	}
 	switch {
-	case resource == "":
+	case resource.Name == "":
 		s.WriteString("; a tenth more of no resource alone would change that.")
 	case out.Share == 0:
-		fmt.Fprintf(&s, ". It is bound by %s: %s.", resource, b.gives(gain))
+		fmt.Fprintf(&s, ". It is bound by %s: %s.", resource.Name, b.gives(gain))
 	default:
-		fmt.Fprintf(&s, ". It is bound by %s, %s: %s.", resource, out.taken(&shares), b.gives(gain))
+		fmt.Fprintf(&s, ". It is bound by %s, %s: %s.", resource.Name, out.taken(&shares), b.gives(gain))
 	}
 	s.WriteString(b.larger(&shares, &out))
 	out.Sentence = whenIdle(&shares, s.String())
@@ -130,10 +131,16 @@ func (b *Bottleneck) rates() string {
 // larger says so where another group takes more of a step than the one that is worth most.
 func (b *Bottleneck) larger(shares *Shares, bound *Bound) string {
 	largest := boundOf(b.Pool, shares)
-	if bound.Group == "" || bound.Group == MemoryCapacity || largest.Group == "" || largest.Share <= bound.Share {
+	if bound.Group == "" || bound.Share == 0 || largest.Group == "" || largest.Share <= bound.Share {
 		return ""
 	}
-	return fmt.Sprintf(" %s takes more of a step, %s, and 10 %% more of it gives %.1f %%.", title(largest.Group), percent(largest.Share), 100*b.Gains[largest.Group])
+	gain := 0.0
+	for _, r := range Resources {
+		if r.Name == largest.Group {
+			gain = b.Gains[r.Key]
+		}
+	}
+	return fmt.Sprintf(" %s takes more of a step, %s, and 10 %% more of it gives %.1f %%.", title(largest.Group), percent(largest.Share), 100*gain)
 }
 
 // sharesOf are the causes of a pool's time: a phase's, or of both where a pool serves.

@@ -24,14 +24,14 @@ func TestBottleneckSentence(t *testing.T) {
 		b               Bottleneck
 		words, sentence string
 	}{
-		{Bottleneck{Pool: "prefill", Limit: "TTFT", Capacities: rates, Gains: map[string]float64{"compute": 0.11, "communication bandwidth": 0.02}},
+		{Bottleneck{Pool: "prefill", Limit: "TTFT", Capacities: rates, Gains: map[string]float64{"compute": 0.11, "communication_bandwidth": 0.02}},
 			"prefill: TTFT; compute",
 			"Prefill limits capacity, by its TTFT, at an estimated 6446 requests/s (decode 6846). It is bound by compute, 62 % of a step (arithmetic 62 %): 10 % more of it gives 11.0 % more requests/s."},
-		{Bottleneck{Pool: "prefill", Limit: "TTFT", Capacities: rates, Gains: map[string]float64{"compute": 0.01, "communication bandwidth": 0.08}},
+		{Bottleneck{Pool: "prefill", Limit: "TTFT", Capacities: rates, Gains: map[string]float64{"compute": 0.01, "communication_bandwidth": 0.08}},
 			"prefill: TTFT; communication bandwidth",
 			"Prefill limits capacity, by its TTFT, at an estimated 6446 requests/s (decode 6846). It is bound by communication bandwidth, 25 % of a step (bytes on links 25 %): 10 % more of it gives 8.0 % more requests/s." +
 				" Compute takes more of a step, 62 %, and 10 % more of it gives 1.0 %."},
-		{Bottleneck{Pool: "serve", Limit: "KV cache", Capacities: map[string]float64{"serve": 33.09}, Gains: map[string]float64{MemoryCapacity: 0.07, "memory bandwidth": 0.05}},
+		{Bottleneck{Pool: "serve", Limit: "KV cache", Capacities: map[string]float64{"serve": 33.09}, Gains: map[string]float64{MemoryCapacity: 0.07, "memory_bandwidth": 0.05}},
 			"KV cache; memory capacity",
 			"Capacity is limited by KV cache, at an estimated 33.09 requests/s. It is bound by memory capacity: 10 % more of it gives 7.0 % more requests/s."},
 		{Bottleneck{Pool: "decode", Limit: "max_sequences", Capacities: rates, Gains: map[string]float64{"compute": 0.004}},
@@ -60,7 +60,7 @@ func TestResourcesAreTheGroups(t *testing.T) {
 		for _, c := range r.Causes {
 			seen[c] = r.Name
 		}
-		if len(r.Causes) == 0 && r.Name != MemoryCapacity {
+		if len(r.Causes) == 0 && r.Key != MemoryCapacity {
 			t.Errorf("%s stands for nothing", r.Name)
 		}
 	}
@@ -69,7 +69,7 @@ func TestResourcesAreTheGroups(t *testing.T) {
 			t.Errorf("%s is of %q, the groups say %q", cause.Names[c], seen[c], want)
 		}
 	}
-	if !slices.ContainsFunc(Resources, func(r Resource) bool { return r.Name == MemoryCapacity }) {
+	if !slices.ContainsFunc(Resources, func(r Resource) bool { return r.Key == MemoryCapacity }) {
 		t.Error("memory's capacity is no resource")
 	}
 }

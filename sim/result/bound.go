@@ -75,7 +75,7 @@ func (r *Result) prefillIsShort() bool {
 	case prefill.working() == 0 || decode.working() == 0:
 		return decode.working() == 0
 	case r.Deployment.Prefill == nil:
-		return r.Causes.NS.Prefill.working() > r.Causes.NS.Decode.working()
+		return r.Causes.NS.Prefill.Working() > r.Causes.NS.Decode.Working()
 	}
 	promised := &r.Goodput.SLO
 	if ahead := decode[cause.Idle] - prefill[cause.Idle]; ahead > idleTie || ahead < -idleTie || promised.TTFT.Limit == 0 || promised.TPOT == 0 {
@@ -153,7 +153,8 @@ func (s *Shares) working() float64 {
 	return sum
 }
 
-func (p *PhaseNS) working() int64 {
+// Working is the time in steps, in ns.
+func (p *PhaseNS) Working() int64 {
 	var sum int64
 	for c, ns := range p.Causes {
 		if cause.Cause(c) != cause.Idle {

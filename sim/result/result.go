@@ -30,6 +30,7 @@ type Result struct {
 	Throughput  Throughput         `json:"throughput"`
 	Latency     Latency            `json:"latency"`
 	Goodput     Goodput            `json:"goodput"`
+	Seeds       *Seeds             `json:"seeds,omitempty"` // of several runs; all else is of the first seed
 	Capacity    *Capacity          `json:"capacity,omitempty"`
 	Causes      Causes             `json:"causes"`
 	Bottleneck  *Bottleneck        `json:"bottleneck,omitempty"` // by a plan's estimate

@@ -248,15 +248,6 @@ func (t *twin) run() error {
 	return nil
 }
 
-// bookMoved books what has been handed over since it last did.
-func (t *twin) bookMoved() {
-	if t.net != nil {
-		moved := t.net.Moved(t.now)
-		t.rec.Moved(0, 1, t.cfg.Handover.Tier, moved-t.moved)
-		t.moved = moved
-	}
-}
-
 func (t *twin) read() error {
 	r, err := t.cfg.Source.Next()
 	if errors.Is(err, io.EOF) {

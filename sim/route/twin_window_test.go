@@ -156,3 +156,12 @@ func (t *twin) settle() {
 		t.seen[queueGrew]++
 	}
 }
+
+// bookMoved books what has been handed over since it last did.
+func (t *twin) bookMoved() {
+	if t.net != nil {
+		moved := t.net.Moved(t.now)
+		t.rec.Moved(0, 1, t.cfg.Handover.Tier, moved-t.moved)
+		t.moved = moved
+	}
+}

@@ -33,6 +33,7 @@ type Manifest struct {
 	Axes       []Axis          `json:"axes"`
 	// FindCapacity is that of Options: it changes results.
 	FindCapacity bool `json:"find_capacity"`
+	Seeds        int  `json:"seeds,omitempty"` // a point is run with, where they are several
 	Points       int  `json:"points"`
 	// Grid is the digest of every point's scenario, what a recipe sets in it included.
 	Grid string `json:"grid"`
@@ -45,6 +46,9 @@ type Manifest struct {
 // version. A point whose inputs cannot be read says so when it runs.
 func NewManifest(base *scenario.Scenario, axes []Axis, points []Point, o *Options, program string) (*Manifest, error) {
 	m := &Manifest{Version: manifestVersion, Clustersim: program, Axes: axes, FindCapacity: o.FindCapacity, Points: len(points)}
+	if o.Seeds > 1 {
+		m.Seeds = o.Seeds
+	}
 	if m.Axes == nil {
 		m.Axes = []Axis{}
 	}
@@ -201,7 +205,7 @@ func (m *Manifest) differs(stored *Manifest) []string {
 
 // leaves are what can be told apart by name.
 func (m *Manifest) leaves() map[string]string {
-	into := map[string]string{"--find-capacity": strconv.FormatBool(m.FindCapacity), "points": strconv.Itoa(m.Points)}
+	into := map[string]string{"--find-capacity": strconv.FormatBool(m.FindCapacity), "--seeds": strconv.Itoa(max(1, m.Seeds)), "points": strconv.Itoa(m.Points)}
 	for _, a := range m.Axes {
 		into["values of "+a.Path] = strings.Join(a.Values, ", ")
 	}

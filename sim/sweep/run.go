@@ -12,13 +12,16 @@ import (
 	"github.com/clustersim/clustersim/sim/work"
 )
 
-// Options steer a sweep; none of them but FindCapacity changes its results.
+// Options steer a sweep; none of them but FindCapacity and Seeds changes its results.
 type Options struct {
 	Run     sim.Options // shared by all points; OnRequest, Observe and Stdin are not used
 	Workers int         // points at a time; 0 is GOMAXPROCS
 	// FindCapacity probes each point until its capacity is known to 2 %, which is
 	// done in any case where the point has no rate of its own.
 	FindCapacity bool
+	// Seeds is how many seeds a point is run with, its own and those that follow it: the
+	// same for all points, unless the seed is an axis. 0 is 1.
+	Seeds int
 	// Finished are points that are known from before, as Restore gives them: they are
 	// not run again and nobody is told of them.
 	Finished []Outcome
@@ -96,7 +99,7 @@ func (out *Outcome) run(ctx context.Context, s *scenario.Scenario, o *Options) {
 		return
 	}
 	out.MeanContext, out.KVBytes = p.MeanContext, p.KVBytes
-	r, err := sim.Run(ctx, s, p.Options)
+	r, err := sim.Repeat(ctx, s, p.Options, o.Seeds, 1)
 	if err != nil {
 		out.fail(ctx, err)
 		return

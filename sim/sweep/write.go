@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
 
+	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/spec"
 )
@@ -77,6 +79,9 @@ var columns = []column{
 // where it failed.
 func Table(w io.Writer, s *Sweep) error {
 	outcomes := s.Points
+	if err := s.asked(w); err != nil {
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	heading := []string{"#"}
 	if len(outcomes) > 0 {
@@ -91,6 +96,11 @@ func Table(w io.Writer, s *Sweep) error {
 	for i := range outcomes {
 		fmt.Fprintln(t, strings.Join(tableRow(&outcomes[i]), "\t"))
 	}
+	for _, o := range overSeeds(outcomes) {
+		row := tableRow(&o)
+		row[0] = "mean"
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -102,6 +112,76 @@ func Table(w io.Writer, s *Sweep) error {
 		}
 	}
 	return nil
+}
+
+// asked says what the first point that ran was asked; the others differ in what the
+// table's columns say.
+func (s *Sweep) asked(w io.Writer) error {
+	for i := range s.Points {
+		r := s.Points[i].Result
+		if r == nil || r.Scenario == nil {
+			continue
+		}
+		if err := report.Asked(w, r.Scenario, &r.Workload); err != nil {
+			return err
+		}
+		seeds := ""
+		if s.repeated() {
+			seeds = ", with the same seeds; ± is half of the 95 % interval of the mean"
+		}
+		_, err := fmt.Fprintf(w, "\nThat is point %d; the others differ in what is set and what follows from it%s.\n", i, seeds)
+		return err
+	}
+	return nil
+}
+
+// overSeeds are, where the seed is an axis, the points that differ in it alone, taken
+// together.
+func overSeeds(outcomes []Outcome) []Outcome {
+	groups, order := map[string][]*result.Result{}, []Outcome{}
+	for i := range outcomes {
+		o := outcomes[i]
+		axis := slices.IndexFunc(o.Set, func(s Setting) bool { return s.Path == "seed" })
+		if axis < 0 || o.Result == nil || o.Result.Partial {
+			continue
+		}
+		o.Set = slices.Clone(o.Set)
+		o.Set[axis].Value = "all"
+		key := settings(o.set())
+		if len(groups[key]) == 0 {
+			order = append(order, o)
+		}
+		groups[key] = append(groups[key], o.Result)
+	}
+	var out []Outcome
+	for _, o := range order {
+		if s := result.OverSeeds(groups[settings(o.set())]); s != nil {
+			r := *o.Result
+			r.Seeds, o.Result = s, &r
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// seeded reports that a column is a figure that several seeds give an interval of.
+func (c *column) seeded() bool { return slices.Contains(result.Figures(), c.name) }
+
+// value is a column's figure of a point: the mean of its seeds, with half of its 95 %
+// interval, where it has several.
+func (c *column) value(o *Outcome) (v, half float64, ok bool) {
+	if s := o.Result.Seeds; s != nil {
+		if f, there := s.Figures[c.name]; there {
+			return f.Mean, f.HalfWidth95, true
+		}
+	}
+	v, ok = c.of(o)
+	return v, 0, ok
+}
+
+// repeated reports that some point has several seeds.
+func (s *Sweep) repeated() bool {
+	return slices.ContainsFunc(s.Points, func(o Outcome) bool { return o.Result != nil && o.Result.Seeds != nil })
 }
 
 // short is the last part of a path.
@@ -116,10 +196,12 @@ func tableRow(o *Outcome) []string {
 		return append(row, status(o))
 	}
 	for _, c := range columns {
-		v, ok := c.of(o)
+		v, half, ok := c.value(o)
 		switch {
 		case !ok:
 			row = append(row, "–")
+		case half > 0:
+			row = append(row, significant(v, c.digits)+" ± "+significant(half, 2))
 		case c.name == "kv_bytes_at_mean_context":
 			row = append(row, significant(v/1e6, c.digits))
 		default:
@@ -177,14 +259,18 @@ func CSV(w io.Writer, s *Sweep) error {
 			row = append(row, set.Path)
 		}
 	}
+	repeated := s.repeated()
 	for _, col := range columns {
 		row = append(row, col.name)
+		if repeated && col.seeded() {
+			row = append(row, col.name+"_half_width_95")
+		}
 	}
 	if err := c.Write(append(row, "bound_phase", "bound_cause", "bound_fraction", "layout", "chips", "error")); err != nil {
 		return err
 	}
 	for i := range outcomes {
-		if err := c.Write(csvRow(&outcomes[i])); err != nil {
+		if err := c.Write(csvRow(&outcomes[i], repeated)); err != nil {
 			return err
 		}
 	}
@@ -192,24 +278,38 @@ func CSV(w io.Writer, s *Sweep) error {
 	return c.Error()
 }
 
-func csvRow(o *Outcome) []string {
+// figureColumns is how many columns of CSV figures take.
+func figureColumns(repeated bool) int {
+	n := len(columns)
+	for i := range columns {
+		if repeated && columns[i].seeded() {
+			n++
+		}
+	}
+	return n
+}
+
+func csvRow(o *Outcome, repeated bool) []string {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	row := []string{strconv.Itoa(o.ID)}
 	for _, set := range o.Set {
 		row = append(row, set.Value)
 	}
 	if o.Result == nil {
-		row = append(row, make([]string, len(columns)+5)...)
+		row = append(row, make([]string, figureColumns(repeated)+5)...)
 		if o.Err != nil {
 			return append(row, o.Err.Error())
 		}
 		return append(row, "interrupted")
 	}
 	for _, c := range columns {
-		if v, ok := c.of(o); ok {
-			row = append(row, number(v))
-		} else {
-			row = append(row, "")
+		v, half, ok := c.value(o)
+		row = append(row, number(v))
+		if !ok {
+			row[len(row)-1] = ""
+		}
+		if repeated && c.seeded() {
+			row = append(row, number(half))
 		}
 	}
 	b := o.Result.Bound()
