@@ -80,3 +80,55 @@ func TestContextParallelPools(t *testing.T) {
 		}
 	}
 }
+
+// What has been published of prompts that ranks share, none of it fitted: CANN's guide has
+// DeepSeek-V3.2 in BF16 with balanced experts on 64 Ascend 910C, whose 128 dies share 128K
+// tokens, below 2 s (hicann/cann-recipes-infer, docs/models/deepseek-v3.2-exp). Two groups
+// of four that cut heads, sharing prompts, against eight that cut heads: vllm-project/vllm#43809
+// with V4 (its chips are not named), ROCm/ATOM#1220 on MI355X with eight clients.
+func TestContextParallelPublished(t *testing.T) {
+	ttft := func(text string) float64 {
+		_, r := run(t, read(t, "version: 1\n"+text), sim.Options{})
+		return r.Latency.TTFT.Mean
+	}
+	cann := ttft(`
+model: v3.2
+topology: cloudmatrix384
+deployment:
+  mode: disaggregated
+  routing: uniform
+  overlap: none
+  precision: {weights: bf16, experts: bf16, kv: bf16}
+  prefill: {instances: 1, cp: 128, ep: 128, max_tokens: 131072}
+  decode: {instances: 1, dp: 128, ep: 128}
+workload: {input_tokens: "131072", output_tokens: "10", concurrency: 1, requests: 2}
+`)
+	if cann < 1000 || cann > 2000 {
+		t.Errorf("128 dies have the first token of 128K tokens in %.0f ms, CANN's below 2 s", cann)
+	}
+	for _, x := range []struct {
+		topology, engine, prompt string
+		saved                    float64 // published
+	}{
+		{"hgx-b200:16", "vllm", "131072", 1 - 8.73/11.17}, {"hgx-b200:16", "vllm", "524288", 1 - 41.01/49.19}, {"hgx-b200:16", "vllm", "1000000", 1 - 95.59/126.68},
+		{"hgx-mi355x:16", "sglang", "16384", 1 - 4920.0/8012}, {"hgx-mi355x:16", "sglang", "65536", 1 - 18667.0/32727},
+	} {
+		at := func(layout string) float64 {
+			return ttft(fmt.Sprintf(`
+model: v4
+topology: %s
+deployment:
+  mode: disaggregated
+  engine: %s
+  prefill: {instances: 1, ep: 8, %s}
+  decode: {instances: 1, tp: 8, ep: 8}
+workload: {input_tokens: %q, output_tokens: "10", concurrency: 1, requests: 2}
+`, x.topology, x.engine, layout, x.prompt))
+		}
+		heads, shared := at("tp: 8"), at("tp: 4, cp: 2")
+		t.Logf("%s on %s: %.0f → %.0f ms, %.0f %% less; published %.0f %%", x.prompt, x.topology, heads, shared, 100*(1-shared/heads), 100*x.saved)
+		if math.Abs(1-shared/heads-x.saved) > 0.2 {
+			t.Errorf("%s tokens on %s: sharing saves %.0f %%, published %.0f %%", x.prompt, x.topology, 100*(1-shared/heads), 100*x.saved)
+		}
+	}
+}

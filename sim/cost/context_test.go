@@ -217,6 +217,13 @@ func TestContextParallelTiers(t *testing.T) {
 			t.Errorf("TP %d CP %d: %g bytes inside a node, %g outside", x.tp, x.cp, p.link[0], p.link[1])
 		}
 	}
+	share := func(tp int) comm {
+		s := newStepper(t, "gpt-oss-120b", "hgx-h200:32", Config{Role: Prefill, Layout: Layout{TP: tp, CP: 2, Overlap: NoOverlap}})
+		return s.comms.share(1 << 20)
+	}
+	if inner, outer := share(4), share(8); outer.total() <= inner.total() || outer.tau <= inner.tau {
+		t.Errorf("a gather of two ranks takes %+v four apart, in a node, and %+v eight apart, in two", inner, outer)
+	}
 	inside, outside := at(4, 2), at(8, 2) // of which each has half the bytes
 	if inside.time[cause.CommBandwidth] >= outside.time[cause.CommBandwidth] {
 		t.Errorf("%g s inside a node, %g s for half the bytes outside", inside.time[cause.CommBandwidth], outside.time[cause.CommBandwidth])

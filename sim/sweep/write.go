@@ -239,6 +239,9 @@ func Layout(r *result.Result) string {
 		if p.Layout.PP > 1 {
 			s += fmt.Sprintf(" PP%d", p.Layout.PP)
 		}
+		if p.Layout.CP > 1 {
+			s += fmt.Sprintf(" CP%d", p.Layout.CP)
+		}
 		return s
 	}
 	if d := &r.Deployment; d.Serve != nil {
