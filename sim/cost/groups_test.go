@@ -101,10 +101,36 @@ func TestSharedWindowsOfDeepSeekV4(t *testing.T) {
 	}
 }
 
+// A sequence takes the blocks of what each group keeps of it, half a block for the last
+// one of what grows and a block more for a window, whose two ends share one; what a
+// prompt's step has in flight is counted for a rank, not for a sequence.
+func TestSequencesInBlocks(t *testing.T) {
+	m := newStepper(t, "gpt-oss-120b", "hgx-b200", Config{Engine: loadEngine(t, "vllm"), MaxTokens: 2048}).Memory()
+	block := m.pool.block
+	for tokens, want := range map[int64]int64{
+		128: 8*block + block + 8*block + block/2, 160: 8*block + block + 10*block + block/2, 16_000: 8*block + block + 1000*block + block/2,
+		1: (block+15)/16*2 + block + block/2,
+	} {
+		if got := m.SequenceBytes(tokens); got != want {
+			t.Errorf("%d tokens take %d B, want %d", tokens, got, want)
+		}
+	}
+	if got := m.InFlight(); got != 2048/16*block {
+		t.Errorf("%d B in flight, want %d", got, 2048/16*block)
+	}
+	// vLLM's count of a request: the window and a step behind it, and one block.
+	if got, want := m.RequestBytes(16_000), (1000+(127+2048+15)/16+1)*block; got != want {
+		t.Errorf("a request of 16,000 tokens takes %d B at most, want %d", got, want)
+	}
+	if got, want := m.Concurrency(16_000), float64(m.Free/block)/float64(m.RequestBytes(16_000)/block); got != want {
+		t.Errorf("%g requests at once, want %g", got, want)
+	}
+}
+
 // Over pipeline stages a layer's groups are dealt in turn, so that each stage has its
 // share of each, and the fullest stage's blocks count.
 func TestGroupsOverStages(t *testing.T) {
-	for pp, want := range map[int]int64{1: 18, 2: 9, 3: 6, 4: 5, 6: 3, 9: 2, 36: 1} {
+	for pp, want := range map[int]int64{1: 18, 2: 9, 3: 6, 4: 5, 5: 4, 6: 3, 9: 2, 36: 1} {
 		m := newStepper(t, "gpt-oss-120b", "hgx-b200:64", Config{Layout: Layout{PP: pp}, Engine: loadEngine(t, "vllm")}).Memory()
 		if got := m.pool.block / (16 * 2 * 8 * 64 * 2); got != want {
 			t.Errorf("%d stages: a block has %d layers of each kind, want %d", pp, got, want)

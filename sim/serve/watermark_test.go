@@ -79,3 +79,33 @@ func TestPromptsStopAtTheWatermark(t *testing.T) {
 		}
 	}
 }
+
+// Where layers share vLLM's blocks, a step's windows stand in the cache until it has
+// ended: an instance that takes prompts keeps room for those of a full step, at most half
+// of what there is, and one that only decodes needs none.
+func TestStepsWindowsAreKeptFree(t *testing.T) {
+	engine, err := cost.LoadEngine("vllm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tokens := range []int{2048, 8192, 1 << 17} {
+		for _, role := range []cost.Role{cost.Mixed, cost.Prefill, cost.Decode} {
+			c := newBed(t, "gpt-oss-120b", "hgx-b200", role, cost.Layout{}).spec.Stepper.Config()
+			c.Engine, c.MaxTokens = engine, tokens
+			st, err := cost.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec := NewSpec(0, st, 0)
+			free := spec.Memory.Free
+			// A block of 16 tokens of 18 layers: keys and values of 8 heads of 64 in BF16.
+			want := max(free/100, min(int64(tokens/16*18*16*2*8*64*2), free/2))
+			if role == cost.Decode {
+				want = free / 100
+			}
+			if spec.Watermark != want {
+				t.Errorf("%s, %d tokens a step: %d B kept free of %d, want %d", role, tokens, spec.Watermark, free, want)
+			}
+		}
+	}
+}
