@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/topologies"
 )
@@ -344,4 +345,48 @@ func TestContextParallelIsRefused(t *testing.T) {
 		}
 	}()
 	s.Step([]Load{decode(s, 3, 100)})
+}
+
+// Random layouts of every model that can be split: whatever the chunk, the ledger adds up,
+// nothing beats the chip or the links (Step panics), and the operators sum to the step.
+func TestContextParallelEverywhere(t *testing.T) {
+	random := rand.New(rand.NewPCG(4, 2))
+	priced := 0
+	for _, system := range []string{"hgx-h100:64", "supernode8912", "cloudmatrix384"} {
+		topology := loadTopology(t, system)
+		for _, name := range models.Names() {
+			m := loadModel(t, name, topology.Chip)
+			l := Layout{TP: 1 << random.IntN(3), DP: 1 << random.IntN(2), PP: 1 + random.IntN(2), CP: 2 << random.IntN(4)}
+			l.Overlap = []Overlap{NoOverlap, TwoBatch, Wave}[random.IntN(3)]
+			if experts, ranks := int(m.Experts()), l.TP*l.groups(); experts > 0 {
+				l.EP, l.Redundant = ranks, (ranks-experts%ranks)%ranks
+				if l.TP == 1 && random.IntN(2) == 0 {
+					l.Exchange = Gather
+				}
+			}
+			s, err := build(Config{
+				Model: m, Topology: topology, Layout: l, Role: Prefill, MaxTokens: 65536,
+				Engine: loadEngine(t, []string{"vllm", "sglang", "cann", "ideal"}[random.IntN(4)]),
+			})
+			if err != nil {
+				continue // state that passes on, too few chips or heads
+			}
+			priced++
+			for _, chunk := range [][2]int64{{1, 0}, {128, 999}, {3000, 100_000}, {65536, 900_000}} {
+				loads := alone(s, prefill(s, 1, chunk[0], chunk[1]))
+				sound(t, s.Step(loads))
+				sound(t, s.Step(everywhere(s, prefill(s, 2, chunk[0], chunk[1]))))
+				x, sum := s.Explain(loads), int64(0)
+				for _, o := range x.Operators {
+					sum += o.Ns
+				}
+				if sum != x.StepNs {
+					t.Errorf("%s: operators sum to %d ns of %d", s.describe(), sum, x.StepNs)
+				}
+			}
+		}
+	}
+	if priced < 40 {
+		t.Errorf("only %d layouts are priced", priced)
+	}
 }

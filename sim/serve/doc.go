@@ -30,6 +30,12 @@
 // In decode step k of a sequence its context is its prompt plus k times its
 // growth a step. A step that processes any prompt token is booked as prefill.
 //
+// A rank may be several of the system: tensor-parallel ones, pipeline stages, and in a
+// prefill instance those that share its prompts (context parallelism). Its budget and its
+// queue are theirs together. Each of those that share prompts holds all of the rank's cache,
+// so that what the rank can hold, and what it keeps of prompts for later ones, is what one
+// of them can; each hands over its share.
+//
 // Not modelled: pages as such (half a page a sequence is charged instead),
 // swapping to host memory, priorities.
 package serve
