@@ -57,7 +57,16 @@ func newRunCommand() *cobra.Command {
 		Short: "Run one scenario: a model, a topology and a workload",
 		Long: `Runs a scenario from a file, from flags, or from a file with flags on top.
 Without --trace and --workload the chat profile is offered at 80 % of capacity;
-without a layout the best one within the SLO is searched for.`,
+without a layout the best one within the SLO is searched for.
+
+Rates are of a window, which the result names: a closed loop without its ramp and its
+drain (--requests counts the measured ones; clients go on until each has had about ten
+answers), an open loop while its measured requests arrive, or, where these come faster
+than they are served, the run from the first admission to the last completion.
+workload.window: all asks for the latter, as benchmarks' clients count.
+
+Every run ends: after a year of simulated time (limits.simulated) or ten billion events
+(limits.events) what there is is printed, marked partial with the reason; exit code 1.`,
 		Example: runExamples,
 		Args:    wantsScenario,
 		RunE: func(c *cobra.Command, args []string) error {

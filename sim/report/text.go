@@ -98,8 +98,12 @@ func (p *page) latency(r *result.Result) {
 func (p *page) rates(r *result.Result) {
 	t, g := &r.Throughput, &r.Goodput
 	p.line("")
-	p.field("throughput", "%s requests/s; tokens/s: %s in, %s out, %s out a chip",
-		figure(t.RequestsPerS), si(t.InputTokensPerS), si(t.OutputTokensPerS), figure(t.OutputTokensPerSPerChip))
+	cached := ""
+	if r.KV.PrefixHitRate > 0 {
+		cached = " (prefix hits apart)"
+	}
+	p.field("throughput", "%s requests/s; tokens/s: %s in%s, %s out, %s out a chip",
+		figure(t.RequestsPerS), si(t.InputTokensPerS), cached, si(t.OutputTokensPerS), figure(t.OutputTokensPerSPerChip))
 	p.field("goodput", "%s of requests within %s: %s requests/s", percent(g.Fraction), g.SLO, figure(g.RequestsPerS))
 	if c := r.Capacity; c != nil {
 		p.field("capacity", "%s requests/s, %s output tokens/s a chip: the highest rate at which probe runs kept 90 %% of requests within the SLO", figure(c.RequestsPerS), figure(c.OutputTokensPerSPerChip))

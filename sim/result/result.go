@@ -111,6 +111,10 @@ func (w WindowOf) Words() string {
 }
 
 // Throughput is over the measured window, whoever the tokens belong to.
+//
+// Tokens are those that are processed and emitted: prompt tokens that the prefix cache has
+// are not computed and not among the input tokens; kv.prefix_hit_rate says what share they
+// are.
 type Throughput struct {
 	InputTokensPerS         float64 `json:"input_tokens_per_s"`
 	OutputTokensPerS        float64 `json:"output_tokens_per_s"`

@@ -201,7 +201,7 @@ func (c *Cluster) Run(ctx context.Context) (partial bool, err error) {
 		entity, t := c.clock.Next()
 		if t == des.Never {
 			if n := c.table.InFlight(); n > 0 {
-				c.stop("nothing is left to happen with %d requests in flight", n)
+				c.stop("nothing happens any more within the clock's 292 years, with %d requests in flight", n)
 			}
 			break
 		}

@@ -15,6 +15,7 @@ type twinLoop struct {
 	open     bool
 	enough   bool
 	begins   des.Time
+	last     des.Time  // that a measured request ended
 	lives    []float64 // of the measured requests
 	line     route.Queue
 	most     int64
@@ -111,6 +112,7 @@ func (t *twin) measureAnswer(s *twinSeq, done *metrics.Completion) bool {
 	if !t.cfg.Loop.ThinkTime.IsZero() {
 		think = 1e6 * t.cfg.Loop.ThinkTime.Mean()
 	}
+	t.loop.last = t.now
 	t.loop.lives = append(t.loop.lives, float64(done.Finish-done.Arrival)+think)
 	return true
 }
@@ -127,7 +129,7 @@ func (t *twin) notice() {
 		t.rec.OpenWindow(t.now)
 	}
 	n := len(t.loop.lives)
-	if !t.loop.open || n < max(1, int(t.cfg.Measure)) {
+	if t.loop.enough = false; n == 0 || t.loop.last < t.now || n < int(t.cfg.Measure) {
 		return
 	}
 	sum := 0.0

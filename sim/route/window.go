@@ -113,6 +113,7 @@ func (c *Cluster) Queue() Queue { return c.line }
 type steady struct {
 	answered int64 // clients that have had an answer
 	open     bool  // the window
+	ended    bool  // a measured request, and the window has not been looked at since
 	lives    float64
 }
 
@@ -146,25 +147,26 @@ func (c *Cluster) measureLoop() {
 func (c *Cluster) measureAnswer(r *serve.Request) {
 	c.answer(r.Number)
 	if c.steady.open && r.Number >= uint64(c.cfg.Loop.Concurrency) {
-		r.Measured = true
+		r.Measured, c.steady.ended = true, true
 		c.measured++
 		c.steady.lives += float64(r.Since-r.Arrival) + c.cfg.Loop.MeanThink()
 	}
 }
 
 // loopMeasured reports that a closed loop's window has what was asked for: the requests,
-// and a length of so many mean lives. It ends between two moments, so that all that ends
-// at one is in it.
+// and a length of so many mean lives. It ends where a request has ended, and between two
+// moments, so that all that end at one are in it.
 func (c *Cluster) loopMeasured() bool {
-	if !c.steady.open || c.finished < max(1, c.cfg.Measure) {
+	s := &c.steady
+	if !s.ended {
 		return false
 	}
+	if _, next := c.clock.Next(); next <= c.now {
+		return false
+	}
+	s.ended = false
 	start, _ := c.recorder.WindowTime(c.now)
-	if float64(c.now-start)*float64(c.finished) < c.cfg.Lives*c.steady.lives {
-		return false
-	}
-	_, next := c.clock.Next()
-	return next > c.now
+	return c.finished >= c.cfg.Measure && float64(c.now-start)*float64(c.finished) >= c.cfg.Lives*s.lives
 }
 
 // stop ends the run before its time; the first reason stands.

@@ -202,6 +202,7 @@ func (s *Scenario) check(fault Fault, checks []Check) {
 	s.checkPatches(fault)
 	s.Router.check(fault)
 	s.Limits.check(fault)
+	s.checkLength(fault)
 	s.Deployment.check(fault)
 	for _, check := range checks {
 		check(s, fault)

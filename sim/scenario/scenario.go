@@ -14,6 +14,7 @@ package scenario
 
 import (
 	"cmp"
+	"math"
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/slo"
@@ -73,6 +74,27 @@ const (
 // Most are the limits with their defaults filled in.
 func (l Limits) Most() Limits {
 	return Limits{Simulated: cmp.Or(l.Simulated, MostSimulated), Events: cmp.Or(l.Events, MostEvents)}
+}
+
+// checkLength refuses an open loop that cannot end within its limits, or that is over before
+// its first request.
+func (s *Scenario) checkLength(fault Fault) {
+	w := s.Workload
+	if w == nil || !(w.Rate > 0) {
+		return
+	}
+	most := s.Limits.Most().Simulated
+	if seconds := float64(w.Requests) / w.Rate; seconds > most.Seconds() {
+		fault("workload.requests", "%d requests at %g a second take %.0f hours, but limits.simulated is %v: at most %.0f requests",
+			w.Requests, w.Rate, seconds/3600, most, math.Floor(most.Seconds()*w.Rate))
+	}
+	switch d := w.Duration; {
+	case d > most:
+		fault("workload.duration", "is %v, but limits.simulated is %v", d, most)
+	case d > 0 && d.Seconds()*w.Rate < 1:
+		fault("workload.duration", "%v at %g requests a second is over before the first of them: must be at least %v, or give requests", d, w.Rate,
+			spec.Duration(math.Ceil(1e9/w.Rate)))
+	}
 }
 
 func (l Limits) check(fault Fault) {
