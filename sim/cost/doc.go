@@ -94,13 +94,40 @@
 // not let caches serve them. In Explain the times of such a block's parts are
 // apportioned, and marked so.
 //
+// # Memory
+//
+// A rank has what the driver gives to programs of the chip's memory (memory.usable of the
+// chip). Of it go, in this order: the process's context and the communicators; weights as
+// kernels keep them (MXFP4 experts widened to their tiles, latent attention's absorbed
+// copy, scales, biases); the peak of activations over what lives throughout, of the largest step that the
+// engine may take or of sampling its most sequences; captured graphs; what kernels allocate
+// for themselves. The rest is the cache's or is left alone, as the engine defines its
+// fraction (Memory.share): vLLM's of the card, SGLang's of what is free before it loads,
+// TensorRT-LLM's of what is free after. Each constant stands in the engine's file under
+// memory:, with the log or the line of source that it comes from.
+//
+// What a sequence takes follows the engine's pool. vLLM puts layers that keep different
+// things into groups of one block size, each with a table of blocks of its own, so that a block is
+// as large as the largest group needs (pool.go, groups.go); SGLang gives windows a pool in
+// proportion to that of full layers; others keep each layer's own. Admission, pre-emption and
+// the tokens that a pool holds are in these bytes; Memory.ExactBytes and the model's own
+// figures stay beside them. Memory.Concurrency counts a request as the engine does at
+// start-up: vLLM with the windows of a whole step in flight for each.
+//
+// Start-up logs hold this (sim/plant, TestStartupLogs): vLLM's of dense, MoE, hybrid
+// linear and compressed models on Hopper and Blackwell, SGLang's of an MoE model and one of
+// latent attention, TensorRT-LLM's of one. No log stands behind AMD, Ascend, TPU, B300 and
+// GB300, SGLang's pool of linear states (its mamba_full_memory_ratio is not modelled),
+// TensorRT-LLM's pools of windows, FP4 caches, or pipeline stages.
+//
 // # Files
 //
 // layout.go and validate.go: what is asked for. engine.go, profile.go and engines/:
 // serving engines. precision.go: formats a chip has. forms.go: which law prices what.
 // kind.go, shard.go: the model as a rank sees it. blocks.go: blocks against the peaks.
 // price.go: the step; attention.go, stack.go, context.go, comm.go, skew.go, work.go:
-// its parts. memory.go: HBM. explain.go, account.go: what a step is made of.
+// its parts. memory.go, workspace.go, weights.go: HBM; cachebytes.go, pool.go, groups.go:
+// its cache; overheads.go: what an engine keeps. explain.go, account.go: what a step is made of.
 //
 // # Units
 //

@@ -213,3 +213,12 @@ func TestExpertsArePaddedToTheirKernels(t *testing.T) {
 		near(t, fmt.Sprintf("%s, TP %d, EP %d", x.topology, x.tp, x.ep), float64(routed(x.topology, x.tp, x.ep)), float64(x.want+bias/int64(x.tp)), 0.002)
 	}
 }
+
+// A profile is found again by the name that a resolved scenario has for it.
+func TestProfilesAreFoundByTheirOwnNames(t *testing.T) {
+	for _, name := range EngineNames() {
+		if got := loadEngine(t, name).Ref(); got != name {
+			t.Errorf("%s calls itself %s", name, got)
+		}
+	}
+}
