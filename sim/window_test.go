@@ -152,7 +152,7 @@ func TestRunsEnd(t *testing.T) {
 		{"rate: 1000000000, requests: 500", "", result.WindowAll},
 		{"arrivals: burst, requests: 500", "", result.WindowAll},
 		{"concurrency: 20, requests: 500, window: all", "", result.WindowAll},
-		{"rate: 10, requests: 500}, limits: {simulated: 5s", "the limit of 5s of simulated time is reached", result.WindowAll},
+		{"rate: 200, requests: 500}, limits: {simulated: 5s", "the limit of 5s of simulated time is reached", result.WindowAll},
 		{"concurrency: 20, requests: 500}, limits: {events: 2000", "the limit of 2000 events is reached", result.WindowSteady},
 	} {
 		r := windowedRun(t, k, x.workload, nil)

@@ -85,7 +85,7 @@ func (s *Scenario) checkLength(fault Fault) {
 	}
 	most := s.Limits.Most().Simulated
 	if seconds := float64(w.Requests) / w.Rate; seconds > most.Seconds() {
-		fault("workload.requests", "%d requests at %g a second take %.0f hours, but limits.simulated is %v: at most %.0f requests",
+		fault("workload.requests", "%d requests at %g a second take %.4g hours, but limits.simulated is %v: at most %.0f requests",
 			w.Requests, w.Rate, seconds/3600, most, math.Floor(most.Seconds()*w.Rate))
 	}
 	switch d := w.Duration; {
