@@ -102,6 +102,7 @@ var otherNames = map[string]string{
 	"data-parallel-size": "--dp", "data-parallel": "--dp", "dp-size": "--dp",
 	"expert-parallel-size": "--ep", "ep-size": "--ep",
 	"pipeline-parallel-size": "--pp", "pp-size": "--pp",
+	"prefill-context-parallel-size": "--cp", "attn-cp-size": "--cp", "cp-size": "--cp",
 	"request-rate": "--rate", "qps": "--rate", "num-prompts": "--requests",
 	"max-concurrency": "--concurrency", "format": "--output",
 	"input-len": "--input-tokens", "output-len": "--output-tokens", "random-input-len": "--input-tokens", "random-output-len": "--output-tokens",
