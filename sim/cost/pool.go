@@ -114,10 +114,11 @@ type Holding struct {
 	EngineBytes, ModelBytes float64
 }
 
-// Holds is the cache of one rank. Where layers hold different things, vLLM counts
-// the blocks of one group, as if all groups took as many; others, and vLLM where blocks
-// cover different numbers of tokens, count requests of the longest context. Layers that
-// keep every token alike have pages of so many tokens.
+// Holds is the cache of one rank. Layers that keep every token alike have pages of so many
+// tokens. Where layers hold different things, vLLM counts the blocks of one group, as if
+// all groups took as many; others, and vLLM where blocks cover different numbers of tokens,
+// count requests of the longest context. vLLM after 0.19 does so for every pool
+// (vllm-project/vllm#40694): of two groups it prints more tokens, and as many requests.
 func (m *Memory) Holds() Holding {
 	c := Holding{Bytes: max(0, m.Free), ModelBytes: m.exact.slope()}
 	switch p := m.pool; {
