@@ -41,15 +41,21 @@ func handoverBetween(t *topologies.Topology, from, to *pool) (route.Handover, er
 	if err != nil {
 		return route.Handover{}, err
 	}
-	tier := t.Path(from.Place.First, to.Place.End-1).Tier
-	one := t.Transfer(libraries.Transfer, max(tier, 0), probeBytes)
-	rank := probeBytes / one.Bandwidth
+	tier := max(0, t.Path(from.Place.First, to.Place.End-1).Tier)
+	latency, rank := Handover(t, libraries.Transfer, from.Place.First, to.Place.End-1)
 	h := route.Handover{
-		Latency: des.FromSeconds(one.Latency), Tier: min(max(tier, 0), cost.MaxTiers-1),
+		Latency: des.FromSeconds(latency), Tier: min(tier, cost.MaxTiers-1),
 		Egress: rank * float64(from.spec.RankChips), Ingress: rank * float64(to.spec.RankChips),
 	}
 	h.Rate = min(h.Egress, h.Ingress)
 	return h, nil
+}
+
+// Handover is the latency in seconds, and the bytes a second that one chip's links move,
+// when caches go over the innermost tier that spans two chips.
+func Handover(t *topologies.Topology, by *topologies.Library, from, to int) (latency, bytesPerS float64) {
+	one := t.Transfer(by, max(0, t.Path(from, to).Tier), probeBytes)
+	return one.Latency, probeBytes / one.Bandwidth
 }
 
 // hardware is what an instance has, for utilisation.

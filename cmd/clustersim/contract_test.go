@@ -26,7 +26,7 @@ var surfaces = []struct {
 		"plan --model llama-3.1-8b --topo hgx-h100:8",
 		`candidates candidates[].layout candidates[].layout.* candidates[].fits candidates[].why_not candidates[].capacity_requests_per_s
 		candidates[].output_tokens_per_s_per_chip candidates[].ttft_ms candidates[].tpot_ms candidates[].bound`,
-		"candidates[].text candidates[].meets_slo candidates[].kv candidates[].kv.pools candidates[].kv.pools.*",
+		"candidates[].text candidates[].meets_slo candidates[].estimate_requests_per_s candidates[].probed candidates[].alone_ttft_ms candidates[].alone_tpot_ms candidates[].kv candidates[].kv.pools candidates[].kv.pools.*",
 	},
 	{
 		"explain --model v4 --topo supernode8912 --phase decode --batch 64 --context 32768",

@@ -3,6 +3,7 @@ package cost
 import (
 	"math"
 	"sort"
+	"sync"
 
 	"github.com/clustersim/clustersim/sim/des"
 )
@@ -30,6 +31,29 @@ func newSkew(r Routing, experts, redundant, ranks, domain int) skew {
 	if ranks <= 1 || r.Kind == Uniform || r.Kind == "" {
 		return s
 	}
+	key := placed{r.Alpha, experts, redundant, ranks, domain}
+	if known, ok := placements.Load(key); ok && r.Kind == PowerLaw {
+		return known.(skew)
+	}
+	s.drawn(r, experts, redundant, ranks, domain)
+	if r.Kind == PowerLaw {
+		placements.Store(key, s)
+	}
+	return s
+}
+
+// placements keeps the skew of power laws by what it depends on: a search asks for the
+// same few again and again.
+var placements sync.Map
+
+// placed is what the skew of a power law depends on.
+type placed struct {
+	alpha                             float64
+	experts, redundant, ranks, domain int
+}
+
+// drawn fills in what layers that are drawn show in the mean.
+func (s *skew) drawn(r Routing, experts, redundant, ranks, domain int) {
 	draws := skewDraws
 	if r.Kind == Histogram {
 		draws = 1
@@ -45,7 +69,6 @@ func newSkew(r Routing, experts, redundant, ranks, domain int) skew {
 	}
 	n := float64(draws)
 	s.heaviest, s.near, s.domain = heaviest/n, near/n, together/n
-	return s
 }
 
 // loads fills one layer's expert loads. The power law is p(x) ∝ x^-α on [0.1, 1]

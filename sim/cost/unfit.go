@@ -75,12 +75,14 @@ func (c *Config) wider(by int) []Layout {
 		l := c.Layout
 		l.TP *= tp
 		l.PP *= by / tp
-		if l.EP > 1 && l.DP == 1 {
+		if l.EP > 1 && l.groups() == 1 {
 			l.EP *= tp
+		} else if l.EP > 1 {
+			l.EP = l.TP * l.groups()
 		}
 		all = append(all, c.filled(l))
 	}
-	if l := c.Layout; l.EP > 1 && l.DP > 1 {
+	if l := c.Layout; l.EP > 1 && l.groups() > 1 {
 		l.DP, l.EP = l.DP*by, l.EP*by
 		all = append([]Layout{c.filled(l)}, all...)
 	}
@@ -98,6 +100,7 @@ func (c *Config) filled(l Layout) Layout {
 // holds reports whether a rank of a configuration has room for a sequence, on as many
 // chips as it takes.
 func (c Config) holds() bool {
+	c.Layout.Routing = Routing{Kind: Uniform} // which changes no bytes
 	endless := *c.Topology
 	endless.Chips = widest
 	c.Topology = &endless

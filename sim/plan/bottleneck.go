@@ -34,7 +34,7 @@ func (p *pricer) bottleneck(d *deployed) *result.Bottleneck {
 		if float64(n[i])*c.rate > (1+alike)*lowest {
 			continue
 		}
-		b := &result.Bottleneck{Pool: names[i], Limit: c.limit, Misses: c.over > 1, Gains: p.gains(c), Capacities: rates}
+		b := &result.Bottleneck{Pool: names[i], Limit: c.limit, Misses: c.alone.over > 1, Gains: p.gains(c), Capacities: rates}
 		_, gain := b.Most()
 		if worth := gain * float64(n[i]*c.chips); worth > most {
 			best, most = b, worth
@@ -62,8 +62,8 @@ func (p *pricer) gains(c *priced) map[string]float64 {
 		}
 		relieved := q.priceBudget(c.pool, c.role)
 		gain := relieved.rate/base.rate - 1
-		if base.over > 1 {
-			gain = base.over/relieved.over - 1
+		if base.alone.over > 1 {
+			gain = base.alone.over/relieved.alone.over - 1
 		}
 		gains[r.Key] = math.Round(1e4*gain) / 1e4
 	}

@@ -27,7 +27,7 @@ type demand struct {
 	// moment, in tokens, and contextSD[j] its standard deviation. Each request
 	// weighs as much as its output is long, and L is uniform on (in, in+out].
 	context, contextSD [models.MaxBreaks]float64
-	prompts            []int64   // lengths, sorted
+	prompts, answers   []int64   // lengths, sorted
 	rate               float64   // requests a second of a trace; 0 when the workload is generated
 	sample             []lengths // what the moments are of
 }
@@ -60,7 +60,7 @@ func newDemand(sample []lengths, breaks []int64) demand {
 		if r.in+r.out > d.longest.in+d.longest.out {
 			d.longest = r
 		}
-		d.prompts = append(d.prompts, r.in)
+		d.prompts, d.answers = append(d.prompts, r.in), append(d.answers, r.out)
 		for j, b := range breaks {
 			m1, m2 := truncatedMoments(float64(r.in), float64(r.out), float64(b))
 			d.context[j] += float64(r.out) * m1
@@ -74,6 +74,7 @@ func newDemand(sample []lengths, breaks []int64) demand {
 	n := float64(len(sample))
 	d.sample, d.in, d.out, d.inBiased = sample, in/n, out/n, in2/in
 	slices.Sort(d.prompts)
+	slices.Sort(d.answers)
 	d.inP90 = d.prompts[min(len(sample)-1, int((1-tenth)*n))]
 	d.outP999 = quantile(sample, nearlyAll, func(r lengths) int64 { return r.out })
 	d.total999 = quantile(sample, nearlyAll, func(r lengths) int64 { return r.in + r.out })

@@ -17,7 +17,7 @@ func TestChosenLayoutHoldsTheLongestRequest(t *testing.T) {
 		t.Skip("two whole runs")
 	}
 	for _, c := range []struct{ model, topology string }{{"minimax-m2", "hgx-h200:64"}, {"gpt-oss-120b", "rtx-4090:8"}} {
-		s, p := complete(t, asked(c.model, c.topology), Options{})
+		s, p := complete(t, laid(t, asked(c.model, c.topology)), Options{})
 		s.Workload.Requests = 2000
 		if _, err := sim.Run(context.Background(), s, sim.Options{}); err != nil {
 			t.Errorf("%s on %s, %s: %v", c.model, c.topology, p.Candidates[0].Text, err)

@@ -23,8 +23,9 @@ type Options struct {
 	Workers int // goroutines; 0 is GOMAXPROCS
 	// Progress is told what is being tried, for a person to read; nil for nobody.
 	Progress func(text string)
-	// LayoutOnly leaves the rate and the number of requests as they are.
-	LayoutOnly bool
+	// LayoutOnly leaves the rate and the number of requests as they are. The layout is then
+	// the best by estimate, unless Probe says to measure the first few.
+	LayoutOnly, Probe bool
 	// FindCapacity probes until capacity is known to 2 %.
 	FindCapacity bool
 }
@@ -39,6 +40,9 @@ func (o *Options) say(format string, args ...any) {
 type Plan struct {
 	Candidates []Candidate `json:"candidates"` // best first
 	Warnings   []string    `json:"warnings,omitempty"`
+	// Gave says what was chosen beside the layout, and by how much it and the other
+	// choices change the estimated capacity.
+	Gave []string `json:"gave,omitempty"`
 	// Options are those to run with: standard input is as it was before the plan
 	// looked at the trace's head.
 	Options sim.Options `json:"-"`
@@ -60,17 +64,22 @@ type Plan struct {
 
 // Candidate is one deployment and what it is thought to do at its capacity.
 type Candidate struct {
-	Layout                  scenario.Deployment `json:"layout"`
-	Text                    string              `json:"text"`
-	Fits                    bool                `json:"fits"`
-	WhyNot                  string              `json:"why_not"`
-	MeetsSLO                bool                `json:"meets_slo"`
-	CapacityRequestsPerS    float64             `json:"capacity_requests_per_s"`
-	OutputTokensPerSPerChip float64             `json:"output_tokens_per_s_per_chip"`
-	TTFTMs                  float64             `json:"ttft_ms"`
-	TPOTMs                  float64             `json:"tpot_ms"`
-	Bound                   string              `json:"bound"`
-	KV                      Caches              `json:"kv,omitzero"`
+	Layout   scenario.Deployment `json:"layout"`
+	Text     string              `json:"text"`
+	Fits     bool                `json:"fits"`
+	WhyNot   string              `json:"why_not"`
+	MeetsSLO bool                `json:"meets_slo"`
+	// CapacityRequestsPerS is what probe runs sustain where Probed is, and else the estimate.
+	CapacityRequestsPerS    float64 `json:"capacity_requests_per_s"`
+	EstimateRequestsPerS    float64 `json:"estimate_requests_per_s"`
+	Probed                  bool    `json:"probed"`
+	OutputTokensPerSPerChip float64 `json:"output_tokens_per_s_per_chip"`
+	TTFTMs                  float64 `json:"ttft_ms"`
+	TPOTMs                  float64 `json:"tpot_ms"`
+	AloneTTFTMs             float64 `json:"alone_ttft_ms"` // of a request that finds the deployment empty
+	AloneTPOTMs             float64 `json:"alone_tpot_ms"`
+	Bound                   string  `json:"bound"`
+	KV                      Caches  `json:"kv,omitzero"`
 }
 
 // Caches are what the caches of a deployment's pools hold, by the pool's name.
@@ -97,9 +106,7 @@ func Complete(ctx context.Context, s *scenario.Scenario, opt sim.Options, o Opti
 	if o.LayoutOnly {
 		return out, p, nil
 	}
-	if err := p.offer(ctx, out, &o); err != nil {
-		return nil, nil, err
-	}
+	p.offer(out)
 	out.Deployment.Chosen = append(out.Deployment.Chosen, decided(s, out, in)...)
 	return out, p, plant.Resolve(out, opt.Source)
 }
@@ -132,6 +139,9 @@ func decided(asked, out *scenario.Scenario, in *plant.Inputs) []string {
 		add(was.Instances == 0, x.path+".instances")
 		add(was.MaxTokens == 0 && x.is.MaxTokens != in.Engine.MaxTokens.Of(x.role), x.path+".max_tokens")
 	}
+	was, is := &asked.Deployment, &out.Deployment
+	add(is.MTP.Drafts != was.MTP.Drafts, "deployment.mtp.drafts")
+	add(is.Overlap != was.Overlap, "deployment.overlap")
 	if w := out.Workload; w != nil {
 		was := asked.Workload
 		if was == nil {
@@ -194,13 +204,38 @@ const lookedAt = 12
 
 // deploy decides the deployment, or prices the one that is given.
 func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Inputs, want *scenario.Deployment, o *Options) error {
-	q := &query{pricer: p.pricer(s, in), want: want, inputs: in, scenario: s}
-	all, rejected, err := q.run(ctx, cmp.Or(o.Workers, runtime.GOMAXPROCS(0)))
+	q := &query{pricer: p.pricer(s, in), want: want, inputs: in, scenario: s, besides: besides{s.Deployment.MTP, s.Deployment.Overlap}}
+	var err error
+	if q.libraries, err = in.Topology.DefaultLibraries(); err != nil {
+		return err
+	}
+	workers := cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	all, rejected, err := q.run(ctx, workers)
 	if err != nil {
 		return err
 	}
 	if len(all) == 0 {
 		return q.nothing(rejected)
+	}
+	if !q.complete() {
+		if all, p.Gave, err = q.variants(ctx, all, workers); err != nil {
+			return err
+		}
+		rank(all)
+	}
+	all = distinct(all)
+	p.chosen, p.CapacityRequestsPerS = all[0], all[0].capacity
+	if !o.LayoutOnly || o.Probe {
+		probe, to, err := p.probes(s, o)
+		if err != nil {
+			return err
+		}
+		if probe != nil {
+			if err := rankByProbes(ctx, s, all, probe, to, o, workers); err != nil {
+				return err
+			}
+			p.found(all, to)
+		}
 	}
 	looked := 1
 	if o.LayoutOnly {
@@ -210,18 +245,23 @@ func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Input
 		all[i].bottleneck = q.bottleneck(&all[i])
 	}
 	p.chosen, p.Options.Bottleneck = all[0], all[0].bottleneck
-	p.CapacityRequestsPerS = all[0].capacity
 	p.list(all, rejected)
-	d, best := &s.Deployment, &p.Candidates[0].Layout
+	p.chosen.apply(s)
 	if !q.complete() {
-		d.Why = q.why(all, rejected)
+		s.Deployment.Why = q.why(all, rejected, p.Gave)
 	}
-	d.Mode, d.Prefill, d.Decode, d.Serve = best.Mode, best.Prefill, best.Decode, best.Serve
 	if p.chosen.over > 1 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the layout is estimated to miss the SLO, %s, even when almost empty: TTFT %.0f ms, TPOT %.1f ms",
-			p.promised, 1e3*p.chosen.ttft, 1e3*p.chosen.tpot))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the layout is estimated to miss the SLO, %s, even when empty: a request alone has TTFT %.0f ms and TPOT %.1f ms",
+			p.promised, 1e3*p.chosen.alone.ttft, 1e3*p.chosen.alone.tpot))
 	}
 	return nil
+}
+
+// apply puts a deployment into a scenario.
+func (d *deployed) apply(s *scenario.Scenario) {
+	l := d.layout()
+	s.Deployment.Mode, s.Deployment.Prefill, s.Deployment.Decode, s.Deployment.Serve = l.Mode, l.Prefill, l.Decode, l.Serve
+	s.Deployment.MTP, s.Deployment.Overlap = d.mtp, d.overlap
 }
 
 // judging is what capacity is judged by. Without a limit that a growing queue breaks,

@@ -14,7 +14,7 @@ type point struct {
 	ttft  float64 // s, mean request; 0 for decode
 	tpot  float64 // s, mean request; 0 for prefill
 	e2e   float64 // s of the nine-in-ten request in this pool
-	over  float64 // the nine-in-ten request's latency over its limit, the worst of them; 1 and less meets the SLO
+	over  float64 // the nine-in-ten request's latency over its limit, or the share that misses over a tenth: 1 and less meets the SLO
 	limit string  // which of them that is, or what else keeps the rate from being higher
 }
 
@@ -23,12 +23,39 @@ type point struct {
 const beyond = 1.1
 
 // resolution is the part of a load to which a bisection finds it: finer than what the
-// estimate is good for, and half the steps of an exact search.
+// estimate is good for.
 const resolution = 128
+
+// leastLoad is the part of the largest load that counts as almost empty.
+const leastLoad = 1e-7
 
 // nearly is from where a load counts as the most that there can be: what a bisection
 // cannot tell from it.
-func nearly(most int64) int64 { return most * (resolution - 1) / resolution }
+func nearly(most float64) float64 { return most * (resolution - 1) / resolution }
+
+// highest finds the largest load up to most whose point is within the limits, by
+// bisection to 1/resolution. An instance that misses them when it is almost empty is
+// loaded until a latency is beyond times that of a request alone.
+func highest(most float64, alone *lonely, at func(load float64) point) (float64, point) {
+	within := func(p *point) bool { return p.over <= 1 }
+	if alone.over > 1 {
+		within = func(p *point) bool { return p.ttft <= beyond*alone.ttft && p.tpot <= beyond*alone.tpot }
+	}
+	if p := at(most); within(&p) {
+		return most, p
+	}
+	lo, hi := most*leastLoad, most
+	best := at(lo)
+	for hi > lo*(1+1.0/resolution) {
+		mid := math.Sqrt(lo * hi)
+		if p := at(mid); within(&p) {
+			lo, best = mid, p
+		} else {
+			hi = mid
+		}
+	}
+	return lo, best
+}
 
 // A request arrives anywhere in the step under way: in the mean half of it is left,
 // and in nine of ten cases no more than nine tenths.
@@ -40,55 +67,49 @@ const (
 // fullest load that the formula of the queue is asked about; it has no bound at 1.
 const saturated = 0.999
 
-// highest finds the largest load in [1, most] whose point is within the limits, by
-// bisection to 1/resolution; when not even 1 is, the largest within beyond of the least.
-func highest(most int64, at func(load int64) point) (int64, point) {
-	bound := 1.0
-	best := at(1)
-	if best.over > 1 {
-		bound = best.over * beyond
-	}
-	lo, hi := int64(1), most+1
-	for hi-lo > max(1, lo/resolution) {
-		mid := (lo + hi) / 2
-		if p := at(mid); p.over <= bound {
-			lo, best = mid, p
-		} else {
-			hi = mid
-		}
-	}
-	return lo, best
-}
-
 // decode: a token takes a step over the tokens that a step yields. A request pays
 // on top its wait for the step it joins, spread over its tokens; the tenth
 // shortest answer feels it most.
 func (b *bench) decode(out *priced) {
 	most, limit := b.mostSequences()
-	n, p := highest(most, b.decodeAt)
+	n, p := highest(most, &out.alone, b.decodeAt)
 	if n < nearly(most) {
 		limit = p.limit
-		if p.over <= 1 { // the batch fluctuates around its mean
-			ranks := float64(len(b.loads))
-			n = max(1, int64(headroom(float64(n)*ranks)/ranks))
-			p = b.decodeAt(n)
-		}
 	}
 	b.settle(out, n, p, limit, b.decodeAt)
-	b.demand.decodeLoads(b.loads, n)
+	b.decodeLoads(n)
 	out.cause = mainCause(b.st.Step(b.loads))
 }
 
-func (b *bench) decodeAt(n int64) point {
-	b.demand.decodeLoads(b.loads, n)
+func (b *bench) decodeAt(n float64) point {
+	b.decodeLoads(n)
 	step := b.st.Step(b.loads).Time.Seconds()
 	p := point{
-		rate: float64(n) * float64(len(b.loads)) * b.accepted() / (step * b.demand.out),
+		rate: n * float64(len(b.loads)) * b.accepted() / (step * b.demand.out),
 		tpot: step / b.accepted(), e2e: b.answer(step),
 	}
-	p.over, p.limit = b.tokenOver(step)
+	ranks := float64(len(b.loads))
+	b.decodeLoads(n + crowd(n*ranks)/(ranks*math.Sqrt(b.instances)))
+	p.over, p.limit = b.tokenOver(b.st.Step(b.loads).Time.Seconds())
 	b.judgeE2E(&p)
 	return p
+}
+
+// crowd is how many more sequences than n in the mean there are one time in ten, over
+// the time of an answer: the mean over such a time of a number of Poisson's distribution
+// that changes as answers end has two thirds of its variance.
+func crowd(n float64) float64 { return nineOfTen * math.Sqrt(n*2/3) }
+
+// decodeLoads fills the loads for a mean of n sequences a rank: as many on each, or where
+// that is less than one, one on as many ranks as there are sequences.
+func (b *bench) decodeLoads(n float64) {
+	if n >= 1 {
+		b.demand.decodeLoads(b.loads, int64(math.Round(n)))
+		return
+	}
+	clear(b.loads)
+	some := max(1, int(math.Round(n*float64(len(b.loads)))))
+	b.demand.decodeLoads(b.loads[:some], 1)
 }
 
 // tokenOver is how far the gaps between tokens, and those between output events, are
@@ -124,31 +145,51 @@ func (b *bench) shortAnswer() float64 { return float64(max(1, b.demand.outP10-1)
 func (b *bench) prefill(out *priced) {
 	budget := int64(b.config.MaxTokens)
 	b.fastest = float64(budget) / b.prefillStep(budget, budget).Time.Seconds()
-	most := max(1, int64(busiest*float64(budget)))
-	c, p := highest(most, b.prefillAt)
+	most := max(1, busiest*float64(budget))
+	c, p := highest(most, &out.alone, b.prefillAt)
 	limit := p.limit
 	if c >= nearly(most) {
 		limit = "prompt throughput"
 	}
 	b.settle(out, c, p, limit, b.prefillAt)
-	out.cause = mainCause(b.prefillStep(c, b.fullest(float64(c))))
+	out.cause = mainCause(b.prefillStep(max(1, int64(c)), b.fullest(c)))
 }
 
-func (b *bench) prefillAt(c int64) point {
-	ranks := float64(len(b.loads))
-	full := b.fullest(float64(c))
-	step := b.prefillStep(c, full).Time.Seconds()
-	own := func(prompt float64) float64 {
-		if int64(prompt) <= full {
-			return step
-		}
-		return b.prefillStep(c, int64(prompt)).Time.Seconds()
+func (b *bench) prefillAt(c float64) point {
+	ranks, mean := float64(len(b.loads)), int64(math.Ceil(c))
+	full := b.fullest(c)
+	step := b.prefillStep(mean, full).Time.Seconds()
+	busy := min(1, c/float64(mean))
+	p := point{rate: c * ranks / (step * b.demand.in)}
+	// A prompt longer than the fullest rank's makes a longer step: the longer, by a
+	// straight line up to a full one.
+	budget := float64(b.config.MaxTokens)
+	longest, least, whole := step, b.firstChunk(max(1, full)), b.firstChunk(int64(budget))
+	if full < int64(budget) {
+		longest = b.prefillStep(mean, int64(budget)).Time.Seconds()
 	}
-	p := point{rate: float64(c) * ranks / (step * b.demand.in)}
-	p.ttft, p.e2e, p.over = b.firstToken(float64(c)/step/b.fastest, float64(b.config.MaxTokens), step, b.fastest, own)
-	p.limit = "TTFT"
+	own := func(prompt int64) float64 {
+		first := min(float64(prompt), budget)
+		shared, alone := step, b.firstChunk(int64(first))
+		if first > float64(full) {
+			shared, alone = line(first, float64(full), budget, step, longest), line(first, float64(full), budget, least, whole)
+		}
+		return b.promptAlone(prompt) * max(1, shared/alone)
+	}
+	w := waiting{rho: c / step / b.fastest, fastest: b.fastest, queues: ranks, rest: busy * step / 2, tailRest: busy * tailRest * step, own: own}
+	b.firstToken(&p, &w)
 	b.judgeE2E(&p)
 	return p
+}
+
+// firstChunk is the seconds of a step with nothing but the first n tokens of a prompt.
+func (b *bench) firstChunk(n int64) float64 {
+	t, ok := b.firsts[n]
+	if !ok {
+		t = b.chunkAlone(0, n, true)
+		b.firsts[n] = t
+	}
+	return t
 }
 
 // fullest is the prompt tokens of the fullest rank when the mean one has c: a
@@ -182,83 +223,58 @@ func (b *bench) prefillStep(mean, full int64) cost.Step {
 	return b.st.Step(b.loads)
 }
 
-// firstToken is the mean TTFT, its ninth decile and that one's share of its limit, when
-// ranks are busy for a share rho of what they can do: the rest of the step under way, the
-// queue, then the steps of the prompt itself, budget tokens each. fastest is the
-// tokens a second of a rank whose steps are full. The queue is M/G/k in tokens
-// (Sakasegawa, Ann. Inst. Statist. Math. 29, 1977), k the ranks of one instance, with
-// an exponential tail. In a pipeline the last step's micro-batch comes out later than
-// the cycle ends, by up to (PP−1)/PP of it: a prompt ends anywhere in what is left of
-// a full budget behind its own length.
-func (b *bench) firstToken(rho, budget, step, fastest float64, own func(prompt float64) float64) (mean, tail, over float64) {
-	d := &b.demand
-	k := float64(len(b.loads))
-	rho = min(rho, saturated)
-	wait := d.inBiased / fastest / 2 * math.Pow(rho, math.Sqrt(2*(k+1))-1) / (k * (1 - rho))
-	chunks := func(prompt float64) float64 {
-		return math.Max(0, math.Ceil(prompt/budget)-1)*step + own(min(prompt, budget))
-	}
-	front := b.config.Engine.Fitted.TTFTMs / 1e3
-	fill := 1 - 1/float64(b.config.Layout.PP)
-	mean = front + step/2 + wait + chunks(d.in) + fill*own(min(d.in, budget))*(1+min(1, d.in/budget))/2
-	p90 := float64(d.inP90)
-	tail = front + tailRest*step + wait*math.Log(10) + chunks(p90) + fill*own(min(p90, budget))
-	return mean, tail, tail / (limitSeconds(b.slo.TTFT.Limit) * b.slo.TTFT.Factor(p90))
+// waiting is what a prompt meets on its way to the first token.
+type waiting struct {
+	rho            float64                    // share of what ranks can do that they do
+	fastest        float64                    // prompt tokens a second of a rank whose steps are full
+	queues         float64                    // that share the load of ranks
+	rest, tailRest float64                    // s of the step under way, in the mean and in nine of ten cases
+	own            func(prompt int64) float64 // s of the prompt's own steps
 }
 
-// mixed: in balance a step that yields n·accepted tokens a rank ends that many
-// answers' share of requests, and as many prompts must be taken in.
-func (b *bench) mixed(out *priced) {
-	most, limit := b.mostSequences()
-	rows := int64(1 + b.config.Drafts)
-	most = max(1, min(most, (int64(b.config.MaxTokens)-1)/rows))
-	n, p := highest(most, b.mixedAt)
-	if n < nearly(most) {
-		limit = p.limit
-		if p.over <= 1 {
-			ranks := float64(len(b.loads))
-			n = max(1, int64(headroom(float64(n)*ranks)/ranks))
-			p = b.mixedAt(n)
+// firstToken sets the TTFT of a point and how many more than a tenth miss its limit: the
+// rest of the step under way, the queue, then the steps of the prompt itself. The queue is
+// M/G/k in tokens (Sakasegawa, Ann. Inst. Statist. Math. 29, 1977), k the ranks among which
+// the router picks by what they have left to do, and those that wait do so for an
+// exponential time.
+func (b *bench) firstToken(p *point, w *waiting) {
+	d := &b.demand
+	k := w.queues
+	rho := min(w.rho, saturated)
+	some := math.Pow(rho, math.Sqrt(2*(k+1))-1) // of prompts wait
+	each := d.inBiased / w.fastest / 2 / (k * (1 - rho))
+	front := b.config.Engine.Fitted.TTFTMs / 1e3
+	missed, last := 0.0, int64(-1)
+	var own, miss float64
+	var tails []float64
+	for _, in := range stratified(d.prompts) {
+		if in != last {
+			last, own = in, front+w.own(in)
+			spare := limitSeconds(b.slo.TTFT.Limit)*b.slo.TTFT.Factor(float64(in)) - own - w.tailRest
+			miss = 1
+			if spare >= 0 {
+				miss = some * math.Exp(-spare/each)
+			}
 		}
+		p.ttft += (own + w.rest + some*each) / strata
+		missed += miss / strata
+		tails = append(tails, own+w.tailRest+each*math.Log(math.Max(1, some/tenth)))
 	}
-	out.point, out.point.limit = p, limit
-	_, _, c, chunk := b.balance(n)
-	out.cause = mainCause(b.mixedStep(n, c, chunk))
+	p.e2e = nineInTen(tails)
+	p.over, p.limit = missed/tenth, "TTFT"
 }
 
 // balance is a rank's room for prompt tokens beside n sequences, its share of
-// requests a step, their prompt tokens c, and the tokens of a step that has a chunk.
+// requests a step, their prompt tokens c, and the tokens of a step that has a chunk: the
+// mean of a Poisson number of chunks, where it is not 0.
 func (b *bench) balance(n int64) (room, requests, c, chunk float64) {
 	d := &b.demand
 	room = max(1, float64(b.config.MaxTokens)-float64(n)*float64(1+b.config.Drafts))
 	requests = float64(n) * b.accepted() / d.out
 	c = requests * d.in
-	chunk = min(room, max(c, d.in/math.Ceil(d.in/room)))
+	one := d.in / math.Ceil(d.in/room)
+	chunk = min(room, c/-math.Expm1(-c/one))
 	return room, requests, c, chunk
-}
-
-func (b *bench) mixedAt(n int64) point {
-	room, requests, c, chunk := b.balance(n)
-	b.demand.decodeLoads(b.loads, n)
-	plain := b.st.Step(b.loads).Time.Seconds()
-	busy := b.mixedStep(n, c, chunk).Time.Seconds()
-	ranks := float64(len(b.loads))
-	some := b.prompted(c, chunk)
-	step := (1-some)*plain + some*busy
-	p := point{rate: requests * ranks / step, tpot: step / b.accepted()}
-	p.over, p.limit = b.tokenOver(step)
-	var overTTFT float64
-	fastest := room / b.mixedStep(n, room, room).Time.Seconds()
-	p.ttft, p.e2e, overTTFT = b.firstToken(c/step/fastest, room, busy, fastest, func(float64) float64 { return busy })
-	if overTTFT > p.over {
-		p.over, p.limit = overTTFT, "TTFT"
-	}
-	p.e2e += b.answer(step)
-	b.judgeE2E(&p)
-	if c > busiest*room && p.over <= 1 {
-		p.over, p.limit = c/(busiest*room), "prompt throughput"
-	}
-	return p
 }
 
 // prompted is the share of steps in which some rank has a chunk.
@@ -281,13 +297,13 @@ func (b *bench) mixedStep(n int64, c, chunk float64) cost.Step {
 
 // settle keeps the point of a pool's highest load and, where E2E is limited, what the pool
 // does below it.
-func (b *bench) settle(c *priced, load int64, p point, limit string, at func(load int64) point) {
+func (b *bench) settle(c *priced, load float64, p point, limit string, at func(load float64) point) {
 	c.point, c.point.limit = p, limit
 	if b.slo.E2E == 0 {
 		return
 	}
-	for k := range int64(len(c.below)) {
-		c.below[k] = at(max(1, load*k/int64(len(c.below))))
+	for k := range c.below {
+		c.below[k] = at(load * max(leastLoad, float64(k)/float64(len(c.below))))
 	}
 }
 

@@ -38,6 +38,7 @@ type priced struct {
 	holds  bool   // the model fits, whatever else may not
 
 	point                // what an instance does at the rate that it sustains
+	alone lonely         // what a request has that finds it empty
 	below [8]point       // what it does at k eighths of that load, almost empty first; known where E2E is limited
 	cause string         // where most of a step goes
 	held  *result.KVPool // what the caches of an instance hold
@@ -77,13 +78,14 @@ func (p *pricer) price(pool scenario.Pool, role cost.Role) priced {
 }
 
 // better orders layouts of one role and size: within the limits by rate, beyond
-// them by how far.
+// them by how far a request alone is.
 func (c *priced) better(o *priced) bool {
-	if (c.over <= 1) != (o.over <= 1) {
-		return c.over <= 1
+	over, other := c.alone.over, o.alone.over
+	if (over <= 1) != (other <= 1) {
+		return over <= 1
 	}
-	if c.over > 1 && math.Abs(c.over-o.over) > sameOver*o.over {
-		return c.over < o.over
+	if over > 1 && math.Abs(over-other) > sameOver*other {
+		return over < other
 	}
 	return c.rate > sameRate*o.rate
 }
@@ -104,6 +106,7 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	out.chips = st.Chips()
 	b := p.bench(st, role)
 	out.held = sim.Holding(st)
+	b.instances = p.shared(&pool, role, out.chips)
 	out.transferBytes = float64(b.memory.TransferBytes(int64(p.demand.in)))
 	// A run refuses a request that some pool cannot hold whole: what a decode rank
 	// evicts is prefilled again, answer so far included.
@@ -113,6 +116,7 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 			p.demand.longest.in, p.demand.longest.out, gib(b.memory.SequenceBytes(tokens)), gib(b.memory.Free))
 		return out
 	}
+	out.alone = b.alone(role)
 	switch role {
 	case cost.Prefill:
 		b.prefill(&out)
@@ -121,8 +125,15 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	default:
 		b.mixed(&out)
 	}
+	if out.alone.over > 1 { // it takes what seldom meets another, if not more
+		out.rate = max(out.rate, seldom/(out.alone.ttft+out.alone.tpot*p.demand.out))
+	}
 	return out
 }
+
+// seldom is the share of the time that an instance is in use, for a request that should
+// find it empty.
+const seldom = 0.05
 
 // bench is the pricing of one pool layout: a stepper and room for its loads.
 type bench struct {
@@ -133,12 +144,15 @@ type bench struct {
 	loads  []cost.Load
 	// mean and heavy are the cost of a prompt token on the mean and on the heaviest rank.
 	mean, heavy promptCost
-	fastest     float64 // prompt tokens a second of a rank of a prefill pool whose steps are full
+	instances   float64 // that share the load, as far as is known
+	// single are the seconds of prompts that are alone, firsts those of their first chunks, by length.
+	single, firsts map[int64]float64
+	fastest        float64 // prompt tokens a second of a rank of a prefill pool whose steps are full
 }
 
 func (p *pricer) bench(st *cost.Stepper, role cost.Role) *bench {
 	c := st.Config()
-	b := &bench{pricer: p, st: st, config: c, memory: st.Memory(), loads: make([]cost.Load, c.Layout.DP)}
+	b := &bench{pricer: p, st: st, config: c, memory: st.Memory(), loads: make([]cost.Load, c.Layout.DP), single: map[int64]float64{}, firsts: map[int64]float64{}, instances: 1}
 	if role != cost.Decode {
 		cut := p.packs.at(int64(c.MaxTokens))
 		b.mean, b.heavy = cut.heaviest(1), cut.heaviest(c.Layout.DP)
@@ -146,12 +160,25 @@ func (p *pricer) bench(st *cost.Stepper, role cost.Role) *bench {
 	return b
 }
 
+// shared is how many instances of a layout the router chooses among: those that are given,
+// or as many as there is room for, in half of the system where another pool has the rest.
+func (p *pricer) shared(pool *scenario.Pool, role cost.Role, chips int) float64 {
+	if pool.Instances > 0 {
+		return float64(pool.Instances)
+	}
+	room := p.topology.Chips / chips
+	if role != cost.Mixed {
+		room /= 2
+	}
+	return float64(max(1, room))
+}
+
 func (b *bench) accepted() float64 { return max(1, b.config.Accepted) }
 
 // mostSequences is how many sequences a rank may decode in the mean: what the
 // engine allows and the cache holds, less the room for fluctuation that keeps
 // nine in ten moments below the limit.
-func (b *bench) mostSequences() (n int64, limit string) {
+func (b *bench) mostSequences() (n float64, limit string) {
 	d := &b.demand
 	var one [models.MaxBreaks]int64
 	for j := range one {
@@ -168,7 +195,7 @@ func (b *bench) mostSequences() (n int64, limit string) {
 	if most := headroom(float64(b.config.MaxSequences)*float64(len(b.loads))) / float64(len(b.loads)); most < byMemory {
 		byMemory, limit = most, "max_sequences"
 	}
-	return max(1, int64(byMemory)), limit
+	return max(1, math.Floor(byMemory)), limit
 }
 
 // headroom is the mean of a Poisson number that stays at or below most nine

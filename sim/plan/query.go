@@ -3,11 +3,12 @@ package plan
 import (
 	"context"
 	"fmt"
-	"math"
 
+	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/topologies"
 )
 
 // query is one search: what is wanted and what it is priced with.
@@ -16,6 +17,9 @@ type query struct {
 	want     *scenario.Deployment
 	inputs   *plant.Inputs
 	scenario *scenario.Scenario
+	besides  besides // what the deployments have that are being priced
+	// libraries move caches between pools.
+	libraries topologies.Libraries
 }
 
 // complete reports that nothing is left to search.
@@ -83,6 +87,12 @@ func (q *query) run(ctx context.Context, workers int) (all []deployed, rejected 
 	if err != nil {
 		return nil, nil, err
 	}
+	all, rejected = q.deployments(results)
+	return all, rejected, nil
+}
+
+// deployments combines pools that have been priced.
+func (q *query) deployments(results []priced) (all []deployed, rejected []priced) {
 	at := place{q.topology}
 	var prefill, decode, mixed []*priced
 	for i := range results {
@@ -101,10 +111,13 @@ func (q *query) run(ctx context.Context, workers int) (all []deployed, rejected 
 			mixed = append(mixed, r)
 		}
 	}
-	s := &splitter{place: at, demand: &q.demand, slo: limitSeconds(q.slo.TTFT.Limit), e2e: limitSeconds(q.slo.E2E), transfer: q.transferSeconds}
+	s := &splitter{place: at, demand: &q.demand, slo: limitSeconds(q.slo.TTFT.Limit) * q.slo.TTFT.Factor(q.demand.in), e2e: limitSeconds(q.slo.E2E), transfer: q.transferSeconds}
 	all = q.combine(s, prefill, decode, mixed)
 	rank(all)
-	return all, rejected, nil
+	for i := range all {
+		all[i].besides = q.besides
+	}
+	return all, rejected
 }
 
 // combine makes deployments: one of each mixed layout, and for each prefill and
@@ -143,11 +156,10 @@ func instances(p *scenario.Pool) int {
 	return p.Instances
 }
 
-// transferSeconds is how long the mean prompt's cache takes from a prefill rank to
-// a decode rank, alone on the outermost tier's links, with the engines' hand-over.
-func (q *query) transferSeconds(p *priced) float64 {
-	tiers := q.topology.Tiers
-	outer := tiers[len(tiers)-1]
-	bandwidth := float64(outer.Bandwidth) / math.Max(1, outer.Oversubscription)
-	return p.transferBytes/bandwidth + q.inputs.Engine.Fitted.HandoverMs/1e3
+// transferSeconds is how long the mean prompt's cache takes from a prefill rank to a
+// decode rank, alone on their links, with the engines' hand-over, as in a run.
+func (q *query) transferSeconds(p, d *priced, end int) float64 {
+	narrow := min(max(1, p.pool.TP)*max(1, p.pool.PP), max(1, d.pool.TP)*max(1, d.pool.PP))
+	latency, rank := sim.Handover(q.topology, q.libraries.Transfer, 0, end-1)
+	return latency + p.transferBytes/(rank*float64(narrow)) + q.inputs.Engine.Fitted.HandoverMs/1e3
 }

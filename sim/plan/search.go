@@ -21,12 +21,50 @@ type deployed struct {
 	n1, n2          int
 	capacity        float64 // requests a second
 	ttft, tpot      float64 // s, at capacity, KV transfer included
+	alone           lonely  // a request that finds the deployment empty
 	over            float64
 	limit           string
 	chips           int
-	outputPerChip   float64            // tokens a second
-	prefillInExcess float64            // prefill capacity over decode capacity
-	bottleneck      *result.Bottleneck // nil where it was not looked for
+	prefillInExcess float64 // prefill capacity over decode capacity
+	besides
+	bottleneck *result.Bottleneck // nil where it was not looked for
+
+	// Where runs have been made of it, probed: rates in requests a second, the highest
+	// that they sustained (0 for none) and the lowest that they did not.
+	probed    bool
+	good, bad float64
+}
+
+// sustained is the capacity that is shown: of probes, or else the estimate.
+func (d *deployed) sustained() float64 {
+	if d.probed {
+		return significant(d.good)
+	}
+	return d.capacity
+}
+
+// distinct leaves out deployments that differ from one before them in a pool alone that
+// does not limit them.
+func distinct(all []deployed) []deployed {
+	type limiting struct {
+		pool      *priced
+		instances int
+		met       bool
+	}
+	seen := map[limiting]bool{}
+	var out []deployed
+	for _, d := range all {
+		l := limiting{d.first, d.n1, d.over <= 1}
+		if d.second != nil && d.prefillInExcess >= 1 {
+			l = limiting{d.second, d.n2, d.over <= 1}
+		}
+		if d.second != nil && seen[l] {
+			continue
+		}
+		seen[l] = true
+		out = append(out, d)
+	}
+	return out
 }
 
 // job is one layout to price in one role.
@@ -57,8 +95,9 @@ type splitter struct {
 	demand *demand
 	slo    float64 // TTFT, s
 	e2e    float64 // s
-	// transfer is the seconds that the mean prompt's cache takes between pools.
-	transfer func(p *priced) float64
+	// transfer is the seconds that the mean prompt's cache takes between pools that end
+	// before a chip.
+	transfer func(p, d *priced, end int) float64
 	fixed1   int // instances that the user fixed, 0 when not
 	fixed2   int
 }
@@ -75,7 +114,7 @@ func (s *splitter) aggregated(p *priced) (deployed, bool) {
 	if n == 0 {
 		return deployed{}, false
 	}
-	d := deployed{mode: "aggregated", first: p, n1: n, capacity: float64(n) * p.rate, ttft: p.ttft, tpot: p.tpot, over: p.over, limit: p.limit}
+	d := deployed{mode: "aggregated", first: p, n1: n, capacity: float64(n) * p.rate, ttft: p.ttft, tpot: p.tpot, over: p.alone.over, limit: p.limit, alone: p.alone}
 	return s.finish(d), true
 }
 
@@ -119,9 +158,19 @@ func (s *splitter) disaggregated(p, d *priced) (deployed, bool) {
 		return best, false
 	}
 	// The first token leaves when the cache has arrived.
-	best.ttft = p.ttft + s.transfer(p)
+	next, _ := s.place.end(0, p.chips, best.n1)
+	end, _ := s.place.end(next, d.chips, best.n2)
+	moved := s.transfer(p, d, end)
+	best.ttft = p.ttft + moved
 	best.tpot = d.tpot
-	best.over = max(p.over+s.transfer(p)/s.slo, d.over)
+	best.alone = lonely{ttft: p.alone.ttft + moved, tpot: d.alone.tpot, over: max(p.alone.over+moved/s.slo, d.alone.over), limit: d.alone.limit}
+	if p.alone.over+moved/s.slo > d.alone.over {
+		best.alone.limit = p.alone.limit
+	}
+	if e2e := (p.alone.e2e + moved + d.alone.e2e) / s.e2e; e2e > best.alone.over {
+		best.alone.over, best.alone.limit = e2e, "E2E"
+	}
+	best.over = best.alone.over
 	best.limit = d.limit
 	best.prefillInExcess = float64(best.n1) * p.rate / (float64(best.n2) * d.rate)
 	if best.prefillInExcess < 1 {
@@ -136,7 +185,7 @@ const neighbours = 64
 // been priced as if it were alone. Both are loaded to the same share of what they could
 // take alone; between the shares that have been priced everything is linear.
 func (s *splitter) together(p, d *priced) (prefill, decode *priced) {
-	moved := s.transfer(p)
+	moved := s.transfer(p, d, s.place.topology.Chips)
 	if p.e2e+moved+d.e2e <= s.e2e {
 		return p, d
 	}
@@ -177,7 +226,6 @@ func (s *splitter) finish(d deployed) deployed {
 	if d.second != nil {
 		d.chips += d.n2 * d.second.chips
 	}
-	d.outputPerChip = d.capacity * s.demand.out / float64(d.chips)
 	return d
 }
 

@@ -18,7 +18,7 @@ func TestSplitAgainstAllSplits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &splitter{
 			place:  place{topology(rapid.IntRange(2, 2000).Draw(t, "chips"), rapid.SampledFrom([]int{8, 16, 64, 72}).Draw(t, "domain"))},
-			demand: &demand{out: 100}, slo: 1, transfer: func(*priced) float64 { return 0 },
+			demand: &demand{out: 100}, slo: 1, transfer: func(*priced, *priced, int) float64 { return 0 },
 		}
 		sizes := rapid.SampledFrom([]int{1, 2, 3, 8, 9, 32, 64, 128})
 		p := &priced{chips: sizes.Draw(t, "prefill chips"), point: point{rate: rapid.Float64Range(0.1, 100).Draw(t, "prefill rate")}}
@@ -38,24 +38,23 @@ func TestSplitAgainstAllSplits(t *testing.T) {
 	})
 }
 
-// highest finds the edge of what is within the limits, or loads an instance that
-// misses them until the latency is beyond times the least.
+// highest finds the edge of what is within the limits, or loads an instance that misses
+// them until a latency is beyond times that of a request alone.
 func TestHighest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		most := rapid.Int64Range(1, 5000).Draw(t, "most")
+		most := rapid.Float64Range(0.01, 5000).Draw(t, "most")
 		base := rapid.Float64Range(0.01, 3).Draw(t, "base")
-		slope := rapid.Float64Range(0, 0.01).Draw(t, "slope")
-		at := func(n int64) point { return point{over: base + slope*float64(n)} }
-		n, p := highest(most, at)
+		slope := rapid.Float64Range(1e-5, 1).Draw(t, "slope")
+		at := func(n float64) point { return point{over: base + slope*n, tpot: base + slope*n} }
+		alone := lonely{over: base, tpot: base}
 		bound := 1.0
-		if at(1).over > 1 {
-			bound = at(1).over * beyond
+		if base > 1 {
+			bound = base * beyond
 		}
-		if p != at(n) || n < 1 || n > most || p.over > bound {
-			t.Fatalf("load %d of %d: %v exceeds %g", n, most, p, bound)
-		}
-		if further := n + max(1, n/64); further <= most && at(further).over <= bound {
-			t.Fatalf("load %d is within %g as well as %d", further, bound, n)
+		n, p := highest(most, &alone, at)
+		edge := min(most, (bound-base)/slope)
+		if p != at(n) || n > edge*(1+1e-9) && n > most*leastLoad || n < edge*(1-2.0/resolution) && n < edge-most*2*leastLoad {
+			t.Fatalf("load %g of %g, the edge is at %g", n, most, edge)
 		}
 	})
 }

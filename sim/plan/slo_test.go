@@ -53,11 +53,11 @@ func TestE2ELimitsCapacity(t *testing.T) {
 			s := asked("llama-3.1-8b", "hgx-h100:8")
 			s.Deployment.Mode = mode
 			s.SLO = slo.Limits{E2E: spec.Duration(e2e * 1e9)}
-			_, p := complete(t, s, Options{})
+			_, p := complete(t, laid(t, s), Options{})
 			if !p.Candidates[0].MeetsSLO {
 				t.Errorf("%s within %gs: %s", mode, e2e, p.Candidates[0].WhyNot)
 			}
-			return p.Candidates[0].CapacityRequestsPerS, p.Capacity.RequestsPerS
+			return p.Candidates[0].EstimateRequestsPerS, p.Capacity.RequestsPerS
 		}
 		last := math.Inf(1)
 		for _, e2e := range []float64{30, 14} {
@@ -106,7 +106,7 @@ func pool(rate, least, most float64) *priced {
 // Two pools share the time of a request: halfway between 5 s when almost empty and 11 s
 // when loaded lie the 8 s that are promised, at half the rate.
 func TestPoolsShareE2E(t *testing.T) {
-	s := &splitter{e2e: 8, slo: math.Inf(1), transfer: func(*priced) float64 { return 1 }, place: place{topology(16, 8)}, demand: &demand{out: 100}}
+	s := &splitter{e2e: 8, slo: math.Inf(1), transfer: func(*priced, *priced, int) float64 { return 1 }, place: place{topology(16, 8)}, demand: &demand{out: 100}}
 	p, d := pool(10, 1, 3), pool(90, 3, 7)
 	first, second := s.together(p, d)
 	for name, x := range map[string][2]float64{
@@ -139,7 +139,7 @@ func TestPoolsShareE2EProperty(t *testing.T) {
 			return pool(10, least, least+more)
 		}
 		p, d := draw("prefill"), draw("decode")
-		s := &splitter{e2e: rapid.Float64Range(0.01, 50).Draw(t, "limit"), transfer: func(*priced) float64 { return 0.5 }}
+		s := &splitter{place: place{topology(16, 8)}, e2e: rapid.Float64Range(0.01, 50).Draw(t, "limit"), transfer: func(*priced, *priced, int) float64 { return 0.5 }}
 		first, second := s.together(p, d)
 		took, least, most := first.e2e+0.5+second.e2e, p.below[0].e2e+0.5+d.below[0].e2e, p.e2e+0.5+d.e2e
 		if want := min(most, max(s.e2e, least)); math.Abs(took-want) > 1e-9 || first.rate > p.rate || second.rate > d.rate {

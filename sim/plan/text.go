@@ -16,12 +16,19 @@ func poolText(p *scenario.Pool) string {
 	return l.String()
 }
 
-// text is a deployment in a line.
+// text is a deployment in a line, with the prompt tokens that a step takes at most.
 func (d *deployed) text() string {
-	if d.second == nil {
-		return fmt.Sprintf("%d × %s", d.n1, d.first.layout)
+	first := fmt.Sprintf("%d × %s, chunk %d", d.n1, d.first.layout, d.first.pool.MaxTokens)
+	if d.second != nil {
+		first = fmt.Sprintf("prefill %s; decode %d × %s", first, d.n2, d.second.layout)
 	}
-	return fmt.Sprintf("prefill %d × %s, decode %d × %s", d.n1, d.first.layout, d.n2, d.second.layout)
+	if d.mtp.Drafts > 0 {
+		first += fmt.Sprintf("; MTP %d", d.mtp.Drafts)
+	}
+	if d.overlap != "" {
+		first += "; overlap " + d.overlap
+	}
+	return first
 }
 
 // bound says what keeps the capacity from being higher: of which pool, and for want of
@@ -58,8 +65,9 @@ func (p *Plan) list(all []deployed, rejected []priced) {
 		d := &all[i]
 		p.Candidates = append(p.Candidates, Candidate{
 			Layout: d.layout(), Text: d.text(), Fits: true, MeetsSLO: d.over <= 1, WhyNot: d.whyNot(),
-			CapacityRequestsPerS: d.capacity, OutputTokensPerSPerChip: d.outputPerChip,
-			TTFTMs: 1e3 * d.ttft, TPOTMs: 1e3 * d.tpot, Bound: d.bound(), KV: d.caches(),
+			CapacityRequestsPerS: d.sustained(), EstimateRequestsPerS: d.capacity, Probed: d.probed,
+			OutputTokensPerSPerChip: d.sustained() * p.demand.out / float64(d.chips),
+			TTFTMs:                  1e3 * d.ttft, TPOTMs: 1e3 * d.tpot, AloneTTFTMs: 1e3 * d.alone.ttft, AloneTPOTMs: 1e3 * d.alone.tpot, Bound: d.bound(), KV: d.caches(),
 		})
 	}
 	for i := range rejected {
@@ -82,11 +90,11 @@ func (d *deployed) layout() scenario.Deployment {
 	first := d.first.pool
 	first.Instances = d.n1
 	if d.second == nil {
-		return scenario.Deployment{Mode: d.mode, Serve: &first}
+		return scenario.Deployment{Mode: d.mode, Serve: &first, MTP: d.mtp, Overlap: d.overlap}
 	}
 	second := d.second.pool
 	second.Instances = d.n2
-	return scenario.Deployment{Mode: d.mode, Prefill: &first, Decode: &second}
+	return scenario.Deployment{Mode: d.mode, Prefill: &first, Decode: &second, MTP: d.mtp, Overlap: d.overlap}
 }
 
 // caches are what its pools' caches hold.
@@ -102,16 +110,23 @@ func (d *deployed) whyNot() string {
 	if d.over <= 1 {
 		return ""
 	}
-	return fmt.Sprintf("misses the SLO by %.0f %% even when almost empty (TTFT %.0f ms, TPOT %.1f ms)", 100*(d.over-1), 1e3*d.ttft, 1e3*d.tpot)
+	return fmt.Sprintf("misses the SLO by %.0f %% even when empty (a request alone: TTFT %.0f ms, TPOT %.1f ms)", 100*(d.over-1), 1e3*d.alone.ttft, 1e3*d.alone.tpot)
 }
 
 // why tells in two or three sentences what was chosen, what it beat and what was
 // ruled out.
-func (q *query) why(all []deployed, rejected []priced) string {
+func (q *query) why(all []deployed, rejected []priced, gave []string) string {
 	best := &all[0]
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s sustains an estimated %s requests/s (%s output tokens/s a chip, TTFT %.0f ms, TPOT %.1f ms), bound by %s.",
-		best.text(), Figure(best.capacity), Figure(best.outputPerChip), 1e3*best.ttft, 1e3*best.tpot, best.bound())
+	how := "an estimated " + Figure(best.capacity) + " requests/s"
+	if best.probed && best.good > 0 {
+		how = fmt.Sprintf("%s requests/s in probe runs (the estimate is %s)", Figure(best.good), Figure(best.capacity))
+	}
+	fmt.Fprintf(&b, "%s sustains %s, %s output tokens/s a chip; by estimate TTFT is %.0f ms, TPOT %.1f ms and the bound %s.",
+		best.text(), how, Figure(best.sustained()*q.demand.out/float64(best.chips)), 1e3*best.ttft, 1e3*best.tpot, best.bound())
+	if len(gave) > 0 {
+		fmt.Fprintf(&b, " Chosen by estimate: %s.", strings.Join(gave, "; "))
+	}
 	if best.over > 1 {
 		fmt.Fprintf(&b, " No layout meets the SLO; this one misses it least.")
 	}
@@ -160,7 +175,11 @@ func versus(o, best *deployed) string {
 	if o.over > 1 && best.over <= 1 {
 		return fmt.Sprintf("misses the SLO by %.0f %%", 100*(o.over-1))
 	}
-	return fmt.Sprintf("%.0f %% of the capacity (%s)", 100*o.capacity/best.capacity, o.bound())
+	how := "by estimate"
+	if o.probed {
+		how = "in probe runs"
+	}
+	return fmt.Sprintf("%.0f %% of the capacity %s (%s)", 100*o.sustained()/best.sustained(), how, o.bound())
 }
 
 // asked is what the scenario says of instances, for an error.

@@ -54,7 +54,7 @@ func Typical(ctx context.Context, s *scenario.Scenario, opt sim.Options, want As
 	if want.Alone != nil {
 		return t.alone()
 	}
-	if err := p.deploy(ctx, out, in, &s.Deployment, &Options{}); err != nil {
+	if err := p.deploy(ctx, out, in, &s.Deployment, &Options{LayoutOnly: true}); err != nil {
 		return nil, err
 	}
 	return t.deployed()
@@ -304,7 +304,8 @@ func (b *bench) mostLoad(role cost.Role) int64 {
 	if role == cost.Prefill {
 		return int64(b.config.MaxTokens)
 	}
-	most, _ := b.mostSequences()
+	n, _ := b.mostSequences()
+	most := int64(n)
 	if role == cost.Mixed {
 		most = min(most, (int64(b.config.MaxTokens)-1)/int64(1+b.config.Drafts))
 	}
@@ -324,11 +325,11 @@ func (b *bench) at(role cost.Role, load int64) point {
 			budget := int64(b.config.MaxTokens)
 			b.fastest = float64(budget) / b.prefillStep(budget, budget).Time.Seconds()
 		}
-		return b.prefillAt(load)
+		return b.prefillAt(float64(load))
 	case cost.Decode:
-		return b.decodeAt(load)
+		return b.decodeAt(float64(load))
 	}
-	return b.mixedAt(load)
+	return b.mixedAt(float64(load))
 }
 
 // longerPhase is the phase that steps with n sequences a rank spend more time in:
