@@ -115,8 +115,8 @@
 // start-up: vLLM with the windows of a whole step in flight for each.
 //
 // Start-up logs hold this (sim/plant, TestStartupLogs): vLLM's of dense, MoE, hybrid
-// linear and compressed models on Hopper and Blackwell, SGLang's of an MoE model and one of
-// latent attention, TensorRT-LLM's of one. No log stands behind AMD, Ascend, TPU, B300 and
+// linear and compressed models on Ampere, Hopper and Blackwell, SGLang's of an MoE model and
+// of latent attention, TensorRT-LLM's of one. No log stands behind AMD, Ascend, TPU, B300 and
 // GB300, SGLang's pool of linear states (its mamba_full_memory_ratio is not modelled),
 // TensorRT-LLM's pools of windows, FP4 caches, or pipeline stages.
 //

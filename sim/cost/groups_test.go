@@ -205,7 +205,7 @@ func TestExpertsArePaddedToTheirKernels(t *testing.T) {
 		tp, ep   int
 		want     int64
 	}{
-		{"hgx-h100", 1, 1, expert(3072, 2944)}, {"hgx-b200", 1, 1, expert(3072, 3072)},
+		{"hgx-h100", 1, 1, expert(3072, 2944)}, {"hgx-a100", 1, 1, expert(3072, 2944)}, {"hgx-b200", 1, 1, expert(3072, 3072)},
 		{"hgx-h100", 4, 4, expert(3072, 2944) / 4},
 		{"hgx-h100", 8, 1, expert(3072, 384)}, // 360 a rank
 		{"hgx-b200", 8, 1, expert(3072, 512)},

@@ -21,7 +21,7 @@ func multipliesIntegers(chip *topologies.Chip) bool {
 //	FP8, no FP4     FP4 weights stay stored in FP4 and are computed at FP8 (or BF16: Engine.FourBit); FP4 index keys become FP8
 //	Ascend 950      index keys in FP8: no FP4 indexer is published for it
 //	Ascend 910C     INT8 dense, FP4 experts as INT4, both computed in INT8; KV BF16, index keys INT8
-//	no FP8          FP8 and FP4 weights stored as INT8, computed in BF16; KV BF16, index keys INT8
+//	no FP8          FP8 weights stored as INT8, FP4 experts as they are (Marlin), both computed in BF16; KV BF16, index keys INT8
 func Substitute(m *models.Model, chip *topologies.Chip) (*models.Model, []string, error) {
 	want := m.Formats
 	var said []string
@@ -57,7 +57,9 @@ func Substitute(m *models.Model, chip *topologies.Chip) (*models.Model, []string
 		switch {
 		case float4(want.Experts) && multipliesIntegers(chip):
 			change("experts", &want.Experts, models.INT4, why)
-		case float8(want.Experts) || float4(want.Experts):
+		case float4(want.Experts):
+			said = append(said, fmt.Sprintf("%s: FP4 experts are computed in BF16: %s", m.Name, why))
+		case float8(want.Experts):
 			change("experts", &want.Experts, models.INT8, why)
 		}
 		if float8(want.KV) || float4(want.KV) {

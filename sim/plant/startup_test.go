@@ -61,6 +61,8 @@ var (
 	qwen235Other = startup{"qwen3-235b", "hgx-h100:4", "sglang", "engine.memory_fraction: 0.93", "tp: 4", "weights: fp8_block, experts: fp8_block"}
 	llama8       = startup{"llama-3.1-8b", "hgx-h100:1", "vllm", "engine.memory_fraction: 0.92", "tp: 1", ""}
 	llama8V0     = startup{"llama-3.1-8b", "l40s:1", "vllm-0.11", "", "tp: 1", ""}
+	oss20A100    = startup{"gpt-oss-20b", "hgx-a100:1", "vllm", "engine.memory_fraction: 0.65", "tp: 1", ""}
+	r1SGLang     = startup{"r1", "hgx-h200:8", "sglang", "engine.memory_fraction: 0.82", "tp: 8, max_tokens: 32768", "kv: bf16"}
 	r1           = startup{"r1", "hgx-h200:8", "trtllm", "engine.memory_fraction: 0.85", "tp: 8, max_tokens: 16384, max_sequences: 256", ""}
 )
 
@@ -87,6 +89,9 @@ var startupLogs = []struct {
 	{"SGLang: #tokens: 367404, vllm-project/vllm#21348", &qwen235Other, tokens, 367404, 0.1},
 	{`"Model loading took 14.9889 GiB" vllm-project/vllm#17122`, &llama8V0, weights, 14.9889, 0.01},
 	{`"Model loading took 15.0 GiB", 460,496 tokens, a log of vLLM of 2026-10-06`, &llama8, tokens, 460496, 0.1},
+	{`"Model loading took 13.72 GiB", vLLM 0.19, myoceane.fr, ai-vllm-a100-gemma-4`, &oss20A100, weights, 13.72, 0.01},
+	{`"Available KV cache memory: 36.56 GiB", the same`, &oss20A100, available, 36.56, 0.1},
+	{"SGLang: about 509,000 tokens, ai-dynamo/aisimulate#263", &r1SGLang, tokens, 509e3, 0.1},
 	{"TensorRT-LLM: available KV cache memory 41.11 GiB of 139.81, a log among the tests of aiperf", &r1, available, 41.11, 0.1},
 }
 
