@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/typeset"
 	"github.com/clustersim/clustersim/sim/validate"
 )
 
@@ -116,7 +116,7 @@ func (f *engineTuning) run(c *cobra.Command, args []string) error {
 
 func printTuned(w io.Writer, found *validate.Tuned) {
 	fmt.Fprintf(w, "%s: %d deployments fitted, %d held out\n\n", found.Engine.Name, found.Groups[0], found.Groups[1])
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "NUMBER\tBEFORE\tAFTER")
 	for _, n := range found.Changes {
 		fmt.Fprintf(t, "%s\t%.4g\t%.4g\n", n.Name, n.Before, n.After)

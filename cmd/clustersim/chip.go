@@ -7,12 +7,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -124,7 +124,7 @@ func newChipShown(c *topologies.Chip) chipShown {
 }
 
 func printChips(w io.Writer, rows []chipShown) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "CHIP\tALIASES\tVENDOR\tYEAR\tBF16\tFP8\tFP4\tINT8\tMEMORY\tBANDWIDTH\tPOWER\tCONSTANTS OF\tCONFIDENCE")
 	for _, r := range rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%.4g GiB\t%s\t%s\t%s\t%s\n", r.Name, strings.Join(r.Aliases, ", "), r.Vendor, r.Year,
@@ -167,7 +167,7 @@ func (s chipShown) print(w io.Writer) {
 		fmt.Fprintf(w, "inherited constants: compute × %.3g, memory × %.3g, floors × %.3g\n  %s\n", t.Compute, t.Memory, t.Floors, t.Source)
 	}
 	if len(s.Operators) > 0 {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := typeset.NewTable(w)
 		fmt.Fprintln(t, "\nOPERATOR\tVARIANT\tTIMINGS\tMEDIAN, P90 ERROR\tCONSTANTS")
 		for _, o := range s.Operators {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", o.Class, o.Variant, o.timings(), o.errors(), constantsText(o.Constants))

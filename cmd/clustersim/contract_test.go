@@ -20,13 +20,14 @@ var surfaces = []struct {
 }{
 	{
 		"sweep --model llama-3.1-8b --topo hgx-h100:8 --rate 4 --requests 20 --seed 1 --seed 2",
-		"version manifest points points[].id points[].set points[].set.* points[].result points[].result.*", "",
+		"version manifest points points[].id points[].set points[].set.* points[].result points[].result.*",
+		"points[].mean_context_tokens points[].kv_bytes_at_mean_context",
 	},
 	{
 		"plan --model llama-3.1-8b --topo hgx-h100:8",
 		`candidates candidates[].layout candidates[].layout.* candidates[].fits candidates[].why_not candidates[].capacity_requests_per_s
 		candidates[].output_tokens_per_s_per_chip candidates[].ttft_ms candidates[].tpot_ms candidates[].bound`,
-		"candidates[].text candidates[].meets_slo candidates[].estimate_requests_per_s candidates[].probed candidates[].alone_ttft_ms candidates[].alone_tpot_ms candidates[].kv candidates[].kv.pools candidates[].kv.pools.*",
+		"candidates[].text candidates[].meets_slo candidates[].estimate_requests_per_s candidates[].probed candidates[].alone_ttft_ms candidates[].alone_tpot_ms candidates[].kv candidates[].kv.pools candidates[].kv.pools.* scenario scenario.* why",
 	},
 	{
 		"explain --model v4 --topo supernode8912 --phase decode --batch 64 --context 32768",

@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/plan"
 	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // newDiffCommand prints two stored results side by side.
@@ -228,7 +228,7 @@ func (d *difference) print(w io.Writer) {
 		fmt.Fprintf(w, "%s  %s: %s on %s, run %s\n", s.name, s.head.File, s.head.Model, s.head.Topology, s.head.RunID)
 	}
 	d.printPaths(w)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	head := ""
 	for _, m := range d.Measures {
 		if tail := m.Path[strings.LastIndexByte(m.Path, '.')+1:]; tail == "p95" || tail == "max" || zero(m.A) && zero(m.B) {
@@ -245,7 +245,7 @@ func (d *difference) print(w io.Writer) {
 }
 
 func (d *difference) printPaths(w io.Writer) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	switch {
 	case len(d.Scenario)+len(d.Inputs) == 0:
 		fmt.Fprintf(t, "\nthe scenarios and what they read are the same\n")

@@ -6,11 +6,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/cost"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 func newEngineCommand() *cobra.Command {
@@ -56,7 +56,7 @@ type engineRow struct {
 }
 
 func printEngines(w io.Writer, rows []engineRow) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "ENGINE\tALIASES\tWHAT IT IS")
 	for _, r := range rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", r.Name, strings.Join(r.Aliases, ", "), r.Description)

@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 const explainExamples = `  # the step that the deployment of a run is in, of the pool that limits it
@@ -280,7 +280,8 @@ func (x *explained) rankMemory() rankMemory {
 }
 
 func (x *explained) printOperators(w io.Writer) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := typeset.NewRightTable(w)
+	t.Keys = 2
 	fmt.Fprintln(t, "LAYERS\tOPERATOR\tPRECISION\tCOUNT\tM\tN\tK\tGFLOP\tMB\tTIME us\tSHARE\tCAUSE\t")
 	number := func(v int64) string {
 		if v == 0 {

@@ -46,7 +46,7 @@ var scenarioFlags = []scenarioFlag{
 	{"routing", "deployment.routing", "ROUTING", "how tokens fall on experts: power-law(1.01), uniform or 'histogram FILE' of measured loads (default power-law(1.01), DeepSeek-V3's own traffic)"},
 	{"drafts", "deployment.mtp.drafts", "N", "MTP drafts a step"},
 	{"router", "router.policy", "ROUTER", "policy by which requests find their ranks: least-loaded, power-of-two, round-robin, round-robin-instances, prefix-aware or session-sticky (router list)"},
-	{"kv-compress", "kv_compress", "KNOBS", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed"},
+	{"kv-compress", "kv_compress", "KNOBS", "other attention parameters: any of csa, hca, topk, window, kv and indexer, such as csa=8,hca=256,kv=fp8, or uncompressed"},
 	{"tau", "tau", "PARTS", "delay budget of links: optics=10ns,switch=150ns, or a preset: pluggable, lpo, npo, cpo, aspire100ns, tcp, rdma"},
 	{"slo", "slo", "LIMITS", "latency promised to a request: any of ttft, tpot, itl and e2e, judged as written, and nothing else; ttft=2s/8K is 2s up to 8K (8192) prompt tokens and in proportion beyond (default ttft=2s/8K,tpot=50ms)"},
 	{"seed", "seed", "N", "seed of every random draw"},

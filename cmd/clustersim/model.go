@@ -6,11 +6,11 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // defaultContext is the context that model show counts at, unless the model ends before.
@@ -74,7 +74,7 @@ func modelRows(dirs []string) ([]modelRow, error) {
 }
 
 func printModels(w io.Writer, rows []modelRow) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "MODEL\tALIASES\tPARAMETERS\tACTIVE\tATTENTION LAYERS\tKV A TOKEN\tMAX CONTEXT")
 	for _, r := range rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\n", r.Name, strings.Join(r.Aliases, ", "), paramCount(r.ParamsTotal), paramCount(r.ParamsActive),
@@ -105,7 +105,7 @@ Hugging Face config.json.`,
 		RunE:    func(c *cobra.Command, args []string) error { return showModel(c, args[0], f) },
 	}
 	c.Flags().Int64Var(&f.context, "context", 0, "tokens in context (default 131072, or the model's longest when that is less)")
-	c.Flags().StringVar(&f.compress, "kv-compress", "", "other attention parameters: csa=8,hca=256,topk=2048,window=256,kv=fp8,indexer=fp4 or uncompressed")
+	c.Flags().StringVar(&f.compress, "kv-compress", "", "other attention parameters: any of csa, hca, topk, window, kv and indexer, such as csa=8,hca=256,kv=fp8, or uncompressed")
 	addOutputFlag(c, &f.output, "text or json", "text", "json")
 	addModelDirs(c, &f.dirs)
 	c.ValidArgsFunction = offer(func() []string { return models.Refs(f.dirs...) })
@@ -233,7 +233,7 @@ func (s modelShown) print(w io.Writer, m *models.Model) {
 	fmt.Fprintf(w, "stored as: weights %s%s%s%s, KV %s%s\n", s.Formats.Weights, formatLabel(", attention ", s.Formats.Attention),
 		formatLabel(", its output ", s.Formats.AttentionOutput), formatLabel(", experts ", s.Formats.Experts), s.Formats.KV, formatLabel(", index keys ", s.Formats.Indexer))
 	fmt.Fprintf(w, "source: %s\n\n", m.Source)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	line := func(what string, v *big.Int, unit string) {
 		fmt.Fprintf(t, "%s\t%s\t%s%s\n", what, v, shortCount(v), unit)
 	}
@@ -268,7 +268,7 @@ func (s modelShown) print(w io.Writer, m *models.Model) {
 // printFFNs is one line a feed-forward kind.
 func (s modelShown) printFFNs(w io.Writer) {
 	fmt.Fprintln(w, "\none layer of each kind of feed-forward block")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := typeset.NewRightTable(w)
 	fmt.Fprintln(t, "kind\tlayers\tparameters\tactive a token\tbytes\tbytes of an expert\t")
 	for _, f := range s.ffns {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t\n", f.Kind, f.Layers, f.Params, f.Active, f.Bytes, f.ExpertBytes)
@@ -279,7 +279,7 @@ func (s modelShown) printFFNs(w io.Writer) {
 // printKinds is one column a layer kind, all figures of one layer.
 func (s modelShown) printKinds(w io.Writer) {
 	fmt.Fprintln(w, "\none layer of each kind of attention")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := typeset.NewRightTable(w)
 	row := func(what string, cell func(models.KindCount) string) {
 		fmt.Fprintf(t, "%s\t", what)
 		for _, k := range s.order {

@@ -36,7 +36,7 @@ func TestEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := "http://" + w.addr.String()
-	if got := get(t, base+"/metrics"); strings.TrimSpace(got) != "" {
+	if got := get(t, base+"/metrics"); !strings.HasSuffix(got, "\nclustersim_progress_ratio 0\n") || strings.Count(got, "\n") != 3 {
 		t.Errorf("before the first snapshot: %s", got)
 	}
 	w.begin("m", nil)

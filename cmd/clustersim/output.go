@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // sink is standard output. It remembers the first write that failed: a result that
@@ -23,6 +24,15 @@ func (s *sink) Write(p []byte) (n int, err error) {
 		n, s.err = s.to.Write(p)
 	}
 	return n, s.err
+}
+
+// Columns is how many characters a line of text may have: as many as the terminal, or as
+// what goes to a file or a pipe has everywhere.
+func (s *sink) Columns() int {
+	if p, is := s.to.(*printable); is && terminal(p.to) != nil {
+		return columns(p.to)
+	}
+	return typeset.Default
 }
 
 // addOutputFlag declares --output with its formats, the default first.
@@ -47,8 +57,9 @@ func writeShown(w io.Writer, output string, data any, text func(io.Writer)) erro
 	if output == "json" {
 		return failed(writeJSON(w, data))
 	}
-	text(w)
-	return nil
+	page := typeset.NewPage(w)
+	text(page)
+	return failed(page.Flush())
 }
 
 // writeYAML writes a value as YAML that can be edited, or as JSON with the same names.
@@ -61,7 +72,14 @@ func writeYAML(w io.Writer, output string, v any) error {
 	if err := yaml.Load(text, &shown); err != nil {
 		return failed(err)
 	}
-	return writeShown(w, output, shown, func(w io.Writer) { fmt.Fprintf(w, "%s", text) })
+	if err := textOrJSON(output); err != nil {
+		return err
+	}
+	if output == "json" {
+		return failed(writeJSON(w, shown))
+	}
+	_, err = w.Write(text)
+	return failed(err)
 }
 
 // writeJSON writes a value as people read it.

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +20,8 @@ import (
 	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 const planExamples = `  # the layouts of the whole supernode, best first
@@ -44,12 +50,12 @@ requests and of clients do not, since capacity is what is looked for.`,
 		Args:    wantsScenario,
 	}
 	in := addScenarioFlags(c)
-	addOutputFlag(c, &output, "text or json", "text", "json")
+	addOutputFlag(c, &output, "text, json or csv", planFormats...)
 	addMetricsFlag(c, &metricsAddr)
 	c.Flags().BoolVar(&all, "all", false, "list every layout, also those that cannot run")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := textOrJSON(output); err != nil {
-			return err
+		if !slices.Contains(planFormats, output) {
+			return fmt.Errorf("--output: %w", spec.UnknownName("format", output, planFormats))
 		}
 		s, err := in.scenario(c, args)
 		if err != nil {
@@ -66,12 +72,59 @@ requests and of clients do not, since capacity is what is looked for.`,
 		if err != nil {
 			return err
 		}
-		if output == "json" {
-			return failed(writeJSON(c.OutOrStdout(), p))
-		}
-		return writePlan(c.OutOrStdout(), s, p, all)
+		shown := planShown{p, s, s.Deployment.Why}
+		return shown.write(c.OutOrStdout(), output, all)
 	}
 	return c
+}
+
+// planFormats are those of a plan, the default first.
+var planFormats = []string{"text", "json", "csv"}
+
+// planShown is the JSON of plan, a stable surface.
+type planShown struct {
+	*plan.Plan
+	Scenario *scenario.Scenario `json:"scenario"` // with the best layout
+	Why      string             `json:"why"`
+}
+
+// readPlan reads what plan wrote as JSON; name is what errors call it.
+func readPlan(name string, data []byte) (*planShown, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	p := &planShown{Plan: &plan.Plan{}}
+	if err := dec.Decode(p); err != nil {
+		return nil, positioned(name, data, err)
+	}
+	if p.Scenario == nil {
+		return nil, fmt.Errorf("%s: has no scenario: it is no whole plan, or an earlier version's", name)
+	}
+	p.Scenario.Deployment.Why = p.Why
+	return p, nil
+}
+
+func (p *planShown) write(w io.Writer, output string, all bool) error {
+	switch output {
+	case "json":
+		return failed(writeJSON(w, p))
+	case "csv":
+		return failed(p.csv(w))
+	}
+	page := typeset.NewPage(w)
+	return errors.Join(writePlan(page, p.Scenario, p.Plan, all), failed(page.Flush()))
+}
+
+// csv writes one row a layout, those that cannot run too.
+func (p *planShown) csv(w io.Writer) error {
+	out := csv.NewWriter(w)
+	rows := [][]string{{"layout", "fits", "meets_slo", "capacity_requests_per_s", "output_tokens_per_s_per_chip", "ttft_ms", "tpot_ms", "bound", "why_not"}}
+	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	for i := range p.Candidates {
+		c := &p.Candidates[i]
+		rows = append(rows, []string{c.Text, strconv.FormatBool(c.Fits), strconv.FormatBool(c.MeetsSLO), number(c.CapacityRequestsPerS),
+			number(c.OutputTokensPerSPerChip), number(c.TTFTMs), number(c.TPOTMs), c.Bound, c.WhyNot})
+	}
+	return out.WriteAll(rows)
 }
 
 // searching is what a search for a layout is called until it says what it is at.
@@ -110,7 +163,7 @@ func writeCandidates(w io.Writer, p *plan.Plan, all bool) error {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w, "Estimates of the cost model, at the highest load within the SLO; nothing is simulated.")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "REQUESTS/S\tBY\tTOKENS/S/CHIP\tTTFT ms\tTPOT ms\tLAYOUT\tBOUND")
 	shown, hidden := 0, 0
 	for i := range p.Candidates {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/sim/sweep"
+	"github.com/clustersim/clustersim/sim/typeset"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -120,7 +120,7 @@ func newRecipeList() *cobra.Command {
 }
 
 func printRecipes(w io.Writer, rows []recipeRow) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "RECIPE\tWHAT IT STARTS")
 	for _, r := range rows {
 		fmt.Fprintf(t, "%s\t%s\n", r.Name, r.Description)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,9 +16,11 @@ import (
 	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/sweep"
+	"github.com/clustersim/clustersim/sim/validate"
 )
 
-// newReportCommand prints a stored result in any format.
+// newReportCommand prints what a command has stored, in any format.
 func newReportCommand() *cobra.Command {
 	names := make([]string, len(report.Formats))
 	for i, f := range report.Formats {
@@ -25,26 +28,108 @@ func newReportCommand() *cobra.Command {
 	}
 	var output string
 	c := &cobra.Command{
-		Use:   "report RESULT.json",
-		Short: "Print a stored result",
-		Long: `Prints a result that a run wrote with --output json or --out; "-" reads standard input.
-A folder that --out filled stands for the result in it.`,
-		Example: "  clustersim --model v4 --topo supernode8912 --out results\n  clustersim report results --output csv",
-		Args:    wants("RESULT.json"),
+		Use:   "report FILE.json|DIR",
+		Short: "Print what was stored: a result, a sweep, a plan or a validation",
+		Long: `Prints what run, sweep, plan or validate wrote with --output json, or run and sweep with
+--out, as text, JSON or CSV: what is printed is what the command itself prints, but that
+a sweep's columns of settings are sorted. "-" reads standard input. A folder that --out
+filled stands for what is in it; of a sweep that was cut off it has the points that ended.`,
+		Example: `  clustersim --model v4 --topo supernode8912 --out results
+  clustersim report results --output csv
+
+  # a validation that has been stored, as tables
+  clustersim validate ascend --output json > ascend.json
+  clustersim report ascend.json`,
+		Args: wants("FILE.json|DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
-			write, err := report.Find(output)
-			if err != nil {
-				return fmt.Errorf("--output: %w", err)
+			if !slices.Contains(names, output) {
+				return fmt.Errorf("--output: %w", spec.UnknownName("report format", output, names))
 			}
-			r, err := readResult(args[0], c.InOrStdin())
+			name, data, err := readStored(args[0], c.InOrStdin())
 			if err != nil {
 				return err
 			}
-			return failed(write(c.OutOrStdout(), r))
+			write, err := storedAs(name, data, output)
+			if err != nil {
+				return err
+			}
+			return failed(write(c.OutOrStdout()))
 		},
 	}
 	addOutputFlag(c, &output, strings.Join(names, ", "), names...)
 	return c
+}
+
+// storedAs reads a document by the keys that only its kind has, and gives what writes it
+// in a format that reports have.
+func storedAs(name string, data []byte, output string) (func(io.Writer) error, error) {
+	var kind struct{ Points, Candidates, Summary json.RawMessage }
+	if err := json.Unmarshal(data, &kind); err != nil {
+		return nil, positioned(name, data, err)
+	}
+	switch {
+	case kind.Points != nil:
+		s, err := sweep.Read(name, data)
+		if err != nil {
+			return nil, err
+		}
+		write, err := sweep.Find(output)
+		return func(w io.Writer) error { return write(w, s) }, err
+	case kind.Candidates != nil:
+		p, err := readPlan(name, data)
+		if err != nil {
+			return nil, err
+		}
+		return func(w io.Writer) error { return p.write(w, output, false) }, nil
+	case kind.Summary != nil:
+		r, err := validate.ReadReport(name, data)
+		if err != nil {
+			return nil, err
+		}
+		write, err := validate.Find(output)
+		return func(w io.Writer) error { return write(w, r) }, err
+	}
+	r, err := parseResult(name, data)
+	if err != nil {
+		return nil, err
+	}
+	write, err := report.Find(output)
+	return func(w io.Writer) error { return write(w, r) }, err
+}
+
+// readStored reads a file, standard input for "-", or what a folder that --out filled
+// stands for.
+func readStored(name string, stdin io.Reader) (string, []byte, error) {
+	if name == "-" {
+		data, err := spec.Data.ReadAll("standard input", stdin)
+		return "standard input", data, err
+	}
+	info, err := os.Stat(name)
+	if err != nil || !info.IsDir() {
+		data, err := spec.Data.Read(os.Open(name))
+		return name, data, err
+	}
+	for _, inside := range []string{"result.json", "sweep.json"} {
+		inside = filepath.Join(name, inside)
+		if _, err := os.Stat(inside); err == nil {
+			data, err := spec.Data.Read(os.Open(inside))
+			return inside, data, err
+		}
+	}
+	if points := filepath.Join(name, pointsFile); exists(points) {
+		data, err := spec.Data.Read(os.Open(points))
+		if err != nil {
+			return "", nil, err
+		}
+		data, err = sweep.Partial(data)
+		return points, data, err
+	}
+	return "", nil, fmt.Errorf("%s: is a folder without result.json, sweep.json or points.jsonl; --out of run and sweep fills one", name)
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // readResult reads a result from a file or, for "-", from standard input.

@@ -65,7 +65,7 @@ func TestReportCommandErrors(t *testing.T) {
 		"no JSON":       {"{\n  \"version\": 1,\n  oops\n}", "standard input:3:3: invalid character 'o'"},
 		"wrong type":    {"{\n\"version\": \"one\"}", "standard input:2:16:"},
 		"no result":     {"{}", "it has no version"},
-		"a sweep":       {`{"version": 1, "points": [{}, {}]}`, "holds 2 points of a sweep"},
+		"a sweep":       {`{"version": 1, "points": [{}, {}]}`, "points[0]: want either a result or an error"},
 		"later version": {`{"version": 2}`, "version: want 1, got 2"},
 		"unknown field": {`{"version": 1, "latencies": {}}`, `unknown field "latencies"`},
 		"bad number":    {strings.Replace(good, "812.25", `"fast"`, 1), "ttft_ms.p99"},
@@ -76,9 +76,9 @@ func TestReportCommandErrors(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"no such file":                  {"nowhere.json"},
-		"did you mean \"json\"":         {"-", "--output", "jsn"},
-		"want RESULT.json, got nothing": {},
+		"no such file":                    {"nowhere.json"},
+		"did you mean \"json\"":           {"-", "--output", "jsn"},
+		"want FILE.json|DIR, got nothing": {},
 	} {
 		if _, err := runReport(t, []byte(good), args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %q", args, err, want)

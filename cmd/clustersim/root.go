@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/result"
+	"github.com/clustersim/clustersim/sim/typeset"
 	"github.com/clustersim/clustersim/sim/work"
 )
 
@@ -114,6 +115,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetOut(out)
 	root.SetErr(stderr)
 	addCompletion(root)
+	fitHelp(root, out.Columns())
 	err := root.ExecuteContext(ctx)
 	if out.err != nil {
 		err = failed(fmt.Errorf("standard output: %w", out.err))
@@ -181,6 +183,43 @@ func commands() []*cobra.Command {
 		newCalibrateCommand(),
 		newVersionCommand(),
 	}
+}
+
+// fitHelp breaks what help says of commands and flags at a width.
+func fitHelp(root *cobra.Command, columns int) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
+	if columns >= typeset.Default {
+		return // it is written for that
+	}
+	var fit func(c *cobra.Command)
+	fit = func(c *cobra.Command) {
+		c.Long = reflowed(c.Long, columns)
+		for _, sub := range c.Commands() {
+			fit(sub)
+		}
+	}
+	fit(root)
+}
+
+// reflowed breaks paragraphs anew; lines that are indented stay.
+func reflowed(text string, columns int) string {
+	var out, paragraph []string
+	end := func() {
+		if len(paragraph) > 0 {
+			out = append(out, typeset.Wrap(strings.Join(paragraph, " "), columns)...)
+		}
+		paragraph = nil
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" || line[0] == ' ' {
+			end()
+			out = append(out, line)
+			continue
+		}
+		paragraph = append(paragraph, line)
+	}
+	end()
+	return strings.Join(out, "\n")
 }
 
 // addCompletion gives cobra's commands that write scripts of completion their examples. It

@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/route/policy"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 func newRouterCommand() *cobra.Command {
@@ -52,7 +52,7 @@ func newRouterList() *cobra.Command {
 }
 
 func printRouters(w io.Writer, rows []routerShown) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "ROUTER\tA REQUEST GOES TO")
 	for _, r := range rows {
 		fmt.Fprintf(t, "%s\t%s\n", r.Name, r.Description)

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // terminalOf opens a terminal of so many columns: what a process writes to tty is read
@@ -145,5 +147,50 @@ func TestSweepOnATerminal(t *testing.T) {
 		if first > 5*time.Second { // the process's start on a busy machine included
 			t.Errorf("%d columns: the first line after %v", columns, first)
 		}
+	}
+}
+
+// What is printed fits a terminal, table by table; to a pipe it is the same whatever
+// terminal there is.
+func TestOutputFitsATerminal(t *testing.T) {
+	system := " --model llama-3.1-8b --topo hgx-h100:8"
+	for _, args := range []string{
+		"run" + system + " --rate 5 --requests 50", "plan" + system + " --all", "plan --model v4 --topo supernode8912", "topo show supernode8912", "topo list",
+		"sweep" + system + " --rate 5 --requests 20 --set seed=1,2 --set workload.input_tokens=100,200", "chip show h100", "chip list", "model list", "model show v4",
+		"explain --model v4 --topo supernode8912 --batch 8 --context 16384", "validate ascend --limit 2", "router list", "sweep --help",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			const columns = 80
+			screen, tty := terminalOf(t, columns)
+			c := exec.Command("clustersim", strings.Fields(args)...)
+			c.Stdout = tty
+			drawn, _ := watched(t, c, screen, tty)
+			if err := c.Wait(); err != nil || drawn == "" {
+				t.Fatalf("%v: %s", err, drawn)
+			}
+			example := false // commands to copy are not broken
+			for line := range strings.Lines(drawn) {
+				line = strings.TrimRight(line, "\r\n")
+				example = strings.HasPrefix(line, "Examples:") || example && !strings.HasSuffix(line, ":")
+				if n := utf8.RuneCountInString(line); n > columns && !example {
+					t.Errorf("%d of %d columns: %s", n, columns, line)
+				}
+			}
+			if strings.Contains(args, "--help") {
+				return
+			}
+			piped := exec.Command("clustersim", strings.Fields(args)...)
+			piped.Env = append(os.Environ(), "COLUMNS=200")
+			out, err := piped.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(out)) {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > typeset.Default {
+					t.Errorf("piped, %d columns: %s", n, line)
+				}
+			}
+		})
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -71,7 +71,7 @@ func topoRows(dirs []string) ([]topoRow, error) {
 }
 
 func printTopos(w io.Writer, rows []topoRow) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "TOPOLOGY\tALIASES\tCHIPS\tCHIP\tCONFIDENCE\tWHAT IT IS")
 	for _, r := range rows {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\n", r.Name, strings.Join(r.Aliases, ", "), r.Chips, r.Chip, r.Confidence, r.Description)
@@ -184,7 +184,7 @@ func newTopoShown(t *topologies.Topology) topoShown {
 func (s topoShown) print(w io.Writer, t *topologies.Topology) {
 	fmt.Fprintf(w, "%s: %s\n%d chips of %s (%s, %s BF16), confidence %s\nsource: %s\n\n",
 		s.Name, s.Description, s.Chips, s.Chip, memoryText(t.Chip), t.Chip.Peak[topologies.BF16], s.Confidence, s.Source)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	tw := typeset.NewTable(w)
 	fmt.Fprintln(tw, "TIER\tCHIPS\tSHAPE\tBANDWIDTH A CHIP\tWORST PATH\tMEAN PATH\tHOPS (WORST, MEAN)\tFABRIC")
 	for _, x := range s.Tiers {
 		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t%s\t%s\t%.3g, %.3g\t%s, %s\n", x.Name, x.Size, shapeText(x), bandwidthText(x),
@@ -193,7 +193,7 @@ func (s topoShown) print(w io.Writer, t *topologies.Topology) {
 	fmt.Fprintf(tw, "all\t%d\t\t\t%s\t%s\t%.3g, %.3g\t\n", s.Chips, spec.Duration(s.PathNs.Worst), spec.Duration(s.PathNs.Mean), s.PathNs.WorstHops, s.PathNs.MeanHops)
 	tw.Flush()
 	fmt.Fprintf(w, "\nbisection %s one way; libraries: %s\n\n", s.Bisection, strings.Join(s.Libraries, ", "))
-	tw = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	tw = typeset.NewRightTable(w)
 	fmt.Fprintln(tw, "τ of one traversal, ns\tendpoint\tsoftware\tswitch\tserdes\tfec\toptics\tpropagation\t")
 	for _, x := range s.Tiers {
 		p := x.TauNs

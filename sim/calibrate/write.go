@@ -3,15 +3,16 @@ package calibrate
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // Format is one way to print a report.
@@ -44,9 +45,10 @@ func writeJSON(w io.Writer, r *Report) error {
 	return e.Encode(r)
 }
 
-func writeText(w io.Writer, r *Report) error {
+func writeText(to io.Writer, r *Report) error {
+	w := typeset.NewPage(to)
 	fmt.Fprintf(w, "%s: %d rows of %d files; errors are |predicted/measured − 1|: median/p90 %% (bias)\n\n", r.Chip, r.Rows, len(r.Files))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "CLASS\tVARIANT\tKERNEL\tN\tFITTED\tSHAPES LEFT OUT\tCHIP FILE NOW")
 	for _, f := range r.Fits {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", f.Class, f.Variant, f.Kernel, f.Residual.Rows, f.Residual, f.HeldOut, f.Before)
@@ -75,7 +77,7 @@ func writeText(w io.Writer, r *Report) error {
 	for _, l := range r.LeftOut {
 		fmt.Fprintf(t, "%d\t%s\t%s\n", l.Rows, l.Why, l.File)
 	}
-	return t.Flush()
+	return errors.Join(t.Flush(), w.Flush())
 }
 
 // String is median/p90 (bias) in percent, "-" of nothing.

@@ -160,6 +160,9 @@ func begin(s *scenario.Scenario, opt sim.Options) (*Plan, *scenario.Scenario, *p
 		return nil, nil, nil, err
 	}
 	out := s.Clone()
+	if err := plant.TakeArrivals(out); err != nil {
+		return nil, nil, nil, err
+	}
 	out.Defaults()
 	in, err := plant.Load(out, opt.Source)
 	if err != nil {

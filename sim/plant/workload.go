@@ -20,6 +20,24 @@ func OpenTrace(t *scenario.Trace, seed uint64, stdin io.Reader, warn func(string
 	return traces.Open(t.File, o)
 }
 
+// TakeArrivals writes into a scenario that its workload sends all at once, where only the
+// profile says so: such a workload has no rate, which a plan would look for.
+func TakeArrivals(s *scenario.Scenario) error {
+	w := s.Workload
+	if w == nil || w.Profile == "" || w.Arrivals != "" || w.Concurrency > 0 {
+		return nil
+	}
+	p, err := traces.LoadProfile(w.Profile, s.Patches.Under("workload")...)
+	if err != nil || !p.Arrivals.AllAtOnce() {
+		return err
+	}
+	if w.Rate > 0 {
+		return fmt.Errorf("workload.rate: profile %s sends all requests at once; leave the rate out, or give arrivals", w.Profile)
+	}
+	w.Arrivals = p.Arrivals.String()
+	return Validate(s)
+}
+
 // Generator is a scenario's workload as the generator takes it; what the profile
 // says, with the scenario's patches laid over it, is filled in. Limits are
 // left to the caller: the source never ends, but for one that sends all at once.
@@ -41,6 +59,9 @@ func Generator(w *scenario.Workload, patches spec.Patches, seed uint64) (traces.
 	}
 	if w.Concurrency > 0 {
 		g.Rate = 1 // a closed loop takes the lengths alone
+		if err := g.Arrivals.UnmarshalText([]byte("poisson")); err != nil {
+			return g, err
+		}
 	}
 	return g.Resolve()
 }

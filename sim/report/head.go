@@ -10,13 +10,14 @@ import (
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // Asked writes what a resolved scenario asks for, so that what follows can be read
 // alone: model and topology, workload, SLO, engine, formats. What a plan decided is marked
 // as chosen.
 func Asked(w io.Writer, s *scenario.Scenario, offered *result.Workload) error {
-	p := &page{}
+	p := &page{columns: min(columns, typeset.Columns(w))}
 	p.line("%s on %s", s.Model, s.Topology)
 	p.asked(s, offered, nil)
 	_, err := io.WriteString(w, p.String())

@@ -296,6 +296,29 @@ func TestFindNamesTheNearest(t *testing.T) {
 	}
 }
 
+// narrow is a terminal.
+type narrow struct {
+	bytes.Buffer
+	columns int
+}
+
+func (n *narrow) Columns() int { return n.columns }
+
+// A page is as wide as the terminal, where that is narrower.
+func TestTextFits(t *testing.T) {
+	for _, wide := range []int{100, 80, 72} {
+		out := &narrow{columns: wide}
+		if err := Text(out, full()); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > wide {
+				t.Errorf("%d of %d columns: %s", n, wide, line)
+			}
+		}
+	}
+}
+
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
@@ -310,8 +333,5 @@ func TestNumbers(t *testing.T) {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-	}
-	if got := wrap("ab cd abcdefgh x", 5); strings.Join(got, "|") != "ab cd|abcde|fgh x" {
-		t.Errorf("wrapped to %q", got)
 	}
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,11 +12,12 @@ import (
 	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
-// Text writes a page for a person: at most 100 columns, no colours.
+// Text writes a page for a person, as wide as the writer is at most, no colours.
 func Text(w io.Writer, r *result.Result) error {
-	p := &page{}
+	p := &page{columns: min(columns, typeset.Columns(w))}
 	p.head(r)
 	p.latency(r)
 	p.rates(r)
@@ -26,12 +28,16 @@ func Text(w io.Writer, r *result.Result) error {
 		p.list("why this layout", []string{r.Deployment.Why})
 	}
 	p.list("warnings", slices.DeleteFunc(slices.Clone(r.Warnings), func(w string) bool { return slices.Contains(r.Substituted, w) }))
-	_, err := io.WriteString(w, p.String())
-	return err
+	out := typeset.NewPage(w)
+	_, err := io.WriteString(out, p.String())
+	return errors.Join(err, out.Flush())
 }
 
 // page collects lines; nothing can fail until it is written.
-type page struct{ strings.Builder }
+type page struct {
+	strings.Builder
+	columns int
+}
 
 func (p *page) line(format string, args ...any) {
 	p.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
@@ -40,7 +46,7 @@ func (p *page) line(format string, args ...any) {
 
 // field writes a label and a text beside it, wrapped under itself.
 func (p *page) field(label, format string, args ...any) {
-	for i, line := range wrap(fmt.Sprintf(format, args...), columns-labelWidth) {
+	for i, line := range typeset.Wrap(fmt.Sprintf(format, args...), p.columns-labelWidth) {
 		if i > 0 {
 			label = ""
 		}
@@ -58,8 +64,9 @@ func (p *page) head(r *result.Result) {
 	if s == nil {
 		s = &scenario.Scenario{}
 	}
-	p.line("%s on %s, %s: %s of %s chips (%s spare, %s unused)", s.Model, s.Topology, d.Mode,
+	what := fmt.Sprintf("%s on %s, %s: %s of %s chips (%s spare, %s unused)", s.Model, s.Topology, d.Mode,
 		count(int64(d.Chips)), count(int64(d.TopologyChips)), count(int64(d.Spare)), count(int64(d.Unused)))
+	p.line("%s", what)
 	p.asked(s, &r.Workload, r.Substituted)
 	for i := range d.Pools {
 		p.pool(s, &d.Pools[i])
@@ -75,7 +82,8 @@ func (p *page) head(r *result.Result) {
 
 func (p *page) latency(r *result.Result) {
 	p.line("")
-	p.line("%-*s%11s%11s%11s%11s%11s%11s", labelWidth, "latency [ms]", "mean", "p50", "p90", "p95", "p99", "max")
+	wide := min(11, (p.columns-labelWidth-len("  censored"))/6)
+	p.line("%-*s%*s%*s%*s%*s%*s%*s", labelWidth, "latency [ms]", wide, "mean", wide, "p50", wide, "p90", wide, "p95", wide, "p99", wide, "max")
 	rows := [...]struct {
 		name string
 		d    *result.Distribution
@@ -90,8 +98,8 @@ func (p *page) latency(r *result.Result) {
 		if d.MaxAtLeast {
 			mark = " at least"
 		}
-		p.line("  %-*s%11s%11s%11s%11s%11s%11s%s", labelWidth-2, row.name,
-			figure(d.Mean), figure(d.P50), figure(d.P90), figure(d.P95), figure(d.P99), figure(d.Max), mark)
+		p.line("  %-*s%*s%*s%*s%*s%*s%*s%s", labelWidth-2, row.name, wide, figure(d.Mean), wide, figure(d.P50), wide, figure(d.P90),
+			wide, figure(d.P95), wide, figure(d.P99), wide, figure(d.Max), mark)
 	}
 }
 
@@ -151,7 +159,7 @@ func (p *page) delays(r *result.Result) {
 
 // causes draws the two phases' causes side by side.
 func (p *page) causes(r *result.Result) {
-	const cells = 26
+	cells := min(26, (p.columns-labelWidth-18)/2)
 	prefill, decode := r.Causes.Prefill, r.Causes.Decode
 	p.line("")
 	p.line("%-*s%-*s  %s", labelWidth, "instances' time", cells+8, "prefill", "decode")
@@ -207,7 +215,7 @@ func (p *page) list(title string, items []string) {
 	p.line("")
 	p.line("%s", title)
 	for _, item := range items {
-		for i, line := range wrap(item, columns-4) {
+		for i, line := range typeset.Wrap(item, p.columns-4) {
 			lead := "  - "
 			if i > 0 {
 				lead = "    "

@@ -83,26 +83,3 @@ func bar(fraction float64, cells int) string {
 	}
 	return out + strings.Repeat(" ", cells-utf8.RuneCountInString(out))
 }
-
-// wrap breaks a text at spaces into lines of at most width; a longer word has a
-// line of its own, cut where it must be.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width {
-			line += " " + word
-			continue
-		}
-		if line != "" {
-			lines = append(lines, line)
-		}
-		runes := []rune(word)
-		for len(runes) > width {
-			lines = append(lines, string(runes[:width]))
-			runes = runes[width:]
-		}
-		line = string(runes)
-	}
-	return append(lines, line)
-}

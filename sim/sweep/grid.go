@@ -114,8 +114,12 @@ func Check(points []Point, axes []Axis, from plant.Source) error {
 					continue
 				}
 				s := points[i].Scenario.Clone()
+				last = plant.TakeArrivals(s)
 				s.Defaults()
-				if _, last = plant.Load(s, from); last == nil && s.Workload != nil {
+				if last == nil {
+					_, last = plant.Load(s, from)
+				}
+				if last == nil && s.Workload != nil {
 					_, last = plant.Generator(s.Workload, s.Patches, s.Seed)
 				}
 				if last == nil {

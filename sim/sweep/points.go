@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -110,14 +111,51 @@ func restore(line []byte, points []Point) (*Outcome, error) {
 	if want := o.set(); !maps.Equal(p.Set, want) {
 		return nil, fmt.Errorf("point %d has %s, this grid's has %s", p.ID, settings(p.Set), settings(want))
 	}
+	read, err := p.outcome()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("point %d: %w", p.ID, err)
+	case read.Err == nil && read.Result == nil:
+		return nil, fmt.Errorf("point %d: want either a result or an error", p.ID)
+	}
+	o.Result = read.Result
+	return o, nil
+}
+
+// outcome is what a stored point holds, but for its settings.
+func (p *stored) outcome() (*Outcome, error) {
+	o := &Outcome{ID: p.ID, MeanContext: p.MeanContext, KVBytes: p.KVBytes, raw: p.Result}
 	switch {
 	case len(p.Result) > 0 && p.Error == "":
 		o.Result = &result.Result{}
 		if err := json.Unmarshal(p.Result, o.Result); err != nil {
-			return nil, fmt.Errorf("point %d: result: %w", p.ID, err)
+			return nil, fmt.Errorf("result: %w", err)
 		}
 	case len(p.Result) > 0 || p.Error == "":
-		return nil, fmt.Errorf("point %d: want either a result or an error", p.ID)
+		return nil, errors.New("want either a result or an error")
+	case p.Error != interrupted:
+		o.Err = errors.New(p.Error)
 	}
 	return o, nil
+}
+
+// Partial is the JSON of a sweep that was cut off, made of the lines of its points: a line
+// that was torn is left out.
+func Partial(lines []byte) ([]byte, error) {
+	d := document{Version: result.Version, Partial: true, Points: []stored{}}
+	at := map[int]int{}
+	for line := range bytes.Lines(lines) {
+		var p stored
+		if err := json.Unmarshal(line, &p); err != nil {
+			continue
+		}
+		if i, again := at[p.ID]; again { // it failed, and has been run again
+			d.Points[i] = p
+			continue
+		}
+		at[p.ID] = len(d.Points)
+		d.Points = append(d.Points, p)
+	}
+	slices.SortFunc(d.Points, func(a, b stored) int { return a.ID - b.ID })
+	return compact(&d)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plan"
+	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/work"
@@ -92,6 +93,11 @@ func Run(ctx context.Context, points []Point, o Options) []Outcome {
 // run plans and simulates one point.
 func (out *Outcome) run(ctx context.Context, s *scenario.Scenario, o *Options) {
 	opt := sim.Options{Source: o.Run.Source, Router: o.Run.Router}
+	s = s.Clone()
+	if err := plant.TakeArrivals(s); err != nil {
+		out.fail(ctx, err)
+		return
+	}
 	find := o.FindCapacity || plan.OpenRate(s)
 	s, p, err := plan.Complete(ctx, s, opt, plan.Options{Workers: 1, FindCapacity: find})
 	if err != nil {

@@ -147,7 +147,7 @@ func TestFormats(t *testing.T) {
 	if err := errors.Join(Table(&table, &Sweep{Points: out}), CSV(&rows, &Sweep{Points: out}), JSON(&doc, &Sweep{Points: out})); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"KV B/TOKEN", "131072", "failed: ", "interrupted", "2 × TP1 DP1 EP1", "point 1: "} {
+	for _, want := range []string{"B/TOKEN", "131072", "failed: ", "interrupted", "2 × TP1 DP1 EP1", "point 1: "} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &table)
 		}

@@ -1,19 +1,21 @@
 package sweep
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode/utf8"
 
 	"github.com/clustersim/clustersim/sim/report"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/spec"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // Sweep is all points of a grid with what came of them.
@@ -69,9 +71,9 @@ var columns = []column{
 	{"output_tokens_per_s", "OUTPUT tok/s", 4, always(func(o *Outcome) float64 { return o.Result.Throughput.OutputTokensPerS })},
 	{"output_tokens_per_s_per_chip", "tok/s/CHIP", 4, always(func(o *Outcome) float64 { return o.Result.Throughput.OutputTokensPerSPerChip })},
 	{"ttft_ms_p50", "TTFT ms p50", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TTFT.P50 })},
-	{"ttft_ms_p99", "p99", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TTFT.P99 })},
+	{"ttft_ms_p99", "TTFT ms p99", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TTFT.P99 })},
 	{"tpot_ms_p50", "TPOT ms p50", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TPOT.P50 })},
-	{"tpot_ms_p99", "p99", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TPOT.P99 })},
+	{"tpot_ms_p99", "TPOT ms p99", 4, always(func(o *Outcome) float64 { return o.Result.Latency.TPOT.P99 })},
 	{"goodput_fraction", "IN SLO", 4, always(func(o *Outcome) float64 { return o.Result.Goodput.Fraction })},
 }
 
@@ -79,15 +81,17 @@ var columns = []column{
 // where it failed.
 func Table(w io.Writer, s *Sweep) error {
 	outcomes := s.Points
-	if err := s.asked(w); err != nil {
+	page := typeset.NewPage(w)
+	if err := s.asked(page); err != nil {
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := typeset.NewTable(page)
 	heading := []string{"#"}
 	if len(outcomes) > 0 {
 		for _, set := range outcomes[0].Set {
 			heading = append(heading, short(set.Path))
 		}
+		t.Keys += len(outcomes[0].Set)
 	}
 	for _, c := range columns {
 		heading = append(heading, c.heading)
@@ -106,12 +110,12 @@ func Table(w io.Writer, s *Sweep) error {
 	}
 	for i := range outcomes {
 		if o := &outcomes[i]; o.Err != nil {
-			if _, err := fmt.Fprintf(w, "\npoint %d: %v\n", o.ID, o.Err); err != nil {
+			if _, err := fmt.Fprintf(page, "\npoint %d: %v\n", o.ID, o.Err); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return page.Flush()
 }
 
 // asked says what the first point that ran was asked; the others differ in what the
@@ -193,6 +197,7 @@ func tableRow(o *Outcome) []string {
 		row = append(row, set.Value)
 	}
 	if o.Result == nil {
+		row = append(row, make([]string, len(columns))...)
 		return append(row, status(o))
 	}
 	for _, c := range columns {
@@ -212,10 +217,13 @@ func tableRow(o *Outcome) []string {
 	return append(row, b.Words, Layout(o.Result))
 }
 
+// interrupted is what stands for a point that has neither result nor error of its own.
+const interrupted = "interrupted"
+
 // status says why a point has no result, in a few words.
 func status(o *Outcome) string {
 	if o.Err == nil {
-		return "interrupted"
+		return interrupted
 	}
 	line, _, _ := strings.Cut(o.Err.Error(), "\n")
 	if utf8.RuneCountInString(line) > 80 {
@@ -303,7 +311,7 @@ func csvRow(o *Outcome, repeated bool) []string {
 		if o.Err != nil {
 			return append(row, o.Err.Error())
 		}
-		return append(row, "interrupted")
+		return append(row, interrupted)
 	}
 	for _, c := range columns {
 		v, half, ok := c.value(o)
@@ -321,35 +329,54 @@ func csvRow(o *Outcome, repeated bool) []string {
 
 // document is the JSON of a sweep, a stable surface.
 type document struct {
-	Version  int         `json:"version"`
-	Manifest string      `json:"manifest"`          // the digest of the grid
-	Partial  bool        `json:"partial,omitempty"` // some points were interrupted
-	Points   []pointJSON `json:"points"`
+	Version  int      `json:"version"`
+	Manifest string   `json:"manifest"`          // the digest of the grid
+	Partial  bool     `json:"partial,omitempty"` // some points were interrupted
+	Points   []stored `json:"points"`
 }
 
-type pointJSON struct {
-	ID     int               `json:"id"`
-	Set    map[string]string `json:"set"`
-	Result json.RawMessage   `json:"result,omitempty"`
-	Error  string            `json:"error,omitempty"`
+// Read reads what JSON wrote; name is what errors call it. JSON does not say in which
+// order the axes were given: here they are sorted.
+func Read(name string, data []byte) (*Sweep, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	var d document
+	if err := dec.Decode(&d); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if d.Version != result.Version {
+		return nil, fmt.Errorf("%s: version: want %d, got %d", name, result.Version, d.Version)
+	}
+	s := &Sweep{Manifest: d.Manifest}
+	for i := range d.Points {
+		o, err := d.Points[i].outcome()
+		if err != nil {
+			return nil, fmt.Errorf("%s: points[%d]: %w", name, i, err)
+		}
+		for _, path := range slices.Sorted(maps.Keys(d.Points[i].Set)) {
+			o.Set = append(o.Set, Setting{Path: path, Value: d.Points[i].Set[path]})
+		}
+		s.Points = append(s.Points, *o)
+	}
+	return s, nil
 }
 
 // JSON writes the points with their whole results. A point that was read from a file is
 // written as it stands there, so that a sweep in several goes is one in a single go.
 func JSON(w io.Writer, s *Sweep) error {
-	d := document{Version: result.Version, Manifest: s.Manifest, Points: make([]pointJSON, len(s.Points))}
+	d := document{Version: result.Version, Manifest: s.Manifest, Points: make([]stored, len(s.Points))}
 	for i := range s.Points {
 		o := &s.Points[i]
 		text, err := o.text()
 		if err != nil {
 			return fmt.Errorf("point %d: %w", o.ID, err)
 		}
-		p := pointJSON{ID: o.ID, Set: o.set(), Result: text}
+		p := stored{ID: o.ID, Set: o.set(), MeanContext: o.MeanContext, KVBytes: o.KVBytes, Result: text}
 		switch {
 		case o.Err != nil:
 			p.Error = o.Err.Error()
 		case o.Result == nil:
-			p.Error, d.Partial = "interrupted", true
+			p.Error, d.Partial = interrupted, true
 		}
 		d.Points[i] = p
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/clustersim/clustersim/sim"
-	"github.com/clustersim/clustersim/sim/cause"
 	"github.com/clustersim/clustersim/sim/result"
 	"github.com/clustersim/clustersim/sim/scenario"
 	"github.com/clustersim/clustersim/sim/work"
@@ -39,14 +38,16 @@ type Row struct {
 	Assumed []string `json:"assumed,omitempty"` // what the row does not state
 	Note    string   `json:"note,omitempty"`    // what is doubtful about the measurement
 
-	kind   string
-	causes *Causes
+	Causes *Causes `json:"causes,omitempty"` // of the predicted run's time
+
+	kind string
 }
 
 // Causes is where the time of a predicted run went.
 type Causes struct {
-	Prefill, Decode [cause.Count]float64
-	Request         result.RequestSpans
+	Prefill result.Shares       `json:"prefill"`
+	Decode  result.Shares       `json:"decode"`
+	Request result.RequestSpans `json:"request"`
 }
 
 // Regime is how loaded a deployment was by its prediction: nothing of the
@@ -229,7 +230,7 @@ func rows(c *Case, o *outcome) []Row {
 		out = append(out, Row{
 			ID: c.ID, Metric: m.Metric, Measured: m.Value, Predicted: p, Error: p/m.Value - 1,
 			Hardware: c.Hardware, Model: c.Model, Engine: c.Engine, Regime: o.regime, Family: familyOf(c.Model), Mode: mode,
-			Assumed: c.Assumed, Note: joined(c.Note, o.doubt), kind: metric.kind, causes: o.causes,
+			Assumed: c.Assumed, Note: joined(c.Note, o.doubt), kind: metric.kind, Causes: o.causes,
 		})
 	}
 	return out

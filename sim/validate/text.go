@@ -2,6 +2,7 @@ package validate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/sim/cause"
+	"github.com/clustersim/clustersim/sim/typeset"
 )
 
 // worstRows deployments of each kind of metric are shown with their causes.
@@ -20,7 +22,8 @@ const worstRows = 10
 // rows with where their predicted time went; what was assumed beyond what rows
 // state; and how many rows were skipped for what.
 func Text(w io.Writer, r *Report) error {
-	out := &errWriter{w: w}
+	page := typeset.NewPage(w)
+	out := &errWriter{w: page}
 	if r.Partial {
 		out.line("PARTIAL: interrupted before every row was run")
 	}
@@ -35,7 +38,7 @@ func Text(w io.Writer, r *Report) error {
 	}
 	assumed(out, r.Rows)
 	skipped(out, r.Skipped)
-	return out.err
+	return errors.Join(out.err, page.Flush())
 }
 
 // errWriter keeps the first error, so that layout code need not look at each.
@@ -133,13 +136,13 @@ func worst(out *errWriter, kind string, rows []Row) {
 	out.line("worst %s", kind)
 	for shown := 0; shown < worstRows && len(rows) > 0; shown++ {
 		r := rows[0]
-		rest := slices.DeleteFunc(slices.Clone(rows[1:]), func(x Row) bool { return x.causes == r.causes })
+		rest := slices.DeleteFunc(slices.Clone(rows[1:]), func(x Row) bool { return x.Causes == r.Causes })
 		more := ""
 		if n := len(rows) - 1 - len(rest); n > 0 {
 			more = fmt.Sprintf(", and %d more of this deployment", n)
 		}
 		out.line("  %+5.0f%%  %s: %.4g measured, %.4g predicted (%s, %s, %s, %s)%s", 100*r.Error, r.ID, r.Measured, r.Predicted, r.Hardware, r.Model, r.Engine, r.Regime, more)
-		out.line("          %s", r.causes.String())
+		out.line("          %s", r.Causes.String())
 		if r.Note != "" {
 			out.line("          %s", r.Note)
 		}

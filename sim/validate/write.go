@@ -55,7 +55,7 @@ func CSV(w io.Writer, r *Report) error {
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		line := []string{row.ID, row.Metric, number(row.Measured), number(row.Predicted), number(row.Error), row.Hardware, row.Model, row.Engine, string(row.Regime), row.Family, row.Mode}
-		for _, of := range [][cause.Count]float64{row.causes.Prefill, row.causes.Decode} {
+		for _, of := range [][cause.Count]float64{row.Causes.Prefill, row.Causes.Decode} {
 			for _, v := range of {
 				line = append(line, number(v))
 			}
