@@ -223,3 +223,15 @@ func (m *Model) Experts() int64 {
 	}
 	return most
 }
+
+// TopK is the largest number of routed experts that a token is sent to in a layer; 0 of a
+// dense model.
+func (m *Model) TopK() int64 {
+	most := int64(0)
+	for _, l := range m.Layers {
+		if l.FFN != nil && l.FFN.MoE != nil {
+			most = max(most, l.FFN.MoE.TopK)
+		}
+	}
+	return most
+}

@@ -78,8 +78,8 @@ func described(t *testing.T) map[string]description {
 			glob:     "../../sim/cost/engines/*.yaml",
 			computed: []func(string) (string, error){engineSteps, engineRun, engineRuns},
 			show:     "engine show",
-			words:    "name version source description fitted.source fitted.residual",
-			others:   map[string][]string{"base": {"sglang"}},
+			words:    "name version stands_for.from stands_for.to source description fitted.source fitted.residual",
+			others:   map[string][]string{"base": {"sglang"}, "small.also": {"h100"}},
 		},
 		"workloads": {
 			glob:     "../../traces/*.yaml",
@@ -391,6 +391,8 @@ func engineRuns(file string) (string, error) {
 		return "", err
 	}
 	return ran(fmt.Sprintf(engineLine, "v3", "hgx-h200:16", "aggregated", file)+pool("serve", 1, 16, 16),
+		fmt.Sprintf(engineLine, "gpt-oss-20b", "hgx-h200", "aggregated", file)+pool("serve", 1, 4, 4), // no more expert ranks than a token has experts
+		fmt.Sprintf(engineLine, "qwen3-8b", "l40s:1", "aggregated", file)+pool("serve", 1, 1, 1),      // small memory
 		fmt.Sprintf(engineLine, "v3", "hgx-h200:32", "disaggregated", file)+pool("prefill", 1, 16, 16)+pool("decode", 1, 16, 16))
 }
 

@@ -37,7 +37,7 @@ const validateExamples = `  # the published deployments that ship
 type validateFlags struct {
 	output, engine, by      string
 	metricsAddr             string
-	list                    bool
+	list, asUser            bool
 	filters                 []string
 	limit, workers          int
 	modelDirs, topologyDirs []string
@@ -69,6 +69,7 @@ lies between.`,
 	c.Flags().StringVar(&f.by, "by", "", "one table, grouped by these in place of each in turn: "+strings.Join(validate.Keys(), ", "))
 	c.Flags().StringArrayVar(&f.filters, "filter", nil, "COLUMN=VALUE: only rows of the file whose column has the value (repeatable)")
 	c.Flags().IntVar(&f.limit, "limit", 0, "first N rows that can be predicted, of all files together; 0 is all")
+	c.Flags().BoolVar(&f.asUser, "as-user", false, "predict from what a user would write, without launch scripts: engines run on their profiles' own values")
 	c.Flags().StringVar(&f.engine, "engine", "", "engine profile to predict every row with, in place of its own")
 	c.Flags().IntVar(&f.workers, "workers", 0, "rows at a time; 0 is one a core")
 	addMetricsFlag(c, &f.metricsAddr)
@@ -152,7 +153,7 @@ func listCases(w io.Writer) error {
 
 // read reads all files; every one's faults are reported.
 func (f *validateFlags) read(files []string) ([]*validate.Set, error) {
-	o := validate.ReadOptions{Engine: f.engine, ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}
+	o := validate.ReadOptions{Engine: f.engine, AsUser: f.asUser, ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}
 	for _, text := range f.filters {
 		filter, err := validate.ParseFilter(text)
 		if err != nil {

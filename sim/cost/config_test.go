@@ -107,7 +107,7 @@ func TestEngines(t *testing.T) {
 		}
 	}
 	_, err := LoadEngine("vllm-0.1")
-	says(t, err, `unknown engine "vllm-0.1"`, `did you mean "vllm-0.11"?`)
+	says(t, err, `unknown engine "vllm-0.1"`, "no profile stands for that version", "vllm-0.2 (0.2 to 0.2.6)", "vllm-0.16 (0.13 to 0.19)")
 	_, err = LoadEngine("vlm")
 	says(t, err, `unknown engine "vlm"`, `did you mean "vllm"?`)
 
@@ -314,4 +314,53 @@ func TestInvariantIsNamed(t *testing.T) {
 	}()
 	p := part{atPeak: 2, bytes: 10 * s.hbm()}
 	s.physics(&p, 1)
+}
+
+// A version is that of the profile which stands for it: what a row or an image states.
+func TestProfilesByVersion(t *testing.T) {
+	for ref, want := range map[string]string{
+		"sglang": "sglang-0.5", "sglang-0.5": "sglang-0.5", "sglang-0.5.9": "sglang-0.5", "SGLang-v0.5.12.post1": "sglang-0.5", "sglang-0.5.12-rocm700": "sglang-0.5",
+		"vllm-0.16.0": "vllm-0.16", "vllm-0.19": "vllm-0.16", "vllm-0.10.2": "vllm-0.11", "vllm-0.2.5": "vllm-0.2",
+		"trtllm-1.2.0rc6.post3": "trtllm-1.1", "trtllm-1.0.0rc3": "trtllm-1.1",
+		"sglang-0.4": "", "sglang-0.6": "", "sglang-9.9": "", "vllm-0.2.7": "", "vllm-0.9.1": "", "vllm-1": "", "trtllm-0.8.1": "", "sglang-nightly": "", "sglang-": "",
+		"cann-8": "", "vllmm-0.16": "",
+	} {
+		e, err := LoadEngine(ref)
+		switch {
+		case want == "" && err == nil:
+			t.Errorf("%s is %s", ref, e.Ref())
+		case want == "" && !strings.Contains(err.Error(), "unknown engine"):
+			t.Errorf("%s: %v", ref, err)
+		case want != "" && (err != nil || e.Ref() != want):
+			t.Errorf("%s is %v, %v; want %s", ref, e, err, want)
+		}
+	}
+	for _, x := range [][3]string{{"sglang", "0.5.8.post1", "sglang"}, {"vllm", "0.2.4", "vllm-0.2"}, {"vllm", "0.12.0", "vllm-0.11"}, {"vllm", "0.15.1", "vllm"}} {
+		if got, err := EngineProfile(x[0], x[1]); err != nil || got != x[2] {
+			t.Errorf("%s %s is %s, %v; want %s", x[0], x[1], got, err, x[2])
+		}
+	}
+	if got, err := EngineProfile("trtllm", "0.8.1.post2"); err == nil {
+		t.Errorf("TensorRT-LLM 0.8 is %s", got)
+	}
+}
+
+// An engine's own budgets follow the size of a chip's memory.
+func TestBudgetsByMemory(t *testing.T) {
+	for _, x := range []struct {
+		engine, chip      string
+		tokens, sequences int
+	}{
+		{"sglang", "h100", 8192, 256}, {"sglang", "h200", 8192, 256}, {"sglang", "b200", 16384, 256}, {"sglang", "mi300x", 16384, 256},
+		{"vllm", "h100", 8192, 1024}, {"vllm", "l40s", 2048, 256}, {"vllm", "a100", 2048, 256}, {"vllm", "rtx-pro-6000", 8192, 1024},
+		{"trtllm", "l40s", 8192, 2048},
+	} {
+		chip, err := topologies.LoadChip(x.chip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tokens, sequences := loadEngine(t, x.engine).BudgetsOn(chip, Mixed); tokens != x.tokens || sequences != x.sequences {
+			t.Errorf("%s on %s: %d tokens, %d sequences; want %d and %d", x.engine, x.chip, tokens, sequences, x.tokens, x.sequences)
+		}
+	}
 }

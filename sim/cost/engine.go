@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"maps"
@@ -21,9 +22,10 @@ var engineFiles embed.FS
 // measurements and choices that its documentation states.
 type Engine struct {
 	Name string `yaml:"name"`
-	// Version is the first that the profile stands for; newer ones are as it says until
-	// they have profiles of their own.
-	Version string `yaml:"version,omitempty"`
+	// Version is the one that the profile goes by; StandsFor are those whose defaults and
+	// measurements it holds.
+	Version   string   `yaml:"version,omitempty"`
+	StandsFor Versions `yaml:"stands_for,omitempty"`
 	// Base is the profile, by name or path, whose values hold where the file gives
 	// none; a path is taken from the file's own folder.
 	Base        string `yaml:"base,omitempty"`
@@ -48,7 +50,9 @@ type Engine struct {
 	// PrefillFirst runs waiting prompts in steps of their own, while decoding
 	// sequences stand still; otherwise a step has both. Mixed instances alone.
 	PrefillFirst bool `yaml:"prefill_first"`
-	// WholePrompts: a prompt waits for a step that takes it whole, instead of being cut.
+	// WholePrompts: prompts are not cut. A step has room for a whole one beside the rows
+	// that decode, whatever MaxTokens says, which bounds how many go together: an engine
+	// that refuses longer prompts is started with the room that they need.
 	WholePrompts bool `yaml:"whole_prompts,omitempty"`
 	// BatchWait and Balance hold prompts back while others decode.
 	BatchWait BatchWait `yaml:"batch_wait,omitempty"`
@@ -56,6 +60,11 @@ type Engine struct {
 	// MaxTokens and MaxSequences of one rank, by role.
 	MaxTokens    ByRole[int] `yaml:"max_tokens"`
 	MaxSequences ByRole[int] `yaml:"max_sequences"`
+	// Small are the budgets on chips with less memory, where the engine has others.
+	Small Small `yaml:"small,omitempty"`
+	// GathersToTopK: data-parallel ranks gather the rows of all, in place of dispatching
+	// them, where there are no more expert ranks than a token has experts.
+	GathersToTopK bool `yaml:"gathers_to_top_k,omitempty"`
 	// DecodeLaunch and PrefillLaunch: graph (kernels are replayed) or eager (the
 	// host launches each one, EagerKernelUs apart at best).
 	DecodeLaunch  Launching `yaml:"decode_launch"`
@@ -203,6 +212,30 @@ type LibraryChoice struct {
 	Prefill   string `yaml:"prefill_dispatch"`
 }
 
+// Versions are those from one to another, both included: 0.5 has 0.5.12 in it.
+type Versions struct {
+	From string `yaml:"from,omitempty"`
+	To   string `yaml:"to,omitempty"`
+}
+
+// Small are budgets of one rank, in all roles, on chips with less memory than Below, or of
+// the name Also; 0 is what other chips have.
+type Small struct {
+	Below        spec.Bytes `yaml:"below,omitempty"`
+	Also         string     `yaml:"also,omitempty"`
+	MaxTokens    int        `yaml:"max_tokens,omitempty"`
+	MaxSequences int        `yaml:"max_sequences,omitempty"`
+}
+
+// BudgetsOn are the engine's own prompt tokens and sequences of a rank in a role on a chip.
+func (e *Engine) BudgetsOn(chip *topologies.Chip, role Role) (tokens, sequences int) {
+	tokens, sequences = e.MaxTokens.Of(role), e.MaxSequences.Of(role)
+	if s := &e.Small; chip.Memory.Capacity < s.Below || s.Also != "" && chip.Name == s.Also {
+		tokens, sequences = cmp.Or(s.MaxTokens, tokens), cmp.Or(s.MaxSequences, sequences)
+	}
+	return tokens, sequences
+}
+
 // readEngine knows the files that derive from the one it reads, so that none comes
 // to derive from itself.
 func readEngine(ref string, descendants []string) (*Engine, error) {
@@ -222,7 +255,14 @@ func readEngine(ref string, descendants []string) (*Engine, error) {
 	file := "engines/" + name + ".yaml"
 	data, err := engineFiles.ReadFile(file)
 	if err != nil {
-		return nil, spec.UnknownName("engine", ref, known)
+		profile, is, err := profileOf(ref)
+		if !is {
+			return nil, spec.UnknownName("engine", ref, known)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return readEngine(profile, descendants)
 	}
 	return parseEngine(file, data, descendants)
 }
@@ -352,6 +392,9 @@ func (e *Engine) check(doc *spec.Doc) {
 	}
 	if err := e.Balance.Check(); err != nil {
 		doc.Errorf("balance", "%v", err)
+	}
+	if s := &e.Small; s.Below < 0 || s.MaxTokens < 0 || s.MaxTokens > 1<<24 || s.MaxSequences < 0 || s.MaxSequences > 1<<24 {
+		doc.Errorf("small", "below, max_tokens and max_sequences must not be negative, budgets at most %d, got %v, %d and %d", 1<<24, s.Below, s.MaxTokens, s.MaxSequences)
 	}
 	if e.HeadRanks < 0 || e.HeadRanks > 1<<20 {
 		doc.Errorf("head_ranks", "must be from 0 to %d, got %d", 1<<20, e.HeadRanks)

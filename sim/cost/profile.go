@@ -1,10 +1,13 @@
 package cost
 
 import (
+	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v4"
 
@@ -51,6 +54,76 @@ func engineVersion(profile string) (name string, version []int) {
 		version = append(version, n)
 	}
 	return profile[:i], version
+}
+
+// profileOf is the shipped profile that stands for a version of an engine, such as
+// sglang-0.5.9; is reports that ref names one of an engine that has profiles.
+func profileOf(ref string) (profile string, is bool, err error) {
+	name, text, _ := strings.Cut(strings.ToLower(ref), "-")
+	asked := versionOf(text)
+	var known []string
+	for _, e := range versioned() {
+		if e.Name != name {
+			continue
+		}
+		known = append(known, fmt.Sprintf("%s (%s to %s)", e.Ref(), e.StandsFor.From, e.StandsFor.To))
+		if asked != nil && e.StandsFor.has(asked) {
+			profile = e.Ref()
+		}
+	}
+	if profile == "" && len(known) > 0 {
+		err = fmt.Errorf("unknown engine %q: no profile stands for that version; known: %s", ref, strings.Join(known, ", "))
+	}
+	return profile, len(known) > 0, err
+}
+
+// versioned are the shipped profiles of versions of engines.
+var versioned = sync.OnceValue(func() (all []*Engine) {
+	for _, p := range EngineNames() {
+		data, err := engineFiles.ReadFile("engines/" + p + ".yaml")
+		if err != nil {
+			panic("cost: " + err.Error()) // embedded
+		}
+		if e := (&Engine{}); spec.Parse(p, data, e).Err() == nil && e.Version != "" {
+			all = append(all, e)
+		}
+	}
+	return all
+})
+
+// EngineProfile is the shipped profile that stands for a version of an engine, by the name
+// that it goes by: the engine's alone where it is the newest.
+func EngineProfile(engine, version string) (string, error) {
+	profile, _, err := profileOf(engine + "-" + version)
+	if err != nil || EngineAliases()[engine] == profile {
+		return engine, err
+	}
+	return profile, nil
+}
+
+var versionNumbers = regexp.MustCompile(`^v?([0-9]+(?:\.[0-9]+)*)`)
+
+// versionOf reads the numbers that a version begins with: 0, 5 and 12 of v0.5.12.post1; nil
+// where there are none.
+func versionOf(text string) (version []int) {
+	m := versionNumbers.FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	for part := range strings.SplitSeq(m[1], ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil // beyond any version
+		}
+		version = append(version, n)
+	}
+	return version
+}
+
+// has reports that a version is one of them.
+func (v Versions) has(version []int) bool {
+	from, to := versionOf(v.From), versionOf(v.To)
+	return slices.Compare(version, from) >= 0 && slices.Compare(version[:min(len(version), len(to))], to) <= 0
 }
 
 // EnginePaths lists what can be patched of an engine profile, as engine.PATH has it.

@@ -35,6 +35,7 @@ type Inputs struct {
 
 	asked   *models.Model // before substitutions
 	routing cost.Routing
+	patches spec.Patches // of the engine
 	systems *topologies.Source
 	own     build
 	others  map[string]*build // of chips that pools name, by that name
@@ -70,6 +71,7 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 	if in.routing, err = LoadRouting(s.Deployment.Routing); err != nil {
 		return nil, fmt.Errorf("deployment.routing: %w", err)
 	}
+	in.patches = s.Patches.Under("engine")
 	if in.Engine, err = engineOf(s, t.Chip, from.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
@@ -159,15 +161,43 @@ func (in *Inputs) Stepper(s *scenario.Scenario, p *scenario.Pool, role cost.Role
 	if layout.Overlap, err = cost.ParseOverlap(cmp.Or(p.Overlap, s.Deployment.Overlap)); err != nil {
 		return nil, fmt.Errorf("overlap: %w", err)
 	}
+	if p.Experts.Exchange == "" && in.Engine.GathersToTopK && layout.DP > 1 && int64(in.ep(b, p)) <= b.model.TopK() {
+		layout.Exchange = cost.Gather
+	}
 	layout.Routing = in.routing
 	drafts := s.Deployment.MTP.Drafts
 	if role == cost.Prefill {
 		drafts = 0
 	}
+	tokens, sequences := in.Budgets(p, role)
 	return cost.New(cost.Config{
 		Model: b.model, Topology: b.topology, Chip: b.topology.Chip, Layout: layout, Engine: in.Engine, Libraries: b.libraries, Role: role,
-		Drafts: drafts, Accepted: accepted, MaxTokens: p.MaxTokens, MaxSequences: p.MaxSequences,
+		Drafts: drafts, Accepted: accepted, MaxTokens: cmp.Or(p.MaxTokens, tokens), MaxSequences: cmp.Or(p.MaxSequences, sequences),
 	})
+}
+
+// Budgets are the engine's own prompt tokens and sequences of a rank of a pool in a role.
+// What a patch says of them is said of every chip.
+func (in *Inputs) Budgets(p *scenario.Pool, role cost.Role) (tokens, sequences int) {
+	chip := in.Topology.Chip
+	if b := in.others[p.Chip]; b != nil {
+		chip = b.topology.Chip
+	}
+	tokens, sequences = in.Engine.BudgetsOn(chip, role)
+	for _, patch := range in.patches {
+		if spec.Covers(patch.Path, "max_tokens."+string(role)) {
+			tokens = in.Engine.MaxTokens.Of(role)
+		}
+		if spec.Covers(patch.Path, "max_sequences."+string(role)) {
+			sequences = in.Engine.MaxSequences.Of(role)
+		}
+	}
+	return tokens, sequences
+}
+
+// ep is the experts' parallelism of a pool, that which its layout leaves to the model included.
+func (in *Inputs) ep(b *build, p *scenario.Pool) int {
+	return cmp.Or(p.EP, cost.DefaultEP(b.model, max(1, p.TP), max(1, p.DP), max(1, p.CP)))
 }
 
 // LoadRouting resolves how tokens fall on experts: `uniform`, `power-law(1.01)` or

@@ -240,10 +240,21 @@ func (t *twin) evict(in *twinInstance, r int) *twinSeq {
 	return s
 }
 
-// tooLarge: a prompt that is not to be cut does not fit what is left of the step.
-func (in *twinInstance) tooLarge(s *twinSeq, budget int64) bool {
-	left := s.target - s.filled
-	return in.spec.WholePrompts && left <= in.spec.MaxTokens && left > budget
+// noRoom: the step has nothing left for a prompt, or not enough for one that is not to be
+// cut, of which the first always has room.
+func (in *twinInstance) noRoom(s *twinSeq, budget int64, first bool) bool {
+	if in.spec.WholePrompts {
+		return !first && s.target-s.filled > budget
+	}
+	return budget <= 0
+}
+
+// takes is how much of a prompt goes into what is left of a step.
+func (in *twinInstance) takes(s *twinSeq, budget int64) int64 {
+	if in.spec.WholePrompts {
+		return s.target - s.filled
+	}
+	return min(budget, s.target-s.filled)
 }
 
 // holdsBack: no prompt begins or goes on in this step, while others decode.
@@ -299,10 +310,10 @@ func (t *twin) offer(p, i, r int) (tokens int64) {
 			return 0
 		}
 		left := budget - tokens
-		if s.state == twinQueued && !s.known || left <= 0 || in.tooLarge(s, left) {
+		if s.state == twinQueued && !s.known || in.noRoom(s, left, tokens == 0) {
 			break
 		}
-		tokens += min(left, s.target-s.filled)
+		tokens += in.takes(s, left)
 	}
 	return tokens
 }
@@ -310,8 +321,8 @@ func (t *twin) offer(p, i, r int) (tokens int64) {
 // fill hands out a budget of rows, first come first served.
 func (t *twin) fill(p, i, r int, load *cost.Load, budget int64) {
 	in := t.inst[p][i]
-	for _, s := range in.queues[r] {
-		if budget <= 0 || in.tooLarge(s, budget) {
+	for k, s := range in.queues[r] {
+		if in.noRoom(s, budget, k == 0) {
 			return
 		}
 		if s.state == twinQueued {
@@ -327,7 +338,7 @@ func (t *twin) fill(p, i, r int, load *cost.Load, budget int64) {
 			s.book(t.now, &s.queue)
 			t.reuse(in, s)
 		}
-		n := min(s.target-s.filled, budget)
+		n := in.takes(s, budget)
 		budget -= n
 		if n < s.target-s.filled {
 			t.seen[chunked]++

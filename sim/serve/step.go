@@ -132,12 +132,12 @@ func (in *Instance) advance() {
 func (in *Instance) fill(rankIndex int, budget int64, now des.Time) {
 	rk, load := &in.ranks[rankIndex], &in.loads[rankIndex]
 	h := rk.queue.head
-	for range rk.seen {
+	for i := range rk.seen {
 		r := in.shared.Table.At(h)
-		if in.share(int64(r.Target-r.Filled), budget) == 0 || r.Held == 0 && !in.begin(r, now) {
+		if in.share(int64(r.Target-r.Filled), budget, i == 0) == 0 || r.Held == 0 && !in.begin(r, now) {
 			return
 		}
-		n := min(int64(r.Target-r.Filled), budget)
+		n := in.share(int64(r.Target-r.Filled), budget, i == 0) // a prefix that was there is taken off
 		in.addChunk(load, h, r, n)
 		budget -= n
 		h = r.next

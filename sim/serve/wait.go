@@ -71,7 +71,7 @@ func (in *Instance) offered(rankIndex int) (tokens int64) {
 	h := in.ranks[rankIndex].queue.head
 	for range in.ranks[rankIndex].seen {
 		r := in.shared.Table.At(h)
-		n := in.share(int64(r.Target-r.Filled), budget-tokens)
+		n := in.share(int64(r.Target-r.Filled), budget-tokens, tokens == 0)
 		if n == 0 || tokens == 0 && r.Held == 0 && !in.admits(rankIndex, in.spec.Memory.SequenceBytes(int64(r.Target))) {
 			break
 		}
@@ -81,11 +81,16 @@ func (in *Instance) offered(rankIndex int) (tokens int64) {
 	return tokens
 }
 
-// share is what a prompt of so many tokens gets of a step's remaining ones: what
-// there is, or, where prompts are not cut, all or nothing. One that no step could
-// take whole is cut all the same.
-func (in *Instance) share(tokens, budget int64) int64 {
-	if budget <= 0 || in.spec.WholePrompts && tokens > budget && tokens <= in.spec.MaxTokens {
+// share is what a prompt of so many tokens gets of a step's remaining ones: what there
+// is, or, where prompts are not cut, all or nothing. The first of such a step gets all:
+// with chunked prefill off TensorRT-LLM's max_num_tokens is at least the longest prompt
+// and the largest batch (NVIDIA/TensorRT-LLM tensorrt_llm/bench/benchmark/utils/general.py,
+// get_settings), and it refuses a prompt that is longer.
+func (in *Instance) share(tokens, budget int64, first bool) int64 {
+	switch {
+	case in.spec.WholePrompts && (first || tokens <= budget):
+		return tokens
+	case in.spec.WholePrompts || budget <= 0:
 		return 0
 	}
 	return min(tokens, budget)

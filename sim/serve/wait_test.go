@@ -38,7 +38,8 @@ func expect(t *testing.T, what string, got []int64, want ...int64) {
 
 // Prompts of 60 tokens in steps of 100: cut, the second begins beside the first;
 // whole, it waits for a step of its own, beside the first's decoding. Two of 50 share
-// a step. One that no step holds is cut all the same.
+// a step. There is room for one however long it is, of as many tokens as a step has or
+// of more.
 func TestWholePrompts(t *testing.T) {
 	for _, x := range []struct {
 		whole  bool
@@ -48,7 +49,8 @@ func TestWholePrompts(t *testing.T) {
 		{false, 60, []int64{100, 20}},
 		{true, 60, []int64{60, 60}},
 		{true, 50, []int64{100, 0}},
-		{true, 120, []int64{100, 100}},
+		{true, 100, []int64{100, 100}},
+		{true, 120, []int64{120, 120}},
 	} {
 		b := mixedBed(t, 1)
 		b.spec.WholePrompts = x.whole

@@ -65,6 +65,10 @@ type ReadOptions struct {
 	// Engine is the profile that every row is predicted with, in place of its own.
 	Engine    string
 	ModelDirs []string
+	// AsUser predicts rows from what someone who asks about the deployment would write:
+	// model, chips, engine, layout, checkpoint, drafts and load. What launch scripts tune
+	// is left to the engine's profile.
+	AsUser bool
 	// TopologyDirs are looked into before what is shipped, as ModelDirs are.
 	TopologyDirs []string
 

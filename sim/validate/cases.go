@@ -194,7 +194,7 @@ func (c *caseItem) check(doc *spec.Doc, path string, seen map[string]bool) {
 
 func (c *caseItem) checkLaunch(doc *spec.Doc, path string, l *launch) {
 	at := path + ".inferencex"
-	if _, err := profile(l.Framework); err != nil {
+	if _, err := profile(l.Framework, l.Version); err != nil {
 		doc.Errorf(at+".framework", "%v", err)
 	}
 	if l.Spec != "none" && l.Spec != "mtp" {
@@ -258,6 +258,9 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 	if item.InferenceX != nil && c.Engine == "" {
 		c.Engine = item.InferenceX.Framework
 	}
+	if o.AsUser {
+		untuned(c.Scenario)
+	}
 	if err = c.place(o); err == nil && item.InferenceX != nil {
 		err = item.InferenceX.apply(&c, o)
 	}
@@ -276,7 +279,7 @@ func (s *Set) add(item *caseItem, o *ReadOptions) {
 func (l *launch) apply(c *Case, o *ReadOptions) (err error) {
 	d := &c.Scenario.Deployment
 	if d.Engine == "" {
-		if d.Engine, err = profile(l.Framework); err != nil {
+		if d.Engine, err = profile(l.Framework, l.Version); err != nil {
 			return err
 		}
 	}
@@ -294,5 +297,5 @@ func (l *launch) apply(c *Case, o *ReadOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	return follow(c.Scenario, script, f)
+	return follow(c.Scenario, script, f, o)
 }

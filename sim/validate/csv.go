@@ -134,6 +134,14 @@ func (t *table) at() string { return t.file + ":" + strconv.Itoa(t.line) }
 // text is a cell without the blanks around it.
 func (t *table) text(column string) string { return strings.TrimSpace(t.row[t.column[column]]) }
 
+// optional is a cell of a column that not every such file has.
+func (t *table) optional(column string) string {
+	if _, has := t.column[column]; !has {
+		return ""
+	}
+	return t.text(column)
+}
+
 // whole is a cell's whole number in [lo, hi]; an empty cell is 0 where optional.
 func (t *table) whole(column string, lo, hi int, optional bool) int {
 	text := t.text(column)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/recipe"
 	"github.com/clustersim/clustersim/sim/scenario"
@@ -22,6 +23,7 @@ var inferenceXColumns = []string{
 // inferenceXRow is one row, read.
 type inferenceXRow struct {
 	hardware, framework, model, precision, spec string
+	version                                     string // of the image, where the file has one
 	disaggregated                               bool
 	gpus, isl, osl, conc                        int
 	prefill, decode                             inferenceXPool
@@ -52,7 +54,9 @@ func inferenceXRowOf(t *table) *inferenceXRow {
 			gpus: t.whole("num_"+which+"_gpu", 0, most, true), dataParallel: t.truth(which + "_dp_attn"),
 		}
 	}
+	_, version, _ := strings.Cut(t.optional("image"), ":")
 	return &inferenceXRow{
+		version:  version,
 		hardware: t.text("hardware"), framework: t.text("framework"), model: t.text("model"), precision: t.text("precision"), spec: t.text("spec"),
 		disaggregated: t.truth("disagg"), gpus: t.whole("gpus_best", 1, most, true),
 		isl: t.whole("isl", 1, 1<<24, false), osl: t.whole("osl", 1, 1<<24, false), conc: t.whole("conc", 1, most, false),
@@ -78,15 +82,19 @@ func (r *inferenceXRow) engine() string {
 	return base + name
 }
 
-// profile is the engine profile behind a framework. ATOM has none; it is run with
-// its chip's default one.
-func profile(engine string) (string, error) {
+// profile is the engine profile behind a framework, the one that stands for the version
+// that is stated, or the newest where none does (a nightly build, a front end's version).
+// ATOM has none; it is run with its chip's default one.
+func profile(engine, version string) (string, error) {
 	_, name, front := strings.Cut(engine, "-")
 	if !front {
 		name = engine
 	}
 	switch name {
 	case "sglang", "trtllm", "vllm":
+		if of, err := cost.EngineProfile(name, version); err == nil {
+			return of, nil
+		}
 		return name, nil
 	case "atom":
 		return "", nil
@@ -111,7 +119,7 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 		return nil, fmt.Errorf("unknown speculative decoding %q", r.spec)
 	}
 	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.Model}
-	if s.Deployment.Engine, err = profile(r.engine()); err != nil {
+	if s.Deployment.Engine, err = profile(r.engine(), r.version); err != nil {
 		return nil, err
 	}
 	if s.Workload, err = workload(r.conc, r.isl, r.osl, rangeRatio); err != nil {
@@ -119,9 +127,9 @@ func (r *inferenceXRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	}
 	s.Deployment.Routing = routing
 	if r.disaggregated {
-		err = r.disaggregate(s, sys)
+		err = r.disaggregate(s, sys, o)
 	} else {
-		err = r.aggregate(s, sys)
+		err = r.aggregate(s, sys, o)
 	}
 	if err != nil {
 		return nil, err
@@ -147,7 +155,7 @@ func (r *inferenceXRow) facts(s *scenario.Scenario) recipe.Facts {
 
 // aggregate lays out one instance. The declared GPU counts of rows with expert
 // parallelism are tp·ep; tp is the instance.
-func (r *inferenceXRow) aggregate(s *scenario.Scenario, sys *system) error {
+func (r *inferenceXRow) aggregate(s *scenario.Scenario, sys *system, o *ReadOptions) error {
 	pool, err := split(r.gpus, r.decode.tp, r.decode.ep, r.decode.dataParallel)
 	if err != nil {
 		return err
@@ -159,12 +167,12 @@ func (r *inferenceXRow) aggregate(s *scenario.Scenario, sys *system) error {
 	if err != nil {
 		return err
 	}
-	return follow(s, script, f)
+	return follow(s, script, f, o)
 }
 
 // disaggregate lays out two pools: as the recipe says that has a table of deployments
 // and this one in it, otherwise as the row says.
-func (r *inferenceXRow) disaggregate(s *scenario.Scenario, sys *system) error {
+func (r *inferenceXRow) disaggregate(s *scenario.Scenario, sys *system, o *ReadOptions) error {
 	if sum := r.prefill.gpus + r.decode.gpus; sum != r.gpus {
 		return fmt.Errorf("layout unknown: pools of %d and %d GPUs, %d in all", r.prefill.gpus, r.decode.gpus, r.gpus)
 	}
@@ -178,7 +186,7 @@ func (r *inferenceXRow) disaggregate(s *scenario.Scenario, sys *system) error {
 	}
 	if script != nil && script.Table != nil {
 		d.Prefill, d.Decode = &scenario.Pool{Instances: r.prefill.workers}, &scenario.Pool{Instances: r.decode.workers}
-		return follow(s, script, f)
+		return follow(s, script, f, o)
 	}
 	if d.Prefill, err = r.prefill.instances("prefill", s.Model); err != nil {
 		return err
@@ -186,7 +194,7 @@ func (r *inferenceXRow) disaggregate(s *scenario.Scenario, sys *system) error {
 	if d.Decode, err = r.decode.instances("decode", s.Model); err != nil {
 		return err
 	}
-	return follow(s, script, f)
+	return follow(s, script, f, o)
 }
 
 // facts are what a row states of a pool. Degrees of 1 on several chips are placeholders

@@ -106,7 +106,7 @@ func (r *siliconRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 		return nil, err
 	}
 	s := &scenario.Scenario{Version: scenario.Version, Seed: 1, Model: point.Model}
-	if s.Deployment.Engine, err = profile(r.engine); err != nil {
+	if s.Deployment.Engine, err = profile(r.engine, r.version); err != nil {
 		return nil, err
 	}
 	if s.Deployment.Precision, err = r.formats(point); err != nil {
@@ -129,7 +129,7 @@ func (r *siliconRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 	if point.MoE {
 		s.Deployment.Routing = routing
 	}
-	if err := r.start(s, clients); err != nil {
+	if err := r.start(s, clients, o); err != nil {
 		return nil, err
 	}
 	if o.Engine != "" {
@@ -140,7 +140,7 @@ func (r *siliconRow) scenario(o *ReadOptions) (*scenario.Scenario, error) {
 
 // start applies the launch script that the row ran with: InferenceX's, or the project's
 // own.
-func (r *siliconRow) start(s *scenario.Scenario, clients int) error {
+func (r *siliconRow) start(s *scenario.Scenario, clients int, o *ReadOptions) error {
 	f := plant.Facts(s, nil)
 	f.Benchmark = "inferencex"
 	if r.local() {
@@ -152,7 +152,7 @@ func (r *siliconRow) start(s *scenario.Scenario, clients int) error {
 	if err != nil {
 		return err
 	}
-	return follow(s, script, f)
+	return follow(s, script, f, o)
 }
 
 // formats are those of the checkpoint that was served. An empty precision is the
