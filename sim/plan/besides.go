@@ -167,11 +167,23 @@ func (q *query) tryDrafts(ctx context.Context, all []deployed, workers int) (lis
 	return lists, strings.Join(gave, ", "), nil
 }
 
+// farBehind is the share of the best capacity below which no number of drafts makes a
+// deployment the best.
+const farBehind = 0.4
+
 // decoding prices every layout that decodes anew, beside the prefill pools that were best.
 func (q *query) decoding(ctx context.Context, all []deployed, workers int) ([]deployed, error) {
+	hopeless := map[scenario.Pool]bool{} // layouts that serve and are far behind
+	for i := range all {
+		if d := &all[i]; d.second == nil && all[0].over <= 1 && d.capacity < farBehind*all[0].capacity {
+			pool := d.first.pool
+			pool.MaxTokens = 0
+			hopeless[pool] = true
+		}
+	}
 	var jobs []job
 	for _, j := range q.jobs() {
-		if j.role != cost.Prefill {
+		if j.role == cost.Decode || j.role == cost.Mixed && !hopeless[j.pool] {
 			jobs = append(jobs, j)
 		}
 	}

@@ -205,11 +205,22 @@ func (p *Plan) pricer(s *scenario.Scenario, in *plant.Inputs) *pricer {
 // would be worth.
 const lookedAt = 12
 
+// query is the search for what is wanted of a deployment.
+func (p *Plan) query(s *scenario.Scenario, in *plant.Inputs, want *scenario.Deployment) (*query, error) {
+	libraries, err := in.Topology.DefaultLibraries()
+	if err != nil {
+		return nil, err
+	}
+	return &query{
+		pricer: p.pricer(s, in), want: want, inputs: in, scenario: s, libraries: libraries,
+		besides: besides{s.Deployment.MTP, s.Deployment.Overlap},
+	}, nil
+}
+
 // deploy decides the deployment, or prices the one that is given.
 func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Inputs, want *scenario.Deployment, o *Options) error {
-	q := &query{pricer: p.pricer(s, in), want: want, inputs: in, scenario: s, besides: besides{s.Deployment.MTP, s.Deployment.Overlap}}
-	var err error
-	if q.libraries, err = in.Topology.DefaultLibraries(); err != nil {
+	q, err := p.query(s, in, want)
+	if err != nil {
 		return err
 	}
 	workers := cmp.Or(o.Workers, runtime.GOMAXPROCS(0))

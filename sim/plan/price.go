@@ -70,12 +70,18 @@ func (p *pricer) price(pool scenario.Pool, role cost.Role) priced {
 	full := best.pool.MaxTokens
 	for budget := full / 2; budget >= max(512, full/16); budget /= 2 {
 		pool.MaxTokens = budget
-		if c := p.priceBudget(pool, role); c.whyNot == "" && c.better(&best) {
+		c := p.priceBudget(pool, role)
+		if c.whyNot == "" && c.better(&best) {
 			best = c
+		} else if best.alone.over <= 1 && c.rate < worseBudget*best.rate {
+			break // smaller ones are worse still
 		}
 	}
 	return best
 }
+
+// worseBudget is the share of the best budget's rate at which smaller ones are given up.
+const worseBudget = 0.9
 
 // better orders layouts of one role and size: within the limits by rate, beyond
 // them by how far a request alone is.
@@ -100,9 +106,6 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	}
 	c := st.Config()
 	out.pool.MaxTokens = c.MaxTokens
-	if role != cost.Decode && c.MaxTokens != c.Engine.MaxTokens.Of(role) {
-		out.layout += fmt.Sprintf(" max_tokens %d", c.MaxTokens)
-	}
 	out.chips = st.Chips()
 	b := p.bench(st, role)
 	out.held = sim.Holding(st)

@@ -18,7 +18,7 @@ func poolText(p *scenario.Pool) string {
 
 // text is a deployment in a line, with the prompt tokens that a step takes at most.
 func (d *deployed) text() string {
-	first := fmt.Sprintf("%d × %s, chunk %d", d.n1, d.first.layout, d.first.pool.MaxTokens)
+	first := fmt.Sprintf("%d × %s max_tokens %d", d.n1, d.first.layout, d.first.pool.MaxTokens)
 	if d.second != nil {
 		first = fmt.Sprintf("prefill %s; decode %d × %s", first, d.n2, d.second.layout)
 	}
