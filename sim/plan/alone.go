@@ -16,7 +16,7 @@ type lonely struct {
 	limit      string
 }
 
-// strata is how many requests stand for all: the middles of as many equal parts of the
+// strata is how many requests stand for all: the means of as many equal parts of the
 // workload, in order of length.
 const strata = 20
 
@@ -24,11 +24,10 @@ const strata = 20
 func (b *bench) alone(role cost.Role) lonely {
 	var out lonely
 	d := &b.demand
-	prompts, answers := stratified(d.prompts), stratified(d.answers)
 	var shares, times []float64
 	if role != cost.Decode {
 		front := b.config.Engine.Fitted.TTFTMs / 1e3
-		for _, in := range prompts {
+		for _, in := range d.promptStrata {
 			t := front + b.promptAlone(in)
 			out.ttft += t / strata
 			shares = append(shares, t/(limitSeconds(b.slo.TTFT.Limit)*b.slo.TTFT.Factor(float64(in))))
@@ -39,7 +38,7 @@ func (b *bench) alone(role cost.Role) lonely {
 	if role != cost.Prefill {
 		step := b.tokenAlone()
 		var gaps []float64
-		for _, n := range answers {
+		for _, n := range d.answerStrata {
 			t := step * b.stepsOf(n) / float64(max(1, n-1))
 			out.tpot += t / strata
 			gaps = append(gaps, t)
@@ -58,13 +57,17 @@ func (b *bench) alone(role cost.Role) lonely {
 	return out
 }
 
-// stratified takes the middles of strata equal parts of a sorted list.
-func stratified(sorted []int64) []int64 {
-	out := make([]int64, strata)
-	for i := range out {
-		out[i] = sorted[(2*i+1)*len(sorted)/(2*strata)]
+// stratified are the mean lengths of as many equal parts of a sorted list.
+func stratified(sorted []int64) (means [strata]int64) {
+	for i := range means {
+		part := sorted[i*len(sorted)/strata : max(i*len(sorted)/strata+1, (i+1)*len(sorted)/strata)]
+		sum := int64(0)
+		for _, n := range part {
+			sum += n
+		}
+		means[i] = (sum + int64(len(part))/2) / int64(len(part))
 	}
-	return out
+	return means
 }
 
 // nineInTen is the ninth decile.

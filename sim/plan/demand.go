@@ -26,10 +26,11 @@ type demand struct {
 	// context[j] is E[min(L, Breaks[j])] of a sequence found decoding at a random
 	// moment, in tokens, and contextSD[j] its standard deviation. Each request
 	// weighs as much as its output is long, and L is uniform on (in, in+out].
-	context, contextSD [models.MaxBreaks]float64
-	prompts, answers   []int64   // lengths, sorted
-	rate               float64   // requests a second of a trace; 0 when the workload is generated
-	sample             []lengths // what the moments are of
+	context, contextSD         [models.MaxBreaks]float64
+	prompts, answers           []int64       // lengths, sorted
+	promptStrata, answerStrata [strata]int64 // means of equal parts of them
+	rate                       float64       // requests a second of a trace; 0 when the workload is generated
+	sample                     []lengths     // what the moments are of
 }
 
 // within cuts a request to so many tokens, the prompt first. A generated workload's
@@ -75,6 +76,7 @@ func newDemand(sample []lengths, breaks []int64) demand {
 	d.sample, d.in, d.out, d.inBiased = sample, in/n, out/n, in2/in
 	slices.Sort(d.prompts)
 	slices.Sort(d.answers)
+	d.promptStrata, d.answerStrata = stratified(d.prompts), stratified(d.answers)
 	d.inP90 = d.prompts[min(len(sample)-1, int((1-tenth)*n))]
 	d.outP999 = quantile(sample, nearlyAll, func(r lengths) int64 { return r.out })
 	d.total999 = quantile(sample, nearlyAll, func(r lengths) int64 { return r.in + r.out })

@@ -46,7 +46,7 @@
 // # The typical step
 //
 // Typical turns the same estimate round: at a given rate, the batch of a pool's step for
-// which as many requests leave as arrive. Shares of time by cause are within 4 points of
+// which as many requests leave as arrive. Shares of time by cause are within 5 points of
 // what runs show when decoding, and within 8 in prompt steps, which differ in size from one
 // to the next; see TestTypicalStepIsWhatRuns.
 //

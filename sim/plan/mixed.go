@@ -109,7 +109,7 @@ func (b *bench) prompting(n float64) *prompting {
 	q.crowded = b.st.Step(b.loads).Time.Seconds()
 	b.decodeLoads(n + 1/ranks) // the one that looks and the others
 	q.plain = b.st.Step(b.loads).Time.Seconds()
-	for _, in := range stratified(d.prompts) {
+	for _, in := range d.promptStrata {
 		q.steps += math.Ceil(float64(in)/q.room) / strata
 	}
 	q.chunk = d.in / q.steps
@@ -117,7 +117,7 @@ func (b *bench) prompting(n float64) *prompting {
 	q.offered = n * ranks / b.meanSteps() * q.steps * q.poll
 	q.most = max(1, math.Floor(q.room/q.chunk)) * ranks
 	chunks := make([]float64, strata)
-	for i, in := range stratified(d.prompts) {
+	for i, in := range d.promptStrata {
 		chunks[i] = float64(in) / math.Ceil(float64(in)/q.room)
 	}
 	for i := 0; ; i++ {
@@ -163,7 +163,7 @@ func (b *bench) prompts(n float64, q *prompting, m, longest float64) float64 {
 
 // meanSteps is the mean number of decode steps of an answer.
 func (b *bench) meanSteps() (steps float64) {
-	for _, out := range stratified(b.demand.answers) {
+	for _, out := range b.demand.answerStrata {
 		steps += b.stepsOf(out) / strata
 	}
 	return max(steps, 0.5)
@@ -227,7 +227,7 @@ func (b *bench) tokensLate(q *prompting, step, prompts float64) (share float64, 
 	spread := d.inBiased / d.in // E[in²]/E[in]²
 	limit = "TPOT"
 	added := step - q.plain
-	for _, out := range stratified(d.answers) {
+	for _, out := range d.answerStrata {
 		steps := b.stepsOf(out)
 		if out < 2 {
 			continue

@@ -247,7 +247,7 @@ func (b *bench) firstToken(p *point, w *waiting) {
 	missed, last := 0.0, int64(-1)
 	var own, miss float64
 	var tails []float64
-	for _, in := range stratified(d.prompts) {
+	for _, in := range d.promptStrata {
 		if in != last {
 			last, own = in, front+w.own(in)
 			spare := limitSeconds(b.slo.TTFT.Limit)*b.slo.TTFT.Factor(float64(in)) - own - w.tailRest

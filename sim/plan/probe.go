@@ -175,6 +175,10 @@ func untried(all []deployed, trials []*trial) *deployed {
 	return nil
 }
 
+// mostHopeless is how many probes are spent on a deployment in which a request alone misses
+// the SLO, while none is sustained.
+const mostHopeless = 3
+
 // rounds give every trial that is not settled one probe a round. One that fails at no
 // more than what another sustains is out.
 func rounds(ctx context.Context, trials []*trial, probe probeFn, to precision, o *Options, workers int) error {
@@ -186,7 +190,8 @@ func rounds(ctx context.Context, trials []*trial, probe probeFn, to precision, o
 		}
 		for _, t := range trials {
 			t.out = t.out || t.bad <= best && t.good < best
-			if !t.out && !t.found(to) {
+			hopeless := t.of.over > 1 && t.good == 0 && t.probes >= mostHopeless
+			if !t.out && !hopeless && !t.found(to) {
 				open = append(open, t)
 			}
 		}
