@@ -258,6 +258,12 @@ func (p *Plan) deploy(ctx context.Context, s *scenario.Scenario, in *plant.Input
 	for i := range all[:looked] {
 		all[i].bottleneck = q.bottleneck(&all[i])
 	}
+	next, other := rivals(all)
+	for _, d := range []*deployed{next, other} { // the reasons speak of them
+		if d != nil && d.bottleneck == nil {
+			d.bottleneck = q.bottleneck(d)
+		}
+	}
 	p.chosen, p.Options.Bottleneck = all[0], all[0].bottleneck
 	p.list(all, rejected)
 	p.chosen.apply(s)

@@ -130,10 +130,11 @@ func (q *query) why(all []deployed, rejected []priced, gave []string) string {
 	if best.over > 1 {
 		fmt.Fprintf(&b, " No layout meets the SLO; this one misses it least.")
 	}
-	if o := q.rival(all, func(d *deployed) bool { return d.mode == best.mode && d.key() != best.key() }); o != nil {
+	next, other := rivals(all)
+	if o := next; o != nil {
 		fmt.Fprintf(&b, " Next of its kind: %s, %s.", o.text(), versus(o, best))
 	}
-	if o := q.rival(all, func(d *deployed) bool { return d.mode != best.mode }); o != nil {
+	if o := other; o != nil {
 		fmt.Fprintf(&b, " Best %s: %s, %s.", o.mode, o.text(), versus(o, best))
 	}
 	if n := len(rejected); n > 0 {
@@ -161,13 +162,19 @@ func (d *deployed) key() string {
 	return d.first.layout + "|" + d.second.layout
 }
 
-func (q *query) rival(all []deployed, is func(*deployed) bool) *deployed {
+// rivals are the best deployment of another layout and that of the other mode, nil where
+// there is none.
+func rivals(all []deployed) (next, other *deployed) {
 	for i := range all {
-		if is(&all[i]) {
-			return &all[i]
+		d := &all[i]
+		switch {
+		case other == nil && d.mode != all[0].mode:
+			other = d
+		case next == nil && d.mode == all[0].mode && d.key() != all[0].key():
+			next = d
 		}
 	}
-	return nil
+	return next, other
 }
 
 // versus says how a deployment compares with the chosen one.
