@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/clustersim/clustersim/sim/cause"
@@ -8,10 +9,15 @@ import (
 	"github.com/clustersim/clustersim/topologies"
 )
 
-// faster is a topology whose links, or its chip whose memory, are so many times as fast.
-func faster(t *topologies.Topology, links, memory float64) *topologies.Topology {
+// faster is a topology whose links, or its chip whose memory or sums, are so many times as
+// fast.
+func faster(t *topologies.Topology, links, memory, sums float64) *topologies.Topology {
 	out, chip := *t, *t.Chip
 	chip.Memory.Bandwidth *= spec.Bandwidth(memory)
+	chip.Peak = maps.Clone(chip.Peak)
+	for p := range chip.Peak {
+		chip.Peak[p] *= spec.Compute(sums)
+	}
 	out.Chip = &chip
 	out.Tiers = append([]topologies.Tier(nil), t.Tiers...)
 	for i := range out.Tiers {
@@ -54,17 +60,19 @@ func TestReliefIsMoreOfTheResource(t *testing.T) {
 		role        Role
 		causes      []cause.Cause
 		links2, hbm float64
+		sums        float64
 		within      float64 // of the gain
 	}{
-		{"links, hidden", 1, Prefill, []cause.Cause{cause.CommBandwidth}, by, 1, 0.1},
-		{"links, the longer side", 0.02, Prefill, []cause.Cause{cause.CommBandwidth}, by, 1, 0.05},
-		{"links in decode", 0.05, Decode, []cause.Cause{cause.CommBandwidth}, by, 1, 0.1},
-		{"memory in decode", 1, Decode, []cause.Cause{cause.HBMWeights, cause.HBMKV, cause.HBMAct}, 1, by, 0.15},
+		{"links, hidden", 1, Prefill, []cause.Cause{cause.CommBandwidth}, by, 1, 1, 0.1},
+		{"links, the longer side", 0.02, Prefill, []cause.Cause{cause.CommBandwidth}, by, 1, 1, 0.05},
+		{"links in decode", 0.05, Decode, []cause.Cause{cause.CommBandwidth}, by, 1, 1, 0.1},
+		{"memory in decode", 1, Decode, []cause.Cause{cause.HBMWeights, cause.HBMKV, cause.HBMAct}, 1, by, 1, 0.15},
+		{"sums, with ranks that wait", 1, Prefill, []cause.Cause{cause.Compute}, 1, 1, by, 0.1},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			base := faster(loadTopology(t, "hgx-h800:32"), x.links, 1)
+			base := faster(loadTopology(t, "hgx-h800:32"), x.links, 1, 1)
 			at := func(topology *topologies.Topology) (*Stepper, []Load) {
-				s := newStepper(t, "v3", "", Config{Topology: topology, Role: x.role, Layout: Layout{DP: 32, EP: 32, Overlap: TwoBatch}})
+				s := newStepper(t, "v3", "", Config{Topology: topology, Role: x.role, Layout: Layout{DP: 32, EP: 32, Overlap: TwoBatch, Routing: Routing{Kind: PowerLaw, Alpha: 1.01}}})
 				l := decode(s, 64, 4000)
 				if x.role == Prefill {
 					l = prefill(s, 4, 4096, 0)
@@ -72,7 +80,7 @@ func TestReliefIsMoreOfTheResource(t *testing.T) {
 				return s, everywhere(s, l)
 			}
 			s, loads := at(base)
-			more, _ := at(faster(base, x.links2, x.hbm))
+			more, _ := at(faster(base, x.links2, x.hbm, x.sums))
 			plain := s.Step(loads).Time.Seconds()
 			want := plain - more.Step(loads).Time.Seconds()
 			got := plain - s.Relieved(by, x.causes...).Step(loads).Time.Seconds()
@@ -86,7 +94,7 @@ func TestReliefIsMoreOfTheResource(t *testing.T) {
 // Where communication is the longer of two sides that overlap, faster arithmetic only
 // uncovers it: the cause with the larger share is not the one that gains.
 func TestSharesAndReliefMayDisagree(t *testing.T) {
-	topology := faster(loadTopology(t, "hgx-h800:32"), 0.6, 1)
+	topology := faster(loadTopology(t, "hgx-h800:32"), 0.6, 1, 1)
 	e := *loadEngine(t, "vllm")
 	e.OverlapStreams, e.Fitted.OverlapFraction, e.CommCoresFraction = 1, 1, 0
 	s := newStepper(t, "v3", "", Config{Topology: topology, Role: Prefill, Engine: &e, Layout: Layout{DP: 32, EP: 32, Overlap: TwoBatch}})
