@@ -50,7 +50,7 @@ func TestBottleneckIsWhatWasMadeScarce(t *testing.T) {
 		{"links of 1 GB/s", serving, []string{"topology.tiers.leaf.bandwidth", "1GB/s"}, "serve", "communication_bandwidth"},
 		{"a slow host", serving, []string{"engine.fitted.host_step_us", "100000"}, "serve", "host"},
 		{"slow memory", deciding, []string{"chip.memory.bandwidth", "x0.5"}, "decode", "memory_bandwidth"},
-		{"few sums", serving, []string{"chip.peak.bf16", "x0.02", "chip.peak.fp8", "x0.02"}, "serve", "compute"},
+		{"few sums", deciding, []string{"chip.peak.bf16", "x0.1", "slo.ttft", "20s"}, "prefill", "compute"},
 		{"slow launches", deciding, []string{"engine.decode_launch", "eager", "engine.fitted.eager_kernel_us", "80"}, "decode", "latency"},
 		{"a small cache", deciding, []string{"chip.memory.capacity", "x0.32", "slo.tpot", "500ms", "engine.fitted.host_step_us", "8000"}, "decode", result.MemoryCapacity},
 	} {
