@@ -375,6 +375,9 @@ func (c *Cluster) observe() {
 	c.bookMoved()
 	c.recorder.Fill(&s)
 	s.Now, s.Events, s.Target, s.TargetTime = c.now, c.events, c.cfg.Measure, c.cfg.MeasureUntil
+	if c.steadily() {
+		s.Target = max(s.Target, int64(c.cfg.Lives*float64(c.cfg.Loop.Concurrency)))
+	}
 	s.Requests.InFlight = c.table.InFlight()
 	for i := range c.pools {
 		p := &c.pools[i]
