@@ -159,7 +159,7 @@ func instances(p *scenario.Pool) int {
 // transferSeconds is how long the mean prompt's cache takes from a prefill rank to a
 // decode rank, alone on their links, with the engines' hand-over, as in a run.
 func (q *query) transferSeconds(p, d *priced, end int) float64 {
-	narrow := min(max(1, p.pool.TP)*max(1, p.pool.PP), max(1, d.pool.TP)*max(1, d.pool.PP))
+	narrow := min(max(1, p.pool.TP)*max(1, p.pool.PP)*max(1, p.pool.CP), max(1, d.pool.TP)*max(1, d.pool.PP))
 	latency, rank := sim.Handover(q.topology, q.libraries.Transfer, 0, end-1)
 	return latency + p.transferBytes/(rank*float64(narrow)) + q.inputs.Engine.Fitted.HandoverMs/1e3
 }

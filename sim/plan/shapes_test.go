@@ -1,10 +1,13 @@
 package plan
 
 import (
+	"math"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/clustersim/clustersim/models"
+	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/cost"
 	"github.com/clustersim/clustersim/sim/plant"
 	"github.com/clustersim/clustersim/sim/scenario"
@@ -107,5 +110,59 @@ func TestSharing(t *testing.T) {
 		if got := q.sharing(x.role).most; got != x.most {
 			t.Errorf("%+v: at most %d ranks share", x, got)
 		}
+	}
+}
+
+// What the estimate says of a request alone is what one client has, hand-over included,
+// however many ranks share its prompt.
+func TestSharingAlone(t *testing.T) {
+	for _, x := range []struct {
+		model, topology, prompt string
+		tp, dp, cp              int
+	}{
+		{"v4-flash", "supernode8912", "4000", 1, 2, 8}, {"v4-flash", "supernode8912", "500000", 1, 1, 16}, {"v4-flash", "supernode8912", "60000", 2, 2, 4},
+		{"v3.2", "gb200-nvl72", "130000", 1, 1, 8}, {"llama-3.1-70b", "hgx-h200:16", "100000", 2, 1, 4},
+	} {
+		s := asked(x.model, x.topology)
+		for path, value := range map[string]string{
+			"workload.input_tokens": x.prompt, "workload.output_tokens": "20", "workload.concurrency": "1", "workload.requests": "5",
+			"deployment.mode": "disaggregated", "deployment.decode.instances": "1", "deployment.decode.tp": "8", "deployment.prefill.instances": "1",
+			"deployment.prefill.tp": strconv.Itoa(x.tp), "deployment.prefill.dp": strconv.Itoa(x.dp), "deployment.prefill.cp": strconv.Itoa(x.cp),
+		} {
+			if err := s.Set(path, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ready, p := complete(t, s, Options{})
+		r, err := sim.Run(t.Context(), ready, p.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want := p.Candidates[0].AloneTTFTMs, r.Latency.TTFT.Mean
+		if ready.Deployment.Prefill.CP != x.cp || math.Abs(got/want-1) > 0.02 {
+			t.Errorf("%+v: TTFT %.1f ms alone, a run has %.1f", x, got, want)
+		}
+	}
+}
+
+// The search shares a prompt of a million tokens: a request alone has its first token in a
+// fraction of the time that the best layout which shares nothing needs.
+func TestMillionTokens(t *testing.T) {
+	alone := func(cp string) (*scenario.Scenario, float64) {
+		s := asked("v4", "supernode8912:512")
+		for path, value := range map[string]string{
+			"workload.input_tokens": "1000000", "workload.output_tokens": "1000", "workload.concurrency": "1", "deployment.mode": "disaggregated", "deployment.prefill.cp": cp,
+		} {
+			if err := s.Set(path, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ready, p := complete(t, s, Options{LayoutOnly: true})
+		return ready, p.Candidates[0].AloneTTFTMs
+	}
+	_, apart := alone("1")
+	ready, shared := alone("0")
+	if ready.Deployment.Prefill.CP < 16 || shared > 20_000 || shared > apart/5 {
+		t.Errorf("CP %d: %.0f ms, without sharing %.0f", ready.Deployment.Prefill.CP, shared, apart)
 	}
 }
