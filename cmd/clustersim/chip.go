@@ -90,11 +90,14 @@ type chipShown struct {
 	Source             string   `json:"source"`
 	Lineage            []string `json:"lineage"` // itself, then whose operator constants it inherits
 	topologies.Software
-	Inherited       transferShown   `json:"inherited"`
-	MemoryBytes     int64           `json:"memory_bytes"`
-	MemoryBandwidth spec.Bandwidth  `json:"memory_bandwidth"`
-	Operators       []operatorShown `json:"operators"`
-	Assumptions     []string        `json:"assumptions"`
+	Inherited       transferShown                    `json:"inherited"`
+	MemoryBytes     int64                            `json:"memory_bytes"`
+	MemoryBandwidth spec.Bandwidth                   `json:"memory_bandwidth"`
+	MemoryBytesPerS float64                          `json:"memory_bandwidth_bytes_per_s"`
+	PeakPerS        map[topologies.Precision]float64 `json:"peak_operations_per_s"`
+	PowerW          float64                          `json:"power_w,omitempty"`
+	Operators       []operatorShown                  `json:"operators"`
+	Assumptions     []string                         `json:"assumptions"`
 }
 
 type operatorShown struct {
@@ -112,7 +115,11 @@ func newChipShown(c *topologies.Chip) chipShown {
 	s := chipShown{
 		Name: c.Name, Aliases: append([]string{}, c.Aliases...), Silicon: c.Silicon, Software: c.Software, Confidence: c.Confidence, Source: c.Source,
 		Lineage: c.Lineage(), Inherited: newTransferShown(c), MemoryBytes: int64(c.Memory.Capacity),
-		MemoryBandwidth: c.Memory.Bandwidth, Operators: []operatorShown{}, Assumptions: append([]string{}, c.Assumptions...),
+		MemoryBandwidth: c.Memory.Bandwidth, MemoryBytesPerS: float64(c.Memory.Bandwidth), PeakPerS: map[topologies.Precision]float64{},
+		PowerW: float64(c.Power), Operators: []operatorShown{}, Assumptions: append([]string{}, c.Assumptions...),
+	}
+	for p, v := range c.Peak {
+		s.PeakPerS[p] = float64(v)
 	}
 	for _, class := range slices.Sorted(maps.Keys(c.Operators)) {
 		for _, variant := range slices.Sorted(maps.Keys(c.Operators[class])) {

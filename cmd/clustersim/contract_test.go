@@ -44,7 +44,7 @@ var surfaces = []struct {
 		tiers[].tau_ns.software tiers[].tau_ns.switch tiers[].tau_ns.serdes tiers[].tau_ns.fec tiers[].tau_ns.optics
 		tiers[].tau_ns.propagation bisection assumptions`,
 		`description source confidence libraries path_ns path_ns.* tiers[].dims tiers[].fabric tiers[].medium tiers[].oversubscription
-		tiers[].path_ns tiers[].path_ns.*`,
+		tiers[].path_ns tiers[].path_ns.* tiers[].bandwidth_bytes_per_s bisection_bytes_per_s`,
 	},
 	{
 		"model show v4 --context 1048576",

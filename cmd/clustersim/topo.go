@@ -134,6 +134,7 @@ type topoShown struct {
 	Tiers       []tierShown    `json:"tiers"`
 	PathNs      delayShown     `json:"path_ns"`
 	Bisection   spec.Bandwidth `json:"bisection"`
+	BisectionB  float64        `json:"bisection_bytes_per_s"`
 	Libraries   []string       `json:"libraries"`
 	Assumptions []string       `json:"assumptions"`
 }
@@ -149,6 +150,7 @@ type tierShown struct {
 	Medium           string              `json:"medium"`
 	TauNs            topologies.TauParts `json:"tau_ns"`
 	PathNs           delayShown          `json:"path_ns"`
+	BytesPerS        float64             `json:"bandwidth_bytes_per_s"` // of a chip, one way
 }
 
 type delayShown struct {
@@ -165,12 +167,12 @@ func newDelayShown(d topologies.Delays) delayShown {
 func newTopoShown(t *topologies.Topology) topoShown {
 	s := topoShown{
 		Name: t.Name, Description: t.Description, Source: t.Source, Confidence: t.Confidence, Chips: t.Chips, Chip: t.Chip.Name,
-		PathNs: newDelayShown(t.Delays()), Bisection: t.Bisection(), Assumptions: append([]string{}, t.Assumptions...),
+		PathNs: newDelayShown(t.Delays()), Bisection: t.Bisection(), BisectionB: float64(t.Bisection()), Assumptions: append([]string{}, t.Assumptions...),
 	}
 	for i := range t.Tiers {
 		x := &t.Tiers[i]
 		s.Tiers = append(s.Tiers, tierShown{x.Name, x.Size, x.Shape, x.Dims, x.Bandwidth, x.Oversubscription, x.Fabric, x.Medium,
-			x.Tau.Parts(), newDelayShown(t.TierDelays(i))})
+			x.Tau.Parts(), newDelayShown(t.TierDelays(i)), float64(x.Bandwidth)})
 	}
 	if ls, err := t.DefaultLibraries(); err == nil {
 		for _, l := range ls.All() {
