@@ -151,9 +151,9 @@ func engine(s *scenario.Scenario) []string {
 	case n == 0:
 		parts = append(parts, "no drafts")
 	case d.MTP.AcceptedLength == 0:
-		parts = append(parts, fmt.Sprintf("MTP drafts: %d", n))
+		parts = append(parts, fmt.Sprintf("MTP drafts: %d%s", n, chosen(s, "deployment.mtp.drafts")))
 	default:
-		parts = append(parts, fmt.Sprintf("MTP drafts: %d, %s tokens accepted a step", n, figure(d.MTP.AcceptedLength)))
+		parts = append(parts, fmt.Sprintf("MTP drafts: %d%s, %s tokens accepted a step", n, chosen(s, "deployment.mtp.drafts"), figure(d.MTP.AcceptedLength)))
 	}
 	if s.Router.Policy != "" {
 		parts = append(parts, "router "+s.Router.Policy)
@@ -190,8 +190,8 @@ func (p *page) pool(s *scenario.Scenario, i *result.PoolInfo) {
 	if l.Redundant > 0 {
 		redundant = fmt.Sprintf(", %d redundant experts", l.Redundant)
 	}
-	p.field(i.Name, "%s%s × %s chips %s: TP %d, DP %d, EP %d, PP %d, CP %d%s%s; overlap %s", count(int64(i.Instances)), instances,
-		count(int64(i.ChipsPerInstance)), i.Chip, l.TP, l.DP, l.EP, l.PP, l.CP, redundant, layout, l.Overlap)
+	p.field(i.Name, "%s%s × %s chips %s: TP %d, DP %d, EP %d, PP %d, CP %d%s%s; overlap %s%s", count(int64(i.Instances)), instances,
+		count(int64(i.ChipsPerInstance)), i.Chip, l.TP, l.DP, l.EP, l.PP, l.CP, redundant, layout, l.Overlap, chosen(s, "deployment.overlap"))
 	p.field("", "max_tokens %s%s, max_sequences %s; %s weights a chip, %s KV a rank",
 		count(int64(i.MaxTokens)), chosen(s, path+".max_tokens"), count(int64(i.MaxSequences)), spec.Bytes(i.WeightBytes), spec.Bytes(i.KVBytes))
 }

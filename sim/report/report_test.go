@@ -27,7 +27,7 @@ func full() *result.Result {
 			Workload: &scenario.Workload{Profile: "chat", Rate: 1950, Requests: 800_000, Start: "stationary"},
 			Deployment: scenario.Deployment{Engine: "cann", Routing: "power-law(1.01)", MTP: scenario.MTP{Drafts: 1, AcceptedLength: 1.79},
 				Precision: scenario.Precision{Weights: models.FP8, Experts: models.MXFP4, KV: models.FP8},
-				Chosen:    []string{"deployment.prefill.layout", "deployment.prefill.instances", "deployment.decode.max_tokens", "workload.rate"}}},
+				Chosen:    []string{"deployment.prefill.layout", "deployment.prefill.instances", "deployment.decode.max_tokens", "deployment.mtp.drafts", "deployment.overlap", "workload.rate"}}},
 		Clustersim: "v1.2.3 go1.26.8", Substituted: []string{"deepseek-v4-pro: index keys in fp8, not mxfp4: ascend950dt has no published FP4 indexer"},
 		Workload: result.Workload{InputTokens: "lognormal(mean=4000,p99=20000)", OutputTokens: "lognormal(mean=500,p99=2500)", Arrivals: "poisson", Requests: 1_000_000, SpanS: 512, MeanInputTokens: 3999, MeanOutputTokens: 501},
 		Inputs:   []scenario.Input{{Kind: "model", Name: "deepseek-v4-pro", SHA256: "ab12"}},
