@@ -14,6 +14,7 @@ import (
 
 	"github.com/clustersim/clustersim/sim"
 	"github.com/clustersim/clustersim/sim/plant"
+	"github.com/clustersim/clustersim/sim/recipe"
 	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/sim/validate"
 )
@@ -30,12 +31,16 @@ const validateExamples = `  # the published deployments that ship
   # the first 20 aggregated rows on H200, as another engine would serve them
   clustersim validate inferencex_dsr1.csv --filter hardware=h200 --filter disagg=False --limit 20 --engine ideal
 
+  # what a user would write, without launch scripts: how far the profiles themselves are
+  clustersim validate inferencex_dsr1.csv --as-user --by engine
+
   # one table, of every pair of chip and engine, for a page
   clustersim validate --by hardware,engine --output markdown`
 
 // validateFlags are those of a comparison with measurements.
 type validateFlags struct {
 	output, engine, by      string
+	recipe                  string
 	metricsAddr             string
 	list, asUser            bool
 	filters                 []string
@@ -69,6 +74,7 @@ lies between.`,
 	c.Flags().StringVar(&f.by, "by", "", "one table, grouped by these in place of each in turn: "+strings.Join(validate.Keys(), ", "))
 	c.Flags().StringArrayVar(&f.filters, "filter", nil, "COLUMN=VALUE: only rows of the file whose column has the value (repeatable)")
 	c.Flags().IntVar(&f.limit, "limit", 0, "first N rows that can be predicted, of all files together; 0 is all")
+	c.Flags().StringVar(&f.recipe, "recipe", "", "launch script to start every row with, in place of its own: `NAME` of a recipe (recipe list), or its YAML file")
 	c.Flags().BoolVar(&f.asUser, "as-user", false, "predict from what a user would write, without launch scripts: engines run on their profiles' own values")
 	c.Flags().StringVar(&f.engine, "engine", "", "engine profile to predict every row with, in place of its own")
 	c.Flags().IntVar(&f.workers, "workers", 0, "rows at a time; 0 is one a core")
@@ -77,6 +83,7 @@ lies between.`,
 	addTopologyDirs(c, &f.topologyDirs)
 	offerBy(c, "by", offerParts(validate.Keys))
 	offerFor(c, "engine", engineRefs)
+	offerFor(c, "recipe", recipe.ShippedNames)
 	c.Flags().SortFlags = false
 	return c
 }
@@ -90,6 +97,8 @@ func (f *validateFlags) run(c *cobra.Command, args []string) error {
 		return fmt.Errorf("--limit: must not be negative, got %d", f.limit)
 	case f.workers < 0:
 		return fmt.Errorf("--workers: must not be negative, got %d", f.workers)
+	case f.asUser && f.recipe != "":
+		return fmt.Errorf("--as-user leaves launch scripts out, and --recipe %s is one; give one of the two", f.recipe)
 	case f.list && len(args) > 0:
 		return fmt.Errorf("--list names what ships and takes no file, got %s", said(args))
 	case f.list:
@@ -153,7 +162,12 @@ func listCases(w io.Writer) error {
 
 // read reads all files; every one's faults are reported.
 func (f *validateFlags) read(files []string) ([]*validate.Set, error) {
-	o := validate.ReadOptions{Engine: f.engine, AsUser: f.asUser, ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}
+	if f.recipe != "" {
+		if _, err := recipe.Load(f.recipe); err != nil {
+			return nil, fmt.Errorf("--recipe: %w", err)
+		}
+	}
+	o := validate.ReadOptions{Engine: f.engine, AsUser: f.asUser, Recipe: f.recipe, ModelDirs: f.modelDirs, TopologyDirs: f.topologyDirs}
 	for _, text := range f.filters {
 		filter, err := validate.ParseFilter(text)
 		if err != nil {

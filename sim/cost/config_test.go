@@ -9,6 +9,7 @@ import (
 
 	"github.com/clustersim/clustersim/models"
 	"github.com/clustersim/clustersim/sim/cost/law"
+	"github.com/clustersim/clustersim/sim/spec"
 	"github.com/clustersim/clustersim/topologies"
 )
 
@@ -359,8 +360,16 @@ func TestBudgetsByMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tokens, sequences := loadEngine(t, x.engine).BudgetsOn(chip, Mixed); tokens != x.tokens || sequences != x.sequences {
+		if tokens, sequences := loadEngine(t, x.engine).BudgetsOn(chip, Mixed, nil); tokens != x.tokens || sequences != x.sequences {
 			t.Errorf("%s on %s: %d tokens, %d sequences; want %d and %d", x.engine, x.chip, tokens, sequences, x.tokens, x.sequences)
+		}
+		said := spec.Patches{}.With("max_tokens.*", "777")
+		e, err := LoadEngine(x.engine, said...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.On(chip, said).MaxTokens.Mixed; got != 777 {
+			t.Errorf("%s on %s: %d tokens in place of what was said", x.engine, x.chip, got)
 		}
 	}
 }

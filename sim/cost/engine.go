@@ -1,7 +1,6 @@
 package cost
 
 import (
-	"cmp"
 	"embed"
 	"fmt"
 	"maps"
@@ -227,13 +226,33 @@ type Small struct {
 	MaxSequences int        `yaml:"max_sequences,omitempty"`
 }
 
-// BudgetsOn are the engine's own prompt tokens and sequences of a rank in a role on a chip.
-func (e *Engine) BudgetsOn(chip *topologies.Chip, role Role) (tokens, sequences int) {
+// BudgetsOn are the engine's own prompt tokens and sequences of a rank in a role on a
+// chip. What a patch that has been laid over the profile says is said of every chip.
+func (e *Engine) BudgetsOn(chip *topologies.Chip, role Role, laid spec.Patches) (tokens, sequences int) {
 	tokens, sequences = e.MaxTokens.Of(role), e.MaxSequences.Of(role)
-	if s := &e.Small; chip.Memory.Capacity < s.Below || s.Also != "" && chip.Name == s.Also {
-		tokens, sequences = cmp.Or(s.MaxTokens, tokens), cmp.Or(s.MaxSequences, sequences)
+	s := &e.Small
+	if chip.Memory.Capacity >= s.Below && (s.Also == "" || chip.Name != s.Also) {
+		return tokens, sequences
+	}
+	patched := func(path string) bool {
+		return slices.ContainsFunc(laid, func(p spec.Patch) bool { return spec.Covers(p.Path, path+"."+string(role)) })
+	}
+	if s.MaxTokens > 0 && !patched("max_tokens") {
+		tokens = s.MaxTokens
+	}
+	if s.MaxSequences > 0 && !patched("max_sequences") {
+		sequences = s.MaxSequences
 	}
 	return tokens, sequences
+}
+
+// On is the engine with the budgets that it has on a chip.
+func (e *Engine) On(chip *topologies.Chip, laid spec.Patches) *Engine {
+	out := *e
+	out.MaxTokens.Prefill, out.MaxSequences.Prefill = e.BudgetsOn(chip, Prefill, laid)
+	out.MaxTokens.Decode, out.MaxSequences.Decode = e.BudgetsOn(chip, Decode, laid)
+	out.MaxTokens.Mixed, out.MaxSequences.Mixed = e.BudgetsOn(chip, Mixed, laid)
+	return &out
 }
 
 // readEngine knows the files that derive from the one it reads, so that none comes

@@ -36,6 +36,7 @@ type Inputs struct {
 	asked   *models.Model // before substitutions
 	routing cost.Routing
 	patches spec.Patches // of the engine
+	profile *cost.Engine // Engine, before its budgets are those on the topology's chip
 	systems *topologies.Source
 	own     build
 	others  map[string]*build // of chips that pools name, by that name
@@ -72,9 +73,10 @@ func Load(s *scenario.Scenario, from Source) (*Inputs, error) {
 		return nil, fmt.Errorf("deployment.routing: %w", err)
 	}
 	in.patches = s.Patches.Under("engine")
-	if in.Engine, err = engineOf(s, t.Chip, from.Engine); err != nil {
+	if in.profile, err = engineOf(s, t.Chip, from.Engine); err != nil {
 		return nil, fmt.Errorf("deployment.engine: %w", err)
 	}
+	in.Engine = in.profile.On(t.Chip, in.patches)
 	if in.own, in.Substituted, err = in.on(t); err != nil {
 		return nil, err
 	}
@@ -183,16 +185,7 @@ func (in *Inputs) Budgets(p *scenario.Pool, role cost.Role) (tokens, sequences i
 	if b := in.others[p.Chip]; b != nil {
 		chip = b.topology.Chip
 	}
-	tokens, sequences = in.Engine.BudgetsOn(chip, role)
-	for _, patch := range in.patches {
-		if spec.Covers(patch.Path, "max_tokens."+string(role)) {
-			tokens = in.Engine.MaxTokens.Of(role)
-		}
-		if spec.Covers(patch.Path, "max_sequences."+string(role)) {
-			sequences = in.Engine.MaxSequences.Of(role)
-		}
-	}
-	return tokens, sequences
+	return in.profile.BudgetsOn(chip, role, in.patches)
 }
 
 // ep is the experts' parallelism of a pool, that which its layout leaves to the model included.

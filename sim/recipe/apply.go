@@ -169,7 +169,7 @@ func (a *application) value(v *Value) (text string, skip bool, err error) {
 }
 
 func (a *application) holds(also *Also) (bool, error) {
-	if also.expr.lacking(&a.facts) {
+	if also.expr.lacking(&a.facts) || also.expr.open(&a.facts) {
 		return false, nil
 	}
 	got, err := also.expr.value(&a.facts)

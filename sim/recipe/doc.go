@@ -45,7 +45,8 @@
 // in it.
 //
 // What a recipe says of a pool (deployment.serve, .prefill, .decode) is for deployments
-// that have the pool, and a condition about a pool that is not there does not hold.
+// that have the pool, and a condition about a pool that is not there does not hold,
+// nor one about a pool of which the run says nothing yet.
 //
 // # Facts
 //

@@ -210,6 +210,22 @@ func (e *expression) lacking(f *Facts) bool {
 	})
 }
 
+// open reports that the expression is about the layout of a pool of which the run states
+// nothing: it is still to be chosen.
+func (e *expression) open(f *Facts) bool {
+	return slices.ContainsFunc(e.facts, func(name string) bool {
+		switch pool, _, _ := strings.Cut(name, "."); pool {
+		case "serve":
+			return f.Serve == Pool{}
+		case "prefill":
+			return f.Prefill == Pool{}
+		case "decode":
+			return f.Decode == Pool{}
+		}
+		return false
+	})
+}
+
 // value computes the expression over the facts.
 func (e *expression) value(f *Facts) (any, error) {
 	if err := f.needs(e.facts); err != nil {

@@ -65,6 +65,9 @@ type ReadOptions struct {
 	// Engine is the profile that every row is predicted with, in place of its own.
 	Engine    string
 	ModelDirs []string
+	// Recipe is the launch script that every row is started with, by name or path, in place
+	// of its own; empty for that.
+	Recipe string
 	// AsUser predicts rows from what someone who asks about the deployment would write:
 	// model, chips, engine, layout, checkpoint, drafts and load. What launch scripts tune
 	// is left to the engine's profile.

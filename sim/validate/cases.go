@@ -293,7 +293,7 @@ func (l *launch) apply(c *Case, o *ReadOptions) (err error) {
 	}
 	f := plant.Facts(c.Scenario, m)
 	f.Benchmark, f.Engine, f.Version, f.Chip, f.Precision, f.Spec = "inferencex", l.Framework, l.Version, c.Hardware, l.Precision, l.Spec
-	script, err := launched(f, l.Recipe)
+	script, err := launched(f, l.Recipe, o)
 	if err != nil {
 		return err
 	}

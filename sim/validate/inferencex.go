@@ -163,7 +163,7 @@ func (r *inferenceXRow) aggregate(s *scenario.Scenario, sys *system, o *ReadOpti
 	s.Deployment.Mode, s.Deployment.Serve = "aggregated", &pool
 	s.Topology = sys.hold(r.gpus)
 	f := r.facts(s)
-	script, err := launched(f, "")
+	script, err := launched(f, "", o)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (r *inferenceXRow) disaggregate(s *scenario.Scenario, sys *system, o *ReadO
 	d.Mode, s.Topology = "disaggregated", sys.hold(r.prefill.gpus, r.decode.gpus)
 	f := r.facts(s)
 	f.Prefill, f.Decode = r.prefill.facts(), r.decode.facts()
-	script, err := launched(f, "")
+	script, err := launched(f, "", o)
 	if err != nil {
 		return err
 	}

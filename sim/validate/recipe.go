@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -9,10 +10,11 @@ import (
 	"github.com/clustersim/clustersim/sim/spec"
 )
 
-// launched is how a row's benchmark started the engine: the recipe that it names, or
-// else the one that is found by what the row states; nil where no script is known.
-func launched(f recipe.Facts, named string) (*recipe.Recipe, error) {
-	if named != "" {
+// launched is how a row's benchmark started the engine: the recipe that was asked for, or
+// that the row names, or else the one that is found by what the row states; nil where no
+// script is known.
+func launched(f recipe.Facts, named string, o *ReadOptions) (*recipe.Recipe, error) {
+	if named = cmp.Or(o.Recipe, named); named != "" {
 		return recipe.Load(named)
 	}
 	r, _, err := recipe.Find(f)

@@ -148,7 +148,7 @@ func (r *siliconRow) start(s *scenario.Scenario, clients int, o *ReadOptions) er
 	}
 	f.Engine, f.Version, f.Snapshot, f.Chip, f.Model, f.Precision = r.engine, r.version, r.source, r.system, s.Model, r.precision
 	f.Spec, f.Clients, f.Input, f.Output = cmp.Or(r.remark.Spec, "none"), clients, r.isl, r.osl
-	script, err := launched(f, "")
+	script, err := launched(f, "", o)
 	if err != nil {
 		return err
 	}

@@ -111,3 +111,17 @@ func TestAsUserKeepsWhatIsDeployed(t *testing.T) {
 		}
 	}
 }
+
+// A launch script that is asked for starts every row, in place of its own.
+func TestRowsWithANamedRecipe(t *testing.T) {
+	row := csvOf(inferenceXColumns, with(h200, "hardware", "b200", "framework", "sglang", "conc", "16"))
+	for name, want := range map[string]float64{"": 30, "sglang-r1-fp8-hopper": 1} {
+		set, err := Read("rows.csv", []byte(row), ReadOptions{Recipe: name})
+		if err != nil || len(set.Cases) != 1 {
+			t.Fatal(err, set)
+		}
+		if got := engineNumber(set.Cases[0].Scenario, "poll_steps"); got != want {
+			t.Errorf("with %q the queue is looked at every %g steps, want %g", name, got, want)
+		}
+	}
+}
