@@ -110,7 +110,6 @@ type Cluster struct {
 	closed   bool   // the last arrival of an open loop has come
 	most     int64  // requests that may queue from then on, 0 for no limit
 	atMost   int64  // as many queue, or fewer
-	held     bool   // the next arrival waits outside
 	line     Queue
 	window   Window
 	steady   steady

@@ -162,9 +162,11 @@ func (c *Cluster) startStep(entity int) {
 	if in.Busy {
 		return
 	}
+	waited := in.Waiting()
 	if in.Start(c.now) {
 		c.clock.Set(entity, in.End)
 	}
+	c.atMost += max(0, in.Waiting()-waited) // pre-empted, and back in its queue
 	for _, h := range in.Evicted {
 		c.queue(h)
 	}
@@ -193,7 +195,7 @@ func (c *Cluster) finishStep(entity int) {
 	}
 	c.place()
 	c.wake(p, instance)
-	if c.held {
+	if c.most > 0 {
 		c.clock.Set(c.arrivalEntity(), c.nextArrival())
 	}
 }

@@ -71,7 +71,7 @@ const backlog = 1 << 20
 // nextArrival is when the next request is taken: later than it arrives where the queue is
 // as long as it may be.
 func (c *Cluster) nextArrival() des.Time {
-	if c.held = c.full(); c.held {
+	if c.full() {
 		return des.Never
 	}
 	return max(c.now, c.arrivals.at())
