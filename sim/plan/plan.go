@@ -195,7 +195,7 @@ func (p *Plan) pricer(s *scenario.Scenario, in *plant.Inputs) *pricer {
 		demand: p.demand, topology: in.Topology, packs: newPacks(p.demand.sample, in.Model.Breaks),
 		slo:     p.promised,
 		stepper: func(pool *scenario.Pool, role cost.Role) (*cost.Stepper, error) { return in.Stepper(s, pool, role) },
-		keepsBudget: slices.ContainsFunc(s.Patches, func(p spec.Patch) bool {
+		keepsBudget: in.Engine.WholePrompts || slices.ContainsFunc(s.Patches, func(p spec.Patch) bool {
 			return spec.Covers("engine.max_tokens", p.Path) || spec.Covers(p.Path, "engine.max_tokens")
 		}),
 	}

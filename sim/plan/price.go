@@ -53,8 +53,8 @@ type pricer struct {
 	slo      slo.Limits
 	topology *topologies.Topology
 	packs    *packs
-	// keepsBudget says that the engine's prompt budget was set by a patch: it is not the
-	// search's to choose.
+	// keepsBudget says that the engine's prompt budget is not the search's to choose: a
+	// patch sets it, or prompts are not cut, so that a smaller one takes no less of them.
 	keepsBudget bool
 	stepper     func(*scenario.Pool, cost.Role) (*cost.Stepper, error)
 }
