@@ -103,13 +103,16 @@ func (b *bench) tokenAlone() float64 {
 }
 
 // promptAlone is the seconds of the steps of one prompt: chunks of the whole budget, each
-// behind those before it, and what is left. In a pipeline the last micro-batch of the last
+// behind those before it, and what is left; one step where the engine does not cut prompts. In a pipeline the last micro-batch of the last
 // chunk comes out later than the cycle ends.
 func (b *bench) promptAlone(prompt int64) float64 {
 	if t, ok := b.single[prompt]; ok {
 		return t
 	}
 	budget := int64(b.config.MaxTokens)
+	if b.config.Engine.WholePrompts {
+		budget = max(budget, prompt)
+	}
 	whole := max(0, prompt-1) / budget
 	rest := prompt - whole*budget
 	last := b.chunkAlone(whole*budget, rest, true)

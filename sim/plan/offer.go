@@ -79,7 +79,7 @@ func (p *Plan) offer(s *scenario.Scenario) {
 		p.overload(w.Rate, "the workload")
 	}
 	if w.Requests == 0 && w.Duration == 0 {
-		w.Requests = p.requests(w.Rate)
+		w.Requests = inTime(s, w.Rate, p.requests(w.Rate))
 	}
 }
 
@@ -129,11 +129,17 @@ const (
 // thousand, where a million in all leaves no more room beside those in flight at the
 // start and those that keep the system loaded until the measured ones have finished.
 // Long prompts are dear to simulate and count by their tokens.
-func (p *Plan) requests(rate float64) int64 {
+func (p *Plan) requests(rate float64) float64 {
 	life := p.chosen.ttft + p.demand.out*p.chosen.tpot
 	longest := p.chosen.ttft + float64(p.demand.outP999)*p.chosen.tpot
 	room := mostInAll - rate*(life+longest)
-	return int64(min(mostMeasured, max(fewest*min(1, mostTokens/(fewest*p.demand.in)), min(room, mostTokens/p.demand.in))))
+	return min(mostMeasured, max(fewest*min(1, mostTokens/(fewest*p.demand.in)), min(room, mostTokens/p.demand.in)))
+}
+
+// inTime is so many requests, or as many as arrive at a rate in half the time that a run
+// may simulate.
+func inTime(s *scenario.Scenario, rate, requests float64) int64 {
+	return int64(max(1, min(requests, rate*s.Limits.Most().Simulated.Seconds()/2)))
 }
 
 // significant keeps four digits, so that a printed rate is the rate.

@@ -128,15 +128,21 @@ func (p *pricer) priceBudget(pool scenario.Pool, role cost.Role) priced {
 	default:
 		b.mixed(&out)
 	}
-	if out.alone.over > 1 { // it takes what seldom meets another, if not more
-		out.rate = max(out.rate, seldom/(out.alone.ttft+out.alone.tpot*p.demand.out))
+	// What misses the SLO takes what seldom meets another, if not more; what has next to
+	// nothing to spare takes at least what hardly ever does.
+	used := hardly
+	if out.alone.over > 1 {
+		used = seldom
 	}
+	out.rate = max(out.rate, used/(out.alone.ttft+out.alone.tpot*p.demand.out))
 	return out
 }
 
-// seldom is the share of the time that an instance is in use, for a request that should
-// find it empty.
-const seldom = 0.05
+// Shares of the time that an instance is in use, for a request that should find it empty.
+const (
+	seldom = 0.05
+	hardly = 0.001
+)
 
 // bench is the pricing of one pool layout: a stepper and room for its loads.
 type bench struct {

@@ -40,7 +40,7 @@ type bracket struct {
 }
 
 func newBracket(rate float64) *bracket {
-	return &bracket{bad: math.Inf(1), next: rate, step: stride}
+	return &bracket{bad: math.Inf(1), next: max(rate, leastRate), step: stride}
 }
 
 // found reports that the capacity is known as well as was asked.
@@ -48,8 +48,9 @@ func (b *bracket) found(to precision) bool {
 	return b.probes >= to.probes || b.bad <= b.good*to.ratio || b.good == 0 && b.next < leastRate
 }
 
-// leastRate is the lowest that a scenario may offer, in requests a second.
-const leastRate = 1e-6
+// leastRate is the lowest that probes go to, in requests a second: at less a year has not
+// enough of them for a percentile.
+const leastRate = 1e-5
 
 // tried books a probe of the next rate.
 func (b *bracket) tried(fraction float64) {
@@ -238,7 +239,7 @@ func (p *Plan) probe(ctx context.Context, s *scenario.Scenario, d *deployed, rat
 	cut := p.cut(t, d, rate)
 	t.Workload.Rate = rate * cut
 	t.Workload.Duration = 0
-	t.Workload.Requests = int64(min(probeMeasured, max(probeFewest, probeTokens/p.demand.in)))
+	t.Workload.Requests = inTime(s, t.Workload.Rate, min(probeMeasured, max(probeFewest, probeTokens/p.demand.in)))
 	return p.within(ctx, t, probeFinished)
 }
 
