@@ -40,8 +40,24 @@ func (s *Stepper) attentionTimes(k *attention, w *work, rows float64) (decode, p
 	}
 	if w.sequences > 0 || w.chunkTokens == 0 && k.wholeBlock() {
 		decode = s.decodeAttention(k, w, rows)
+		if k.a.RunsIndexer && w.rows > w.sequences {
+			s.verifyAtPeak(k, w, rows, &decode)
+		}
 	}
 	return decode, prefill
+}
+
+// verifyAtPeak lengthens a verify step's attention to what its arithmetic takes at the
+// chip's peaks. No timed table has the scores that an indexer forms for the further rows of
+// a sequence: the laws have terms for the keys alone, which one row reads for all, and a
+// chip with little arithmetic would be too quick by them.
+func (s *Stepper) verifyAtPeak(k *attention, w *work, rows float64, t *law.Time) {
+	var o operator
+	if k.wholeBlock() {
+		o.atPeak = rows * k.linearAtPeak
+	}
+	s.addCore(&o, k, k.core(w, false), false)
+	t.Compute += max(0, o.atPeak-t.Total())
 }
 
 // decodeAttention is one layer's decode attention. What does not change from rank

@@ -9,13 +9,11 @@ import (
 // seconds beats a peak of the chip; nil when it does not. Whole steps hide that: where a
 // block is priced below what its own bytes and FLOPs take, other operators make up for it.
 //
-// Two things do not count. Traffic that the law lets caches serve (served) may be faster
-// than HBM. And no timed table has the scores that an indexer forms for the further rows
-// of a verify step (unpriced): its laws have terms for the keys, which one row reads for
-// all, so that on a chip with little arithmetic a block may be too quick by them.
+// Traffic that the law lets caches serve (served) does not count: it may be faster than
+// HBM.
 func (s *Stepper) beats(k *attention, w *work, o *operator, seconds float64) *InvariantError {
 	within := seconds*(1+1e-9) + 1e-9
-	atPeak, hbm := o.atPeak-s.unpriced(k, w), (o.bytes-k.served(w))*s.perByte
+	atPeak, hbm := o.atPeak, (o.bytes-k.served(w))*s.perByte
 	if atPeak <= within && hbm <= within { // false of NaN too
 		return nil
 	}
@@ -33,15 +31,6 @@ func (k *attention) served(w *work) float64 {
 		return 0
 	}
 	return k.convState / 2 * (w.sequences + w.rows)
-}
-
-// unpriced is the seconds at the peak of an indexer's scores for rows of a sequence beyond
-// its first.
-func (s *Stepper) unpriced(k *attention, w *work) float64 {
-	if !k.a.RunsIndexer || w.rows <= w.sequences {
-		return 0
-	}
-	return sum(&k.indexFlops, &w.context) * (w.rows/w.sequences - 1) / k.indexPeak
 }
 
 // blocks holds the attention of every kind of layer against the chip's peaks, at few and

@@ -11,22 +11,14 @@ import (
 )
 
 // tooQuick are the blocks of shipped models that a shipped chip prices below what all of
-// their work takes at its peaks, by the worst factor of the test's grid and why. Both
-// reasons are said at Stepper.beats, and neither may grow in silence.
+// their work takes at its peaks, by the worst factor of the test's grid and why. The
+// reason is said at Stepper.beats, and none may grow in silence.
 //
-//	scores   an indexer's scores for the further rows of a verify step, which no table has:
-//	         4 rows a sequence at a million tokens of context on chips with little arithmetic
 //	tails    tails of a linear layer's convolution, which fits of e_conv above 1 leave to caches
 var tooQuick = map[string]struct {
 	by  float64
 	why string
 }{
-	"a100 deepseek-v3.2 dsa drafts 3":             {1.68, "scores"},
-	"ascend910b deepseek-v3.2 dsa drafts 3":       {1.02, "scores"},
-	"h20 deepseek-v3.2 dsa drafts 3":              {2.88, "scores"},
-	"h20 deepseek-v4-flash csa drafts 3":          {1.53, "scores"},
-	"h20 deepseek-v4-pro csa drafts 3":            {1.50, "scores"},
-	"tpu-v5p deepseek-v3.2 dsa drafts 3":          {1.41, "scores"},
 	"a100 kimi-k3 kda drafts 0":                   {1.01, "tails"},
 	"a100 qwen3-next-80b-a3b linear drafts 0":     {1.01, "tails"},
 	"a100 qwen3.5-397b-a17b linear drafts 0":      {1.01, "tails"},
@@ -62,7 +54,7 @@ func TestNoBlockBeatsItsPeaks(t *testing.T) {
 			for _, s := range blockSteppers(t, on, name) {
 				eachBlock(t, s, func(k *attention, ratio float64) {
 					key := fmt.Sprintf("%s %s %s drafts %d", chip, name, k.label, s.config.Drafts)
-					if ratio > 1 {
+					if ratio > 1+1e-9 { // as beats allows
 						seen[key] = max(seen[key], ratio)
 					}
 				})

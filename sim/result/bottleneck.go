@@ -114,7 +114,16 @@ func (b *Bottleneck) gives(gain float64) string {
 	if b.Misses {
 		return fmt.Sprintf("10 %% more of it would bring it %.1f %% nearer", 100*gain)
 	}
-	return fmt.Sprintf("10 %% more of it gives %.1f %% more requests/s", 100*gain)
+	return fmt.Sprintf("10 %% more of it gives %s more requests/s", more(gain))
+}
+
+// more is a gain in words: where the SLO is nearly missed, a little more of a resource may
+// make many times the capacity, of which no digit is to be believed.
+func more(gain float64) string {
+	if gain > 1 {
+		return "over 100 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*gain)
 }
 
 // rates are the pools' own capacities, the one that limits first.
@@ -140,7 +149,7 @@ func (b *Bottleneck) larger(shares *Shares, bound *Bound) string {
 			gain = b.Gains[r.Key]
 		}
 	}
-	return fmt.Sprintf(" %s takes more of a step, %s, and 10 %% more of it gives %.1f %%.", title(largest.Group), percent(largest.Share), 100*gain)
+	return fmt.Sprintf(" %s takes more of a step, %s, and 10 %% more of it gives %s.", title(largest.Group), percent(largest.Share), more(gain))
 }
 
 // sharesOf are the causes of a pool's time: a phase's, or of both where a pool serves.
