@@ -66,6 +66,7 @@ type Snapshot struct {
 	TargetTime                             des.Time // end of the trace or duration, 0 when not known
 	Requests                               Counts
 	Measured                               int64 // measured requests completed
+	AllArrived                             bool  // of an open loop's measured requests
 	PromptTokens, GenerationTokens         int64
 	PrefixQueries, PrefixHits, Preemptions int64 // blocks, blocks, events
 	Pools                                  []string

@@ -318,7 +318,8 @@ func (p *Plan) within(ctx context.Context, s *scenario.Scenario, finished float6
 		enough = int64(finished * float64(s.Workload.Requests))
 	}
 	opt.ObserveEvents = 1024
-	opt.Observe = func(*metrics.Snapshot) bool { return all >= enough }
+	// A queue that grows shows when the last has arrived.
+	opt.Observe = func(s *metrics.Snapshot) bool { return s.AllArrived && all >= enough }
 	opt.ObserveInterval = 0
 	r, err := sim.Run(ctx, s, opt)
 	if err != nil {

@@ -377,6 +377,7 @@ func (c *Cluster) observe() {
 	if c.steadily() {
 		s.Target = max(s.Target, int64(c.cfg.Lives*float64(c.cfg.Loop.Concurrency)))
 	}
+	s.AllArrived = c.closed
 	s.Requests.InFlight = c.table.InFlight()
 	for i := range c.pools {
 		p := &c.pools[i]
