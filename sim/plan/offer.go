@@ -109,7 +109,10 @@ func (p *Plan) found(all []deployed, to precision) {
 	p.CapacityRequestsPerS = good
 	p.probed = fmt.Sprintf("Probe runs sustain %s requests/s (to %.0f %%)", Figure(good), 100*(to.ratio-1))
 	if good == 0 {
-		p.CapacityRequestsPerS = significant(best.bad)
+		p.CapacityRequestsPerS = significant(best.capacity)
+		if best.bad > 0 && best.bad < best.capacity {
+			p.CapacityRequestsPerS = significant(best.bad)
+		}
 		p.probed = fmt.Sprintf("Probe runs keep less than %.0f %% of requests within the SLO down to %s requests/s", 100*WithinSLO, Figure(p.CapacityRequestsPerS))
 		p.Warnings = append(p.Warnings, fmt.Sprintf("no rate down to %s requests/s keeps %.0f %% of requests within the SLO, %s",
 			Figure(p.CapacityRequestsPerS), 100*WithinSLO, p.promised))

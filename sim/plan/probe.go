@@ -158,7 +158,8 @@ func rankByProbes(ctx context.Context, s *scenario.Scenario, all []deployed, pro
 			t.of.capacity = min(max(t.of.capacity, t.good), t.bad)
 			continue
 		}
-		t.of.probed, t.of.good, t.of.bad = true, t.good, t.bad
+		// One that misses the SLO even when empty stays with those of its kind, by estimate.
+		t.of.probed, t.of.good, t.of.bad = t.good > 0 || t.of.over <= 1, t.good, t.bad
 	}
 	slices.SortStableFunc(all, func(a, b deployed) int {
 		return cmp.Or(-cmp.Compare(a.good, b.good), cmp.Compare(a.beyond(), b.beyond()), -cmp.Compare(a.sustained(), b.sustained()))

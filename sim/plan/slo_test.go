@@ -150,3 +150,16 @@ func TestPoolsShareE2EProperty(t *testing.T) {
 		}
 	})
 }
+
+// Where no layout meets the SLO the one that misses it least is loaded all the same: the
+// scenario is complete, and is said to miss.
+func TestNothingMeetsTheSLO(t *testing.T) {
+	s := asked("llama-3.1-405b", "cloudmatrix384:64")
+	planned, p := complete(t, s, Options{})
+	if planned.Workload.Rate <= 0 || p.CapacityRequestsPerS <= 0 {
+		t.Errorf("offered %v of %v requests/s", planned.Workload.Rate, p.CapacityRequestsPerS)
+	}
+	if p.Capacity.RequestsPerS != 0 || !strings.Contains(strings.Join(p.Warnings, "\n"), "no rate down to") {
+		t.Errorf("capacity %v, warnings %q", p.Capacity, p.Warnings)
+	}
+}
