@@ -22,7 +22,7 @@ func TestSearchDrafts(t *testing.T) {
 	if out.Deployment.MTP.Drafts == 0 || !strings.Contains(strings.Join(p.Gave, "\n"), "MTP") || !strings.Contains(out.Deployment.Why, p.Gave[0]) {
 		t.Errorf("%d drafts; %q", out.Deployment.MTP.Drafts, p.Gave)
 	}
-	for _, fixed := range []scenario.MTP{{AcceptedLength: 1}, {Drafts: 1}, {Drafts: 2}} {
+	for _, fixed := range []scenario.MTP{{Off: true}, {Drafts: 1}, {Drafts: 2}} {
 		got, _, out := capacity(fixed)
 		if got > 1.01*open || fixed.Drafts == 0 && got > 0.9*open || out.Deployment.MTP != fixed {
 			t.Errorf("%+v became %+v: %g requests/s, %g when it is open", fixed, out.Deployment.MTP, got, open)

@@ -282,6 +282,7 @@ func (d *deployed) apply(s *scenario.Scenario) {
 	l := d.layout()
 	s.Deployment.Mode, s.Deployment.Prefill, s.Deployment.Decode, s.Deployment.Serve = l.Mode, l.Prefill, l.Decode, l.Serve
 	s.Deployment.MTP, s.Deployment.Overlap = d.mtp, d.overlap
+	s.Deployment.MTP.Off = d.mtp.Drafts == 0
 }
 
 // judging is what capacity is judged by. Without a limit that a growing queue breaks,

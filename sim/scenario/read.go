@@ -37,6 +37,9 @@ func Read(name string, data []byte, checks ...Check) (*Scenario, error) {
 			fault(path, "%s", zeroFault(path))
 		}
 		s.seedZero = s.Seed == 0 && file["seed"] != nil
+		d, _ := file["deployment"].(map[string]any)
+		mtp, _ := d["mtp"].(map[string]any)
+		s.Deployment.MTP.Off = s.Deployment.MTP.Drafts == 0 && mtp["drafts"] != nil
 	}
 	s.check(fault, checks)
 	if err := doc.Err(); err != nil {

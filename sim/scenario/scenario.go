@@ -196,8 +196,10 @@ type Precision struct {
 	Indexer         models.Format `yaml:"indexer,omitempty" json:"indexer,omitempty"`
 }
 
-// MTP is speculative decoding with the model's own draft layers.
+// MTP is speculative decoding with the model's own draft layers. The zero value leaves
+// drafts to a plan where it has a layout to choose.
 type MTP struct {
+	Off            bool    `yaml:"-" json:"-"` // Drafts is 0 because a file, Set or a plan gives it
 	Drafts         int     `yaml:"drafts" json:"drafts"`
 	AcceptedLength float64 `yaml:"accepted_length,omitempty" json:"accepted_length,omitempty"` // mean tokens a step; published curve when 0
 }

@@ -37,6 +37,8 @@ func (s *Scenario) Set(path, value string) error {
 		return err
 	}
 	s.seedZero = s.Seed == 0 && (s.seedZero || path == "seed")
+	mtp := &s.Deployment.MTP
+	mtp.Off = mtp.Drafts == 0 && (mtp.Off || path == "deployment.mtp.drafts")
 	return s.refuseZero(path)
 }
 
@@ -50,6 +52,9 @@ var always = []string{"version", "seed"}
 
 // unset leaves a path open again.
 func (s *Scenario) unset(path string) error {
+	if spec.Covers(path, "deployment.mtp.drafts") {
+		s.Deployment.MTP.Off = false
+	}
 	if slices.Contains(always, path) {
 		return fmt.Errorf("%s: every scenario has one; give a value", path)
 	}

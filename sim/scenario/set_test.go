@@ -182,3 +182,24 @@ func TestSetNullLeavesOpen(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Drafts that are given as 0 are given: a file's and Set's are no drafts, and null leaves
+// them open again.
+func TestNoDraftsAreGiven(t *testing.T) {
+	off := func(s *Scenario) bool { return s.Deployment.MTP.Off }
+	s, err := Read("x.yaml", []byte("version: 1\nmodel: v4\ntopology: supernode8912\ndeployment: {mtp: {drafts: 0}}\n"))
+	if err != nil || !off(s) {
+		t.Fatalf("a file with drafts: 0 leaves them open (%v)", err)
+	}
+	for _, x := range []struct {
+		value string
+		want  bool
+	}{{"null", false}, {"0", true}, {"2", false}, {"0", true}} {
+		if err := s.Set("deployment.mtp.drafts", x.value); err != nil || off(s) != x.want {
+			t.Errorf("set to %s: given as none %v, error %v", x.value, off(s), err)
+		}
+	}
+	if err := s.Set("deployment.mtp", "null"); err != nil || off(s) {
+		t.Errorf("mtp set to null: none %v, error %v", off(s), err)
+	}
+}
