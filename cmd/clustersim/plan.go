@@ -162,7 +162,7 @@ func writeCandidates(w io.Writer, p *plan.Plan, all bool) error {
 	if len(p.Warnings) > 0 && len(p.Candidates) == 0 {
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintln(w, "Estimates of the cost model, at the highest load within the SLO; nothing is simulated.")
+	fmt.Fprintln(w, "At the highest load within the SLO: BY probes is measured by simulation, BY estimate is the cost model's. Latencies are estimates.")
 	t := typeset.NewTable(w)
 	fmt.Fprintln(t, "REQUESTS/S\tBY\tTOKENS/S/CHIP\tTTFT ms\tTPOT ms\tLAYOUT\tBOUND")
 	shown, hidden := 0, 0

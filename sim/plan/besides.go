@@ -65,7 +65,7 @@ func (q *query) variants(ctx context.Context, all []deployed, workers int) ([]de
 		if best == nil || gain(&better[0], &best[0]) > worthwhile {
 			best, chosen, said = better, v, also
 			if text != "" {
-				said = append([]string{fmt.Sprintf("MTP with %d drafts (%s)", k, text)}, also...)
+				said = append([]string{fmt.Sprintf("MTP with %s (%s)", count(k, "draft"), text)}, also...)
 			}
 		}
 	}
@@ -120,7 +120,18 @@ func percent(g float64) string {
 	if math.IsInf(g, 1) {
 		return "meets the SLO"
 	}
-	return fmt.Sprintf("%+.0f %%", 100*(g-1))
+	if rounded := math.Round(100 * (g - 1)); rounded != 0 {
+		return fmt.Sprintf("%+.0f %%", rounded)
+	}
+	return "0 %"
+}
+
+// count is a number of things in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // pickBest keeps the best of lists, each best first, and says what each gave over the
@@ -261,7 +272,7 @@ func (q *query) tryRedundant(ctx context.Context, all []deployed, workers int) (
 		if err != nil {
 			return nil, "", err
 		}
-		lists, names = append(lists, list), append(names, fmt.Sprintf("%d redundant experts a rank", copies))
+		lists, names = append(lists, list), append(names, count(copies, "redundant expert")+" a rank")
 	}
 	best, text := pickBest(lists, names)
 	if best > 0 {

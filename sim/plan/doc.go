@@ -34,7 +34,7 @@
 // Beside the layout, and where the scenario leaves them open, the search tries MTP drafts
 // (with every layout that decodes), the overlaps that the engine's profile has, and redundant
 // experts (with the best layouts), one after the other, and says what each gave (besides.go).
-// Accepted_length 1 with no drafts keeps the search from drafting.
+// Drafts that are given stay, 0 as well.
 //
 // # Probes
 //
